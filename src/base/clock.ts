@@ -1,0 +1,7 @@
+/** The only readers of time. Everything else is handed `nowMs`. */
+export interface Clock {
+  /** Milliseconds that never go back and go on during suspend (CLOCK_BOOTTIME's job); origin arbitrary. */
+  monotonicMs(): number;
+  /** Wall clock, ms since 1970. For record versions and for what people read, never for time-outs. */
+  wallMs(): number;
+}

@@ -1,0 +1,224 @@
+import type { Endpoint } from '../model/endpoint.js';
+import type { Mac } from '../model/mac.js';
+import type { PeerId } from '../model/peer-id.js';
+
+/*
+ * The port to the data plane. Two implementations keep the promises below: native.ts (the addon) and fake.ts
+ * (the simulator's); test/contract holds both to them.
+ *
+ * The control plane decides, the data plane moves bytes and keeps what must not wait for JavaScript: the gate for
+ * strangers' datagrams, PING echo, path clocks, receiver reports. Calls carry batches; events are fetched by
+ * `drain` after one wake-up. The data plane never calls up for a decision.
+ */
+
+/** Our receiver_index of a session: chosen by the control plane, non-zero u32, never reused within 60 s. */
+export type SessionIndex = number;
+/** Chosen by the control plane, 1 … 4096: the slot of a peer in the tables. */
+export type PeerSlot = number;
+/** Chosen by the control plane, non-zero u32, unique among live paths. */
+export type PathId = number;
+
+export type CipherSuite = 1 | 2 | 4;
+export const SUITE_CHACHA20POLY1305 = 1;
+export const SUITE_AES256GCM = 2;
+export const SUITE_XSALSA20POLY1305 = 4;
+
+export interface DataPlaneConfig {
+  /** Name of the TAP to open (created, or adopted when it exists). */
+  readonly tapName: string;
+  /** MTU of the overlay interface, bytes of IP packet. */
+  readonly mtuBytes: number;
+  /** UDP port; 0 picks a free one (see `localPort`). */
+  readonly port: number;
+  /** Literal addresses to bind; empty: any, IPv4 and IPv6. */
+  readonly bind: readonly string[];
+  readonly meshId: Uint8Array;
+  /** Suites offered, for the start-up measurement; the addon's own order of preference comes from `suites()`. */
+  readonly suites: readonly CipherSuite[];
+  /** Source MACs of frames from peers that are refused: the bridge's and TAP's own. */
+  readonly ownMacs: readonly Mac[];
+  /** Queue pairs; 0: chosen from the number of CPUs. */
+  readonly queuePairs: number;
+}
+
+/** Key and iv of one direction in one phase. The data plane copies them; callers zero theirs after `apply`. */
+export interface DirectionKey {
+  readonly key: Uint8Array;
+  readonly iv: Uint8Array;
+}
+
+/** A change of the tables. A batch is all or nothing. */
+export type TableEntry =
+  /** Session with rx and tx keys of phase 0. Sending on it begins when a peer entry names it. */
+  | {
+      readonly kind: 'sessionInstall';
+      readonly session: SessionIndex;
+      readonly peer: PeerSlot;
+      readonly remoteIndex: number;
+      readonly suite: CipherSuite;
+      readonly rx: DirectionKey;
+      readonly tx: DirectionKey;
+    }
+  /** Also reads `phase` (the low 8 bits are on the wire); the phase before the current one is dropped when a third would exist. */
+  | { readonly kind: 'sessionRxKey'; readonly session: SessionIndex; readonly phase: number; readonly rx: DirectionKey }
+  /** Sends in `phase` from now on, counters from 0. */
+  | { readonly kind: 'sessionTxKey'; readonly session: SessionIndex; readonly phase: number; readonly tx: DirectionKey }
+  | { readonly kind: 'sessionRxRetire'; readonly session: SessionIndex; readonly phase: number }
+  | { readonly kind: 'sessionRemove'; readonly session: SessionIndex }
+  /** A peer that frames may be sent to: over which session and path. `session` 0 or `path` 0: known, not reachable now. */
+  | {
+      readonly kind: 'peerSet';
+      readonly peer: PeerSlot;
+      readonly id: PeerId;
+      readonly session: SessionIndex;
+      readonly path: PathId;
+    }
+  | { readonly kind: 'peerRemove'; readonly peer: PeerSlot }
+  /**
+   * A way to a peer. While it exists the path clock runs: PING at once, then every 200 ms while the path carried
+   * frames in the last second, else every 15 s. Setting it again changes the endpoint or size and keeps the clock.
+   * `session`: the one its PINGs are sealed with (0: silent). `datagramBytes`: largest UDP payload sent on it.
+   */
+  | {
+      readonly kind: 'pathSet';
+      readonly path: PathId;
+      readonly peer: PeerSlot;
+      readonly session: SessionIndex;
+      readonly endpoint: Endpoint;
+      readonly datagramBytes: number;
+    }
+  | { readonly kind: 'pathRemove'; readonly path: PathId }
+  /** A declared MAC, never learned over. */
+  | { readonly kind: 'fdbSet'; readonly network: number; readonly mac: Mac; readonly peer: PeerSlot }
+  | { readonly kind: 'fdbRemove'; readonly network: number; readonly mac: Mac }
+  /** Lets INITs with this resumption hint pass the gate without a guess token (protocol §2). */
+  | { readonly kind: 'resumeSet'; readonly hint: Uint8Array; readonly pairKey: Uint8Array }
+  | { readonly kind: 'resumeRemove'; readonly hint: Uint8Array };
+
+/** Something to send once, best effort. */
+export type SendItem =
+  /** Handshake datagram, as it is. */
+  | { readonly kind: 'datagram'; readonly to: Endpoint; readonly bytes: Uint8Array }
+  /** Control message, sealed; `path` 0: the peer's active path, else this one. `body` without type and length header. */
+  | {
+      readonly kind: 'control';
+      readonly session: SessionIndex;
+      readonly path: PathId;
+      readonly type: number;
+      readonly body: Uint8Array;
+    }
+  /** Empty authenticated datagram to an endpoint that need not be a path yet. */
+  | { readonly kind: 'keepalive'; readonly session: SessionIndex; readonly to: Endpoint }
+  /** PING padded so that the UDP payload is `datagramBytes`; answered: `probeAnswered`. */
+  | { readonly kind: 'probe'; readonly path: PathId; readonly datagramBytes: number }
+  /** Gives a guess token back to the gate's bucket of this source (a valid FIN arrived). */
+  | { readonly kind: 'returnToken'; readonly from: Endpoint };
+
+export type DataPlaneEvent =
+  /** Passed the gate (size, version, mesh, rates, cookie). `hasCookie`: the address was proven. `resumed`: the hint's MAC was right. */
+  | {
+      readonly kind: 'handshake';
+      readonly from: Endpoint;
+      readonly bytes: Uint8Array;
+      readonly hasCookie: boolean;
+      readonly resumed: boolean;
+    }
+  /** Somebody dialled with another mesh name; answered by REJECT natively. Rate limited. */
+  | { readonly kind: 'otherMesh'; readonly from: Endpoint }
+  /** Authenticated control message that is not native's own (PING, PONG, RR never come up). */
+  | {
+      readonly kind: 'control';
+      readonly session: SessionIndex;
+      readonly from: Endpoint;
+      readonly type: number;
+      readonly body: Uint8Array;
+    }
+  /** First authentic datagram of (session, phase). */
+  | {
+      readonly kind: 'phaseConfirmed';
+      readonly session: SessionIndex;
+      readonly phase: number;
+      readonly from: Endpoint;
+    }
+  /** Authentic and newer than all before, but not from the endpoint of any path of this peer; once per endpoint and second. */
+  | { readonly kind: 'endpointSeen'; readonly session: SessionIndex; readonly from: Endpoint }
+  /** The path's clock changed its mind. Alive: something we sent on it was answered. Dead: three PINGs and 8 × srtt without one. */
+  | { readonly kind: 'pathAlive'; readonly path: PathId; readonly rttUs: number }
+  | { readonly kind: 'pathDead'; readonly path: PathId }
+  | { readonly kind: 'probeAnswered'; readonly path: PathId; readonly datagramBytes: number; readonly rttUs: number }
+  /** The kernel refused the path's size (EMSGSIZE), or receiver reports show nothing above `datagramBytes` arriving. */
+  | { readonly kind: 'pathTooBig'; readonly path: PathId; readonly datagramBytes: number }
+  /** How the peer sees us on this path, when it changes. */
+  | { readonly kind: 'observed'; readonly path: PathId; readonly endpoint: Endpoint }
+  /** tx counters of this session come near their limit (2³⁰ packets, 2⁴² bytes) or 2³⁶ forged tags: rekey. */
+  | { readonly kind: 'sessionLimit'; readonly session: SessionIndex }
+  /** Something an operator should read: a fall-back was taken, a device vanished. `code` is an OVL_ code. */
+  | { readonly kind: 'fault'; readonly code: string; readonly errno: number; readonly path: PathId }
+  /** Events were lost because the ring was full: resynchronise from counters and tables. */
+  | { readonly kind: 'overflow'; readonly lost: number };
+
+export interface PathCounters {
+  readonly path: PathId;
+  readonly isAlive: boolean;
+  readonly srttUs: number;
+  readonly rttvarUs: number;
+  readonly lossPermille: number;
+  readonly txDatagrams: bigint;
+  readonly txBytes: bigint;
+  readonly rxDatagrams: bigint;
+  readonly rxBytes: bigint;
+}
+
+export interface SessionCounters {
+  readonly session: SessionIndex;
+  readonly txPackets: bigint;
+  readonly txBytes: bigint;
+  readonly rxPackets: bigint;
+  readonly rxBytes: bigint;
+  readonly forged: bigint;
+  readonly replayed: bigint;
+  /** Milliseconds (boot time) of the last authentic datagram; 0: none yet. */
+  readonly lastRxMs: number;
+}
+
+export interface Counters {
+  /** Counter names come from the data plane (counters.h); the same for drop reasons. */
+  readonly totals: Readonly<Record<string, bigint>>;
+  readonly drops: Readonly<Record<string, bigint>>;
+  readonly paths: readonly PathCounters[];
+  readonly sessions: readonly SessionCounters[];
+}
+
+export interface FdbEntry {
+  readonly network: number;
+  readonly mac: Mac;
+  readonly peer: PeerSlot;
+  readonly isDeclared: boolean;
+  readonly ageSeconds: number;
+}
+
+/** What was found at start: for status, report and the log. */
+export interface DataPlaneInfo {
+  readonly localPort: number;
+  readonly localAddresses: readonly Endpoint[];
+  /** Offered suites, fastest first, with the provider in use and its measured cost. */
+  readonly suites: readonly { readonly suite: CipherSuite; readonly provider: string; readonly nsPerPacket: number }[];
+  /** Names of offloads in use, e.g. vnet_hdr, tso, uso, udp_gso, udp_gro. */
+  readonly offloads: readonly string[];
+  readonly queuePairs: number;
+}
+
+export interface DataPlane {
+  /** @throws OverlayError OVL_TAP_OPEN, OVL_UDP_BIND, … nothing is left open then. */
+  open(config: DataPlaneConfig): DataPlaneInfo;
+  /** Callback when events wait; called at most once until the next `drain`. */
+  onReadable(callback: () => void): void;
+  /** All or nothing. @throws OverlayError OVL_BATCH_REFUSED naming the entry. */
+  apply(batch: readonly TableEntry[]): void;
+  send(batch: readonly SendItem[]): void;
+  drain(): readonly DataPlaneEvent[];
+  readCounters(): Counters;
+  dumpFdb(): readonly FdbEntry[];
+  /** Joins the threads, closes TAP and sockets. Idempotent. */
+  close(): void;
+}

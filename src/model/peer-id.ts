@@ -1,0 +1,22 @@
+/** BLAKE2b-128 of the identity's public key, 32 lower-case hex digits (docs/protocol.md §0). */
+export type PeerId = string & { readonly __brand: 'PeerId' };
+
+const PEER_ID = /^[0-9a-f]{32}$/;
+
+export function parsePeerId(text: string): PeerId | undefined {
+  return PEER_ID.test(text) ? (text as PeerId) : undefined;
+}
+
+export function peerIdFromBytes(bytes: Uint8Array): PeerId {
+  if (bytes.length !== 16) throw new RangeError(`PeerId wants 16 bytes, got ${bytes.length}`);
+  return Buffer.from(bytes).toString('hex') as PeerId;
+}
+
+export function peerIdBytes(id: PeerId): Uint8Array {
+  return new Uint8Array(Buffer.from(id, 'hex'));
+}
+
+/** What logs and tables show: the first 8 digits. */
+export function shortPeerId(id: PeerId): string {
+  return id.slice(0, 8);
+}
