@@ -1,0 +1,235 @@
+import type { EventCode } from './event-codes.js';
+
+/*
+ * What the daemon answers to overlayctl and to scripts. The names of the documents' fields are frozen: a field may be
+ * added, none is renamed or removed while SCHEMA_VERSION is 1. Absent knowledge is `null`, never a missing key or a
+ * zero. `schemas.ts` holds the same shapes for the side that reads them.
+ */
+
+export const SCHEMA_VERSION = 1;
+
+/** Life of the link to a peer or contact, as operators see it. */
+export const LINK_STATES = [
+  'connecting',
+  'handshaking',
+  'established',
+  'idle',
+  'retrying',
+  'rejected',
+] as const;
+export type LinkState = (typeof LINK_STATES)[number];
+
+export const PATH_KINDS = ['direct', 'relay', 'tcp'] as const;
+export type PathKind = (typeof PATH_KINDS)[number];
+
+/** `untried`: no PING sent yet · `probing`: asked, no answer so far · `working`: answers · `dead`: stopped answering. */
+export const PATH_STATES = ['untried', 'probing', 'working', 'dead'] as const;
+export type PathState = (typeof PATH_STATES)[number];
+
+/** A standing condition that hurts until someone acts on `cure`. */
+export interface WarningDocument {
+  readonly code: string;
+  readonly message: string;
+  readonly cure: string;
+}
+
+/** An endpoint somebody told us to dial (`--peer`, `connect`): where dialling it stands. */
+export interface ContactDocument {
+  /** `host:port` or `[v6]:port`, the port always present. */
+  readonly contact: string;
+  readonly state: LinkState;
+  /** Id of the peer that answered there. */
+  readonly peer: string | null;
+  /** Why there is no link, for people: "wrong password", "no answer", … */
+  readonly reason: string | null;
+}
+
+export interface SelfDocument {
+  /** 32 hex digits. */
+  readonly id: string;
+  readonly nickname: string;
+  /** Own addresses with prefix length, on the default network. */
+  readonly addresses: readonly string[];
+  readonly mac: string;
+  readonly ifname: string;
+  /** Bytes of IP packet on the overlay interface. */
+  readonly mtu: number;
+  /** UDP port really bound. */
+  readonly port: number;
+  readonly pid: number;
+  readonly version: string;
+}
+
+export interface StatusDocument {
+  readonly schema: typeof SCHEMA_VERSION;
+  /** Sockets bound, bridge up, address set, API answering. */
+  readonly ready: boolean;
+  readonly self: SelfDocument;
+  readonly mesh: string;
+  /** There is no unencrypted mode. */
+  readonly encryption: true;
+  /** Nodes, this one included. `reachable`: now, by any path. */
+  readonly peers: { readonly known: number; readonly reachable: number };
+  /** Number of links in each state, zeros included; this node has none to itself. */
+  readonly links: Readonly<Record<LinkState, number>>;
+  readonly contacts: readonly ContactDocument[];
+  readonly warnings: readonly WarningDocument[];
+}
+
+export interface PeerDocument {
+  readonly id: string;
+  readonly nickname: string;
+  /** This node: listed first, `state` established, path fields null, byte counts over all peers. */
+  readonly self: boolean;
+  readonly state: LinkState;
+  readonly path: PathKind | null;
+  readonly endpoint: string | null;
+  readonly addresses: readonly string[];
+  /** aes256gcm, chacha20poly1305 or xsalsa20poly1305. */
+  readonly cipher: string | null;
+  readonly rttMs: number | null;
+  /** 0 … 100. */
+  readonly lossPct: number | null;
+  /** Largest UDP payload of the active path, bytes. */
+  readonly pmtu: number | null;
+  /** Why the link is not established. */
+  readonly reason: string | null;
+  readonly txBytes: number;
+  readonly rxBytes: number;
+}
+
+export interface PeersDocument {
+  readonly schema: typeof SCHEMA_VERSION;
+  readonly peers: readonly PeerDocument[];
+}
+
+/** How frames to a peer travel now. */
+export interface RouteDocument {
+  readonly peer: string;
+  readonly nickname: string;
+  readonly path: PathKind;
+  /** Ids of the relays, in order; empty when direct. */
+  readonly via: readonly string[];
+  readonly rttMs: number | null;
+  readonly lossPct: number | null;
+  readonly mtu: number;
+  /** Milliseconds-like, lower is better (docs/protocol.md §6). */
+  readonly cost: number | null;
+}
+
+export interface RoutesDocument {
+  readonly schema: typeof SCHEMA_VERSION;
+  readonly routes: readonly RouteDocument[];
+}
+
+export interface PathCandidateDocument {
+  readonly kind: PathKind;
+  readonly endpoint: string;
+  readonly state: PathState;
+  readonly rttMs: number | null;
+  readonly lossPct: number | null;
+  readonly mtu: number | null;
+  readonly cost: number | null;
+  /** What the cost is made of, by name: srttMs, rttvarMs, lossFactor, surchargeMs, … */
+  readonly terms: Readonly<Record<string, number>>;
+}
+
+export interface PathSwitchDocument {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly reason: string;
+}
+
+export interface PathsDocument {
+  readonly schema: typeof SCHEMA_VERSION;
+  readonly peer: string;
+  readonly nickname: string;
+  /** Index into `candidates` of the path in use. */
+  readonly active: number | null;
+  readonly candidates: readonly PathCandidateDocument[];
+  readonly lastSwitch: PathSwitchDocument | null;
+}
+
+export interface EventDocument {
+  /** Grows by one with each event since the daemon started. */
+  readonly seq: number;
+  /** ISO 8601. */
+  readonly at: string;
+  readonly level: 'info' | 'warn' | 'error';
+  readonly code: EventCode;
+  /** One sentence for people. */
+  readonly message: string;
+  /** Id of the peer it is about. */
+  readonly peer?: string;
+  readonly endpoint?: string;
+  readonly cure?: string;
+}
+
+export interface FdbEntryDocument {
+  readonly network: number;
+  readonly mac: string;
+  readonly peer: string;
+  readonly declared: boolean;
+  readonly ageSeconds: number;
+}
+
+export interface DataPlaneDocument {
+  readonly port: number;
+  readonly localAddresses: readonly string[];
+  /** Fastest first. */
+  readonly suites: readonly {
+    readonly name: string;
+    readonly provider: string;
+    readonly nsPerPacket: number;
+  }[];
+  readonly offloads: readonly string[];
+  readonly queuePairs: number;
+}
+
+/** All of it in one document, to attach to a bug report. Holds addresses and names, no keys and no password. */
+export interface ReportDocument {
+  readonly schema: typeof SCHEMA_VERSION;
+  readonly at: string;
+  readonly status: StatusDocument;
+  readonly peers: PeersDocument['peers'];
+  readonly routes: RoutesDocument['routes'];
+  readonly paths: readonly PathsDocument[];
+  readonly dataplane: DataPlaneDocument;
+  readonly counters: Readonly<Record<string, number>>;
+  /** Frames and datagrams dropped, by reason; reasons that never fired may be left out. */
+  readonly drops: Readonly<Record<string, number>>;
+  readonly fdb: readonly FdbEntryDocument[];
+  readonly events: readonly EventDocument[];
+}
+
+export interface ConnectOutcome {
+  /** The contacts as stored, in the order given: how `StatusDocument.contacts` will name them. */
+  readonly contacts: readonly string[];
+}
+
+export interface ForgetOutcome {
+  readonly removed: readonly string[];
+  readonly unknown: readonly string[];
+}
+
+/** What the API asks of the daemon. Queries answer from a snapshot; commands go through the daemon's inbox. */
+export interface DaemonControl {
+  status(): StatusDocument;
+  peers(): PeersDocument;
+  routes(): RoutesDocument;
+  /** @throws OVL_NOT_FOUND, OVL_AMBIGUOUS (find-peer.ts) */
+  paths(peer: string): PathsDocument;
+  report(): ReportDocument;
+  /** Stores the contacts and dials them. All or none. @throws OVL_ENDPOINT_INVALID */
+  connect(contacts: readonly string[]): Promise<ConnectOutcome>;
+  /** @throws OVL_ENDPOINT_INVALID */
+  forget(contacts: readonly string[]): Promise<ForgetOutcome>;
+  /** Events with a higher `seq` than this, oldest first, from a ring of the last 1 000. */
+  events(afterSeq: number): readonly EventDocument[];
+  /** @returns the function that ends the subscription. */
+  onEvent(callback: (event: EventDocument) => void): () => void;
+  /** Removes interface, addresses, contacts and known peers, keeps the identity; the daemon then stops. */
+  reset(): Promise<void>;
+}
