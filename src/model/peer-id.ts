@@ -1,3 +1,5 @@
+import { macBytes, macFromBytes, type Mac } from './mac.js';
+
 /** BLAKE2b-128 of the identity's public key, 32 lower-case hex digits (docs/protocol.md §0). */
 export type PeerId = string & { readonly __brand: 'PeerId' };
 
@@ -19,4 +21,18 @@ export function peerIdBytes(id: PeerId): Uint8Array {
 /** What logs and tables show: the first 8 digits. */
 export function shortPeerId(id: PeerId): string {
   return id.slice(0, 8);
+}
+
+/** The bridge's MAC: the id's first six bytes made locally administered and unicast (docs/protocol.md §10). */
+export function macOfPeer(id: PeerId): Mac {
+  const bytes = peerIdBytes(id).subarray(0, 6);
+  bytes[0] = ((bytes[0] ?? 0) | 0x02) & 0xfe;
+  return macFromBytes(bytes);
+}
+
+/** The TAP's MAC: the bridge's with the lowest bit of the last byte turned. */
+export function tapMacOfPeer(id: PeerId): Mac {
+  const bytes = macBytes(macOfPeer(id));
+  bytes[5] = (bytes[5] ?? 0) ^ 1;
+  return macFromBytes(bytes);
 }

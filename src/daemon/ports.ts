@@ -1,0 +1,111 @@
+import type { CipherSuite } from '../dataplane/dataplane.js';
+import type { Endpoint } from '../model/endpoint.js';
+import type { Mac } from '../model/mac.js';
+import type { PeerId } from '../model/peer-id.js';
+
+/*
+ * What the daemon needs from the outside besides the data plane. bin/overlayd.ts hands in the real ones, test/sim
+ * the virtual ones; the daemon cannot tell them apart.
+ */
+
+/** Structurally crypto's `Identity`: the node's Ed25519 key pair and its PeerId. */
+export interface NodeIdentity {
+  readonly id: PeerId;
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** 64 bytes, libsodium's layout. */
+  readonly secretKey: Uint8Array;
+}
+
+/** A thing on this host that will hurt, with what to do about it. */
+export interface HostWarning {
+  readonly code: string;
+  readonly message: string;
+  readonly cure: string;
+}
+
+/** The host side of the default network: a bridge with the TAP as its first port. */
+export interface HostInterface {
+  /**
+   * Refuses foreign interfaces, adopts leftovers of ours. Called before the TAP is opened.
+   * @throws OVL_IFACE_FOREIGN, OVL_NOT_PERMITTED
+   */
+  preflight(): Promise<void>;
+  /** The TAP is open: bridge, guards, MAC, MTU and TAP as first port, all up. */
+  up(mac: Mac): Promise<void>;
+  /** Exactly these own addresses (cidr text) on the bridge; removes earlier own ones. */
+  setAddresses(cidrs: readonly string[]): Promise<void>;
+  /** ARP probe (RFC 5227) for at most about 600 ms: the MAC that defends the address, or undefined. */
+  probeAddress(address: string): Promise<Mac | undefined>;
+  warnings(): Promise<readonly HostWarning[]>;
+  /** Removes own addresses and routes; the bridge too unless other ports are attached. */
+  down(): Promise<void>;
+}
+
+/** A peer met in a handshake, as stored for the next start. */
+export interface KnownPeer {
+  readonly id: PeerId;
+  readonly publicKey: Uint8Array;
+  readonly nickname: string;
+  readonly endpoints: readonly Endpoint[];
+  /** Resumption hint (8 bytes) and pair key (32) of the last handshake (protocol §2). */
+  readonly hint?: Uint8Array;
+  readonly pairKey?: Uint8Array;
+}
+
+/** What survives a restart. Calls are synchronous; writing to disk is the store's business. */
+export interface StateStore {
+  readonly identity: NodeIdentity;
+  /** Endpoints added by `connect`, as typed. */
+  contacts(): readonly string[];
+  addContact(text: string): void;
+  removeContact(text: string): boolean;
+  /** Peers met, dialled at start. Bounded: ≤ 4096 peers × 8 endpoints. */
+  knownPeers(): readonly KnownPeer[];
+  saveKnownPeer(peer: KnownPeer): void;
+  removeKnownPeer(id: PeerId): void;
+  ownAddress(): string | undefined;
+  saveOwnAddress(cidr: string): void;
+  close(): Promise<void>;
+}
+
+export interface Timers {
+  /** Calls back once after `delayMs`; returns the cancel function. */
+  set(delayMs: number, callback: () => void): () => void;
+}
+
+export interface Resolver {
+  /** All A and AAAA addresses; a failure is the empty list. */
+  resolve(host: string): Promise<readonly string[]>;
+}
+
+/** pino fits. Fields first, then a constant sentence. */
+export interface Logger {
+  debug(fields: Record<string, unknown>, message: string): void;
+  info(fields: Record<string, unknown>, message: string): void;
+  warn(fields: Record<string, unknown>, message: string): void;
+  error(fields: Record<string, unknown>, message: string): void;
+}
+
+export interface DaemonOptions {
+  readonly meshName: string;
+  readonly nickname: string;
+  /** Derived from the password by bin before the daemon is created (protocol §0). */
+  readonly passwordPrs: Uint8Array;
+  readonly port: number;
+  /** Contacts as typed after `--peer`. */
+  readonly peers: readonly string[];
+  readonly addressMode: 'auto' | 'none' | { readonly cidr: string };
+  /** Address pool, cidr text, e.g. 10.32.0.0/12. */
+  readonly pool: string;
+  readonly ifName: string;
+  readonly mtuBytes: number;
+  readonly bind: readonly string[];
+  readonly advertise: readonly string[];
+  readonly suites: readonly CipherSuite[];
+  readonly discovery: boolean;
+  readonly relay: boolean;
+  readonly version: string;
+  /** Debugging: rekey after this many ms instead of 120 000. */
+  readonly rekeyAfterMs?: number;
+}
