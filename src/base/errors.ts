@@ -24,6 +24,9 @@ export const ERROR_CODES = [
   'OVL_AMBIGUOUS',
   'OVL_TIMEOUT',
   'OVL_UNREACHABLE',
+  'OVL_API_REQUEST',
+  'OVL_API_BUSY',
+  'OVL_API_ANSWER',
   'OVL_INTERNAL',
 ] as const;
 

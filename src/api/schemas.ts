@@ -1,0 +1,184 @@
+import { z } from 'zod';
+import type {
+  ConnectOutcome,
+  EventDocument,
+  ForgetOutcome,
+  PathsDocument,
+  PeersDocument,
+  ReportDocument,
+  RoutesDocument,
+  StatusDocument,
+} from './control.js';
+import { LINK_STATES, PATH_KINDS, PATH_STATES, SCHEMA_VERSION } from './control.js';
+
+/*
+ * The documents of control.ts for the side that reads them: overlayctl checks every answer before it shows it, since
+ * whoever may write to the socket's directory could answer in the daemon's place. Unknown keys pass (newer daemons add
+ * some); a known key of another type does not.
+ */
+
+const schema = z.literal(SCHEMA_VERSION);
+const count = z.number().nonnegative();
+const maybeNumber = z.number().nullable();
+const maybeText = z.string().nullable();
+const linkState = z.enum(LINK_STATES);
+const pathKind = z.enum(PATH_KINDS);
+const numbers = z.record(z.string(), z.number());
+
+export const statusSchema = z.looseObject({
+  schema,
+  ready: z.boolean(),
+  self: z.looseObject({
+    id: z.string(),
+    nickname: z.string(),
+    addresses: z.array(z.string()),
+    mac: z.string(),
+    ifname: z.string(),
+    mtu: count,
+    port: count,
+    pid: count,
+    version: z.string(),
+  }),
+  mesh: z.string(),
+  encryption: z.literal(true),
+  peers: z.looseObject({ known: count, reachable: count }),
+  links: z.record(linkState, count),
+  contacts: z.array(
+    z.looseObject({
+      contact: z.string(),
+      state: linkState,
+      peer: maybeText,
+      reason: maybeText,
+    }),
+  ),
+  warnings: z.array(z.looseObject({ code: z.string(), message: z.string(), cure: z.string() })),
+}) satisfies z.ZodType<StatusDocument>;
+
+export const peersSchema = z.looseObject({
+  schema,
+  peers: z.array(
+    z.looseObject({
+      id: z.string(),
+      nickname: z.string(),
+      self: z.boolean(),
+      state: linkState,
+      path: pathKind.nullable(),
+      endpoint: maybeText,
+      addresses: z.array(z.string()),
+      cipher: maybeText,
+      rttMs: maybeNumber,
+      lossPct: maybeNumber,
+      pmtu: maybeNumber,
+      reason: maybeText,
+      txBytes: count,
+      rxBytes: count,
+    }),
+  ),
+}) satisfies z.ZodType<PeersDocument>;
+
+export const routesSchema = z.looseObject({
+  schema,
+  routes: z.array(
+    z.looseObject({
+      peer: z.string(),
+      nickname: z.string(),
+      path: pathKind,
+      via: z.array(z.string()),
+      rttMs: maybeNumber,
+      lossPct: maybeNumber,
+      mtu: count,
+      cost: maybeNumber,
+    }),
+  ),
+}) satisfies z.ZodType<RoutesDocument>;
+
+export const pathsSchema = z.looseObject({
+  schema,
+  peer: z.string(),
+  nickname: z.string(),
+  active: z.number().int().nullable(),
+  candidates: z.array(
+    z.looseObject({
+      kind: pathKind,
+      endpoint: z.string(),
+      state: z.enum(PATH_STATES),
+      rttMs: maybeNumber,
+      lossPct: maybeNumber,
+      mtu: maybeNumber,
+      cost: maybeNumber,
+      terms: numbers,
+    }),
+  ),
+  lastSwitch: z
+    .looseObject({ at: z.string(), from: maybeText, to: maybeText, reason: z.string() })
+    .nullable(),
+}) satisfies z.ZodType<PathsDocument>;
+
+/** `code` is any text here: a newer daemon may know more codes than this overlayctl. */
+export const eventSchema = z.looseObject({
+  seq: z.number().int(),
+  at: z.string(),
+  level: z.enum(['info', 'warn', 'error']),
+  code: z.string(),
+  message: z.string(),
+  peer: z.string().optional(),
+  endpoint: z.string().optional(),
+  cure: z.string().optional(),
+}) satisfies z.ZodType<Loose<EventDocument>>;
+
+export const reportSchema = z.looseObject({
+  schema,
+  at: z.string(),
+  status: statusSchema,
+  peers: peersSchema.shape.peers,
+  routes: routesSchema.shape.routes,
+  paths: z.array(pathsSchema),
+  dataplane: z.looseObject({
+    port: count,
+    localAddresses: z.array(z.string()),
+    suites: z.array(
+      z.looseObject({ name: z.string(), provider: z.string(), nsPerPacket: z.number() }),
+    ),
+    offloads: z.array(z.string()),
+    queuePairs: count,
+  }),
+  counters: numbers,
+  drops: numbers,
+  fdb: z.array(
+    z.looseObject({
+      network: count,
+      mac: z.string(),
+      peer: z.string(),
+      declared: z.boolean(),
+      ageSeconds: count,
+    }),
+  ),
+  events: z.array(eventSchema),
+}) satisfies z.ZodType<Omit<ReportDocument, 'events'>>;
+
+export const versionSchema = z.looseObject({ schema, version: z.string(), node: z.string() });
+
+export const connectSchema = z.looseObject({
+  schema,
+  contacts: z.array(z.string()),
+}) satisfies z.ZodType<ConnectOutcome>;
+
+export const forgetSchema = z.looseObject({
+  schema,
+  removed: z.array(z.string()),
+  unknown: z.array(z.string()),
+}) satisfies z.ZodType<ForgetOutcome>;
+
+export const resetSchema = z.looseObject({ schema, reset: z.literal(true) });
+
+export const errorSchema = z.looseObject({
+  error: z.looseObject({
+    code: z.string(),
+    message: z.string(),
+    value: z.string(),
+    cure: z.string(),
+  }),
+});
+
+/** What arrives of an event: the code is text, an absent field may be spelt undefined. */
+type Loose<T> = { [K in keyof T]: K extends 'code' ? string : T[K] | undefined };
