@@ -1,0 +1,23 @@
+/**
+ * Type byte of a control message (docs/protocol.md §4). PING, PONG and RR are native's own and never come up;
+ * native has the same numbers in control.h, and a contract test holds the two together.
+ */
+export const CONTROL = {
+  PING: 1,
+  PONG: 2,
+  RR: 3,
+  REKEY1: 4,
+  REKEY2: 5,
+  RECORDS: 6,
+  DIGEST: 7,
+  PULL: 8,
+  PUNCH: 9,
+  RELAY_ALLOC: 10,
+  RELAY_OK: 11,
+  RELAY_FREE: 12,
+  RELAY_GONE: 13,
+  CLOSE: 14,
+  PEER_INFO: 15,
+} as const;
+
+export type ControlType = (typeof CONTROL)[keyof typeof CONTROL];
