@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { pingAll, tcpTransfer, udpTransfer } from './lib/traffic.js';
+import { type Host, Topology } from './lib/topology.js';
+import { run } from './lib/exec.js';
+
+/* The ruler itself, on the bare underlay: no daemon runs here. */
+
+describe('netns topology', function () {
+  this.timeout(30_000);
+
+  async function twoHosts(
+    options: Parameters<Topology['link']>[2],
+  ): Promise<{ topology: Topology; a: Host; b: Host }> {
+    const topology = await Topology.create();
+    const a = await topology.host('a');
+    const b = await topology.host('b');
+    await topology.link(a, b, options);
+    return { topology, a, b };
+  }
+
+  it('joins two hosts, carries checked TCP and UDP, and goes without trace', async () => {
+    const { topology, a, b } = await twoHosts({ mtuBytes: 9000, offloads: false });
+    await pingAll(a, b.address(4), { size: 8900 });
+    await pingAll(b, a.address(6));
+    await tcpTransfer(a, b, b.address(6), 1 << 20);
+    await udpTransfer(b, a, a.address(4), { count: 1000, perSecond: 2000 });
+    await topology.dispose();
+    const names = await run(['ip', 'netns', 'list']);
+    assert.ok(!names.stdout.includes(`overlayd-t${String(process.pid)}-`), names.stdout);
+  });
+
+  it('has no IPv6 underlay where only IPv4 is asked for', async () => {
+    const { topology, a } = await twoHosts({ underlay: 'ipv4' });
+    assert.equal(await a.ip(['-6', 'address', 'show', 'dev', 'eth0']), '');
+    assert.throws(() => a.address(6));
+    await topology.dispose();
+  });
+
+  it('joins three hosts on a switch', async () => {
+    const topology = await Topology.create();
+    const hosts = [await topology.host('a'), await topology.host('b'), await topology.host('c')];
+    await topology.lan(hosts);
+    for (const host of hosts) {
+      for (const other of hosts) {
+        if (host !== other) await pingAll(host, other.address(4), { count: 1 });
+      }
+    }
+    await topology.dispose();
+  });
+
+  it('sees datagrams that were lost', async () => {
+    const { topology, a, b } = await twoHosts({});
+    await b.nft('add table t; add chain t i { type filter hook input priority 0; }');
+    await b.nft('add rule t i udp length 72 counter drop');
+    await assert.rejects(
+      udpTransfer(a, b, b.address(4), { count: 120, perSecond: 2000 }),
+      /"received":110,"corrupt":0/,
+    );
+    await topology.dispose();
+  });
+
+  it('finds plain text in a capture', async () => {
+    const { topology, a, b } = await twoHosts({});
+    const capture = await a.capture('eth0');
+    const pattern = Buffer.from('plain-text-marke').toString('hex');
+    await a.must(['ping', '-n', '-c', '1', '-p', pattern, b.address(4)]);
+    assert.ok((await capture.stop()).includes('plain-text-marke'));
+    await topology.dispose();
+  });
+
+  it('complains of a process and an interface that were left, and removes both', async () => {
+    const { topology, a } = await twoHosts({});
+    await a.ip(['link', 'add', 'overlay0', 'type', 'bridge']);
+    const [program, ...rest] = a.inside(['cat']);
+    const child = spawn(program ?? '', rest, { stdio: ['pipe', 'ignore', 'ignore'] });
+    const ended = once(child, 'exit');
+    await once(child, 'spawn');
+    await assert.rejects(topology.dispose(), (error: Error) => {
+      assert.match(error.message, /left behind/);
+      assert.match(error.message, new RegExp(`process ${String(child.pid)} in a`));
+      assert.match(error.message, /interface overlay0 in a/);
+      return true;
+    });
+    await ended;
+  });
+});
