@@ -1,0 +1,280 @@
+import { OverlayError } from '../base/errors.js';
+import { toHex } from '../base/bytes.js';
+import type { Mac } from '../model/mac.js';
+import { macBytes, macFromBytes } from '../model/mac.js';
+import type { PeerId } from '../model/peer-id.js';
+import { shortPeerId } from '../model/peer-id.js';
+import { canProbe, probeIpv4 } from './address-probe.js';
+import { CAP_NET_ADMIN, ownCapability } from './capabilities.js';
+import type { HostWarning } from './host-warnings.js';
+import { findHostWarnings } from './host-warnings.js';
+import type { LinkInfo } from './ip-json.js';
+import { canonicalCidr, readAddresses, readLink, readPorts } from './ip-json.js';
+import type { Mark } from './ownership.js';
+import { formatMark, judgeFound, parseMark } from './ownership.js';
+import { ipBatch, runTool } from './run.js';
+import { writeSysctl } from './sysctl.js';
+
+/*
+ * The host side of the default network:
+ *
+ *      own address, routes of the host
+ *               │
+ *        ┌──────┴──────┐
+ *        │  overlay0   │  bridge, marked as ours in its alias
+ *        └─┬─────────┬─┘
+ *     overlay0-t   later: attachments
+ *       (TAP)
+ *          │
+ *      data plane
+ *
+ * A bridge from the start, so that an attachment never moves the host's address. Nothing that does not carry our mark
+ * is changed or removed. Every step may be repeated: after a crash the next start finds some of it done.
+ */
+
+/**
+ * Largest TCP super-frame the host may hand us, bytes: one UDP GSO send takes 65 507 bytes, and each of the ≤ 64
+ * segments in it carries its own Ethernet, IP and TCP headers besides our overhead (docs/architecture.md, tx). Set on
+ * the bridge, where frames originate; on the TAP the kernel would cut larger frames to MTU size before we see them.
+ */
+const GSO_MAX_BYTES = 58_000;
+const TAP_TX_QUEUE_PACKETS = 1000;
+/** Any value but the wanted MTU: setting an MTU that is already set does not count as set by the user. */
+const OTHER_MTU_BYTES = 1281;
+
+export interface HostInterfaceOptions {
+  /** The bridge; the TAP is `<ifName>-t`. At most 13 characters. */
+  readonly ifName: string;
+  readonly meshId: Uint8Array;
+  readonly peerId: PeerId;
+  readonly mtuBytes: number;
+  /** Address pool, cidr text: only to warn when it overlaps a route of this host. */
+  readonly pool: string;
+}
+
+export function tapNameOf(ifName: string): string {
+  return `${ifName}-t`;
+}
+
+/** MAC of the TAP: the bridge's with the last bit turned, so that the two never meet in one FDB. */
+export function tapMacOf(bridgeMac: Mac): Mac {
+  const bytes = macBytes(bridgeMac);
+  bytes[5] = (bytes[5] ?? 0) ^ 1;
+  return macFromBytes(bytes);
+}
+
+export interface LinuxHostInterface {
+  preflight(): Promise<void>;
+  up(mac: Mac): Promise<void>;
+  setAddresses(cidrs: readonly string[]): Promise<void>;
+  probeAddress(address: string): Promise<Mac | undefined>;
+  warnings(): Promise<readonly HostWarning[]>;
+  down(): Promise<void>;
+  /** For `reset`: bridge and TAP go even with ports attached, provided they are ours. */
+  removeEverything(): Promise<void>;
+}
+
+export function createHostInterface(options: HostInterfaceOptions): LinuxHostInterface {
+  return new BridgeAndTap(options);
+}
+
+class BridgeAndTap implements LinuxHostInterface {
+  readonly #ifName: string;
+  readonly #tapName: string;
+  readonly #mtuBytes: number;
+  readonly #pool: string;
+  readonly #mesh: string;
+  readonly #peer: string;
+  /** Addresses the daemon itself put on the bridge, canonical. */
+  #ownAddresses: readonly string[] = [];
+
+  constructor(options: HostInterfaceOptions) {
+    this.#ifName = options.ifName;
+    this.#tapName = tapNameOf(options.ifName);
+    this.#mtuBytes = options.mtuBytes;
+    this.#pool = options.pool;
+    this.#mesh = toHex(options.meshId.subarray(0, 4));
+    this.#peer = shortPeerId(options.peerId);
+  }
+
+  async preflight(): Promise<void> {
+    if (!ownCapability(CAP_NET_ADMIN)) {
+      throw new OverlayError(
+        'OVL_NOT_PERMITTED',
+        'Cannot configure network interfaces without CAP_NET_ADMIN',
+        {
+          cure: 'Run overlayd as root, or under systemd with AmbientCapabilities=CAP_NET_ADMIN',
+          value: this.#ifName,
+        },
+      );
+    }
+    const bridge = await readLink(this.#ifName);
+    const tap = await readLink(this.#tapName);
+    const ports = bridge?.kind === 'bridge' ? await readPorts(this.#ifName) : [];
+    const names = { ifName: this.#ifName, tapName: this.#tapName };
+    const refusal = judgeFound(names, this.#mesh, { bridge, tap, ports });
+    if (refusal !== undefined) {
+      throw new OverlayError('OVL_IFACE_FOREIGN', refusal.message, {
+        cure: refusal.cure,
+        value: refusal.value,
+      });
+    }
+    if (bridge !== undefined) this.#ownAddresses = parseMark(bridge.alias)?.ownAddresses ?? [];
+  }
+
+  async up(mac: Mac): Promise<void> {
+    const present = await readLink(this.#ifName);
+    if (present !== undefined) this.#mustBeOurs(present);
+    // The MAC goes with the creation: a bridge without one is given one by udev a moment later.
+    if (present === undefined) {
+      await ipBatch([
+        `link add name ${this.#ifName} address ${mac} type bridge`,
+        `link set dev ${this.#ifName} alias ${formatMark(this.#mark())}`,
+        `link set dev ${this.#ifName} mtu ${OTHER_MTU_BYTES}`,
+      ]);
+    }
+    this.#guardBridge();
+    this.#guardTap();
+    const tapAlias = formatMark({ ...this.#mark(), ownAddresses: [] });
+    await ipBatch([
+      `link set dev ${this.#ifName} alias ${formatMark(this.#mark())}`,
+      `link set dev ${this.#ifName} address ${mac} addrgenmode eui64`,
+      `link set dev ${this.#ifName} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
+      `link set dev ${this.#tapName} alias ${tapAlias}`,
+      `link set dev ${this.#tapName} address ${tapMacOf(mac)} mtu ${this.#mtuBytes} txqueuelen ${TAP_TX_QUEUE_PACKETS}`,
+      `link set dev ${this.#tapName} master ${this.#ifName}`,
+      // After the first port: a bridge follows the smallest MTU of its ports until one is set by the user.
+      `link set dev ${this.#ifName} mtu ${this.#mtuBytes} gso_max_size ${GSO_MAX_BYTES}`,
+      `link set dev ${this.#tapName} up`,
+      `link set dev ${this.#ifName} up`,
+    ]);
+  }
+
+  async setAddresses(cidrs: readonly string[]): Promise<void> {
+    const wanted = cidrs.map((cidr) => mustBeCidr(cidr));
+    const present = (await readAddresses(this.#ifName)).map((address) => address.cidr);
+    const obsolete = this.#ownAddresses.filter(
+      (cidr) => !wanted.includes(cidr) && present.includes(cidr),
+    );
+    const missing = wanted.filter((cidr) => !present.includes(cidr));
+    // An address that was there before us (the operator's) is used and stays when we go.
+    const own = wanted.filter(
+      (cidr) => missing.includes(cidr) || this.#ownAddresses.includes(cidr),
+    );
+    // Marked before it is set: a crash in between leaves a mark without address, never the reverse.
+    await this.#rememberOwn([...new Set([...this.#ownAddresses, ...own])]);
+    await ipBatch([
+      ...obsolete.map((cidr) => `address del ${cidr} dev ${this.#ifName}`),
+      ...missing.map((cidr) =>
+        cidr.includes(':')
+          ? `address add ${cidr} dev ${this.#ifName} nodad`
+          : `address add ${cidr} dev ${this.#ifName} broadcast +`,
+      ),
+    ]);
+    await this.#rememberOwn(own);
+  }
+
+  async probeAddress(address: string): Promise<Mac | undefined> {
+    // IPv6 addresses come from the PeerId; who has the same has the same identity, which the handshake sees.
+    if (address.includes(':')) return undefined;
+    return probeIpv4(this.#ifName, address);
+  }
+
+  warnings(): Promise<readonly HostWarning[]> {
+    return findHostWarnings({ ifName: this.#ifName, pool: this.#pool, canProbe: canProbe() });
+  }
+
+  async down(): Promise<void> {
+    const bridge = await readLink(this.#ifName);
+    if (bridge === undefined || !this.#isOurs(bridge)) return;
+    const ports = await readPorts(this.#ifName);
+    if (ports.some((port) => port !== this.#tapName)) {
+      await this.setAddresses([]);
+      return;
+    }
+    await this.#deleteLink(this.#ifName);
+    this.#ownAddresses = [];
+  }
+
+  async removeEverything(): Promise<void> {
+    for (const name of [this.#ifName, this.#tapName]) {
+      const link = await readLink(name);
+      if (link !== undefined && this.#isOurs(link)) await this.#deleteLink(name);
+    }
+    this.#ownAddresses = [];
+  }
+
+  #mark(): Mark {
+    return { mesh: this.#mesh, peer: this.#peer, ownAddresses: this.#ownAddresses };
+  }
+
+  async #rememberOwn(own: readonly string[]): Promise<void> {
+    if (own.join() === this.#ownAddresses.join()) return;
+    this.#ownAddresses = own;
+    await ipBatch([`link set dev ${this.#ifName} alias ${formatMark(this.#mark())}`]);
+  }
+
+  #isOurs(link: LinkInfo): boolean {
+    return parseMark(link.alias) !== undefined;
+  }
+
+  #mustBeOurs(link: LinkInfo): void {
+    if (this.#isOurs(link) && link.kind === 'bridge') return;
+    throw new OverlayError(
+      'OVL_IFACE_FOREIGN',
+      `Interface ${link.name} appeared meanwhile and was not made by overlayd (kind ${link.kind})`,
+      { cure: 'Remove it or start overlayd with another --ifname', value: link.name },
+    );
+  }
+
+  /** Two deletions at once, ours and an operator's, both end well. */
+  async #deleteLink(name: string): Promise<void> {
+    const outcome = await runTool('ip', ['link', 'delete', 'dev', name]);
+    if (outcome.exitCode === 0 || (await readLink(name)) === undefined) return;
+    throw new OverlayError(
+      'OVL_IFACE_CONFIG',
+      `Cannot remove interface ${name}: ${outcome.stderr.trim()}`,
+      {
+        cure: `Remove it by hand: ip link delete ${name}`,
+        value: name,
+      },
+    );
+  }
+
+  /**
+   * Before it comes up: one router advertisement of a member would become this host's default route, and duplicate
+   * address detection would delay every address by seconds for a MAC that is unique by construction.
+   */
+  #guardBridge(): void {
+    const v6 = `net/ipv6/conf/${this.#ifName}`;
+    for (const guard of ['accept_ra', 'autoconf', 'accept_redirects', 'accept_dad']) {
+      writeSysctl(`${v6}/${guard}`, '0');
+    }
+    const v4 = `net/ipv4/conf/${this.#ifName}`;
+    writeSysctl(`${v4}/accept_redirects`, '0');
+    // Removing an own address must not take an exposed one of the same subnet with it.
+    writeSysctl(`${v4}/promote_secondaries`, '1');
+  }
+
+  /** A port has no addresses of its own, not even a link-local one. */
+  #guardTap(): void {
+    const v6 = `net/ipv6/conf/${this.#tapName}`;
+    for (const guard of ['accept_ra', 'autoconf', 'accept_redirects', 'accept_dad']) {
+      writeSysctl(`${v6}/${guard}`, '0');
+    }
+    writeSysctl(`${v6}/disable_ipv6`, '1');
+  }
+}
+
+function mustBeCidr(text: string): string {
+  const cidr = canonicalCidr(text);
+  if (cidr !== undefined) return cidr;
+  throw new OverlayError(
+    'OVL_ADDRESS_INVALID',
+    `Cannot set the address ${text}: it is not address/length`,
+    {
+      cure: 'Give it as a.b.c.d/len or v6/len',
+      value: text,
+    },
+  );
+}

@@ -1,0 +1,42 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+
+import { OverlayError } from '../base/errors.js';
+
+/** Where a sysctl lives: an interface name may hold dots, so keys here are paths, not dotted names. */
+function sysctlPath(path: string): string {
+  return `/proc/sys/${path}`;
+}
+
+/** The value as text, or undefined when this kernel does not have it (IPv6 off, module not loaded). */
+export function readSysctl(path: string): string | undefined {
+  try {
+    return readFileSync(sysctlPath(path), 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Sets a value unless it is so already; a sysctl that this kernel does not have is left out.
+ * @throws OverlayError OVL_IFACE_CONFIG, OVL_NOT_PERMITTED
+ */
+export function writeSysctl(path: string, value: string): void {
+  const current = readSysctl(path);
+  if (current === undefined || current === value) return;
+  try {
+    writeFileSync(sysctlPath(path), value);
+  } catch (error) {
+    const errno = (error as NodeJS.ErrnoException).code ?? '';
+    const isReadOnly = errno === 'EROFS' || errno === 'EACCES' || errno === 'EPERM';
+    throw new OverlayError(
+      isReadOnly ? 'OVL_NOT_PERMITTED' : 'OVL_IFACE_CONFIG',
+      `Cannot set sysctl ${path} to ${value}: it is ${current} and writing fails with ${errno}`,
+      {
+        cure: 'Run where /proc/sys/net is writable, or set it beforehand (a container needs --privileged or the sysctl given by the runtime)',
+        value: path,
+        fields: { errno },
+        cause: error,
+      },
+    );
+  }
+}
