@@ -55,3 +55,13 @@ apt_install() {
 require_root() {
   ((EUID == 0)) || die "$1 needs root (network namespaces). Run it as root"
 }
+
+# until_true <seconds> <command...>: asks every 50 ms; fails when the time is over.
+until_true() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    ((SECONDS < end)) || die "waited in vain for: $*"
+    sleep 0.05
+  done
+}

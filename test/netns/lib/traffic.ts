@@ -96,7 +96,7 @@ async function listen(host: Host, args: readonly string[]): Promise<Receiver> {
         'ready\n',
         `${args[0] ?? ''} on ${host.name} got nothing whole: ${stderr}`,
       );
-      return JSON.parse(stdout.slice('ready\n'.length));
+      return JSON.parse(stdout.slice('ready\n'.length)) as unknown;
     },
   };
 }

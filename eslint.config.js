@@ -1,0 +1,116 @@
+import js from '@eslint/js';
+import ts from 'typescript-eslint';
+
+/*
+ * Beside the usual rules, docs/architecture.md "Who may know whom" as far as one file shows it: which globals and
+ * which modules of Node a room may touch. Who imports whom between rooms is in .dependency-cruiser.cjs.
+ */
+
+/** Rooms that are functions of their input: no clock, no I/O, no process. */
+const PURE = ['crypto', 'link', 'records', 'routing', 'ipam', 'wire', 'model', 'base'];
+const PURE_FILES = PURE.map((room) => `src/${room}/**/*.ts`);
+
+const TIMERS = ['setTimeout', 'setInterval', 'setImmediate', 'clearTimeout', 'clearInterval'].map(
+  (name) => ({ name, message: 'Only the loop arms timers: give a deadline, or take Timers.' }),
+);
+const CLOCKS = [
+  { name: 'Date', message: 'Only base/clock reads time: take a Clock or nowMs.' },
+  { name: 'performance', message: 'Only base/clock reads time: take a Clock or nowMs.' },
+];
+const PROCESS = [
+  { object: 'process', property: 'exit', message: 'Only bin/ ends the process.' },
+  { object: 'process', property: 'env', message: 'Only bin/ reads the environment.' },
+  { object: 'process', property: 'argv', message: 'Only bin/ reads the arguments.' },
+  { object: 'Math', property: 'random', message: 'Take an Rng.' },
+];
+const CHILDREN = {
+  group: ['node:child_process', 'child_process'],
+  message: 'Only netdev/ runs programs.',
+};
+const WORKERS = {
+  group: ['node:timers', 'node:timers/promises'],
+  message: 'Only the loop arms timers: take Timers.',
+};
+const NODE_IO = {
+  regex: '^node:(?!(assert|assert/strict|buffer|util|crypto|url|path)$)',
+  message: 'This room is pure: bytes and values in, bytes and values out.',
+};
+
+const pattern = (...patterns) => ['error', { patterns }];
+
+export default ts.config(
+  { ignores: ['dist/', 'build/', 'build-*/', 'node_modules/', '**/*.cjs'] },
+  js.configs.recommended,
+  {
+    files: ['**/*.ts'],
+    extends: [ts.configs.strictTypeChecked],
+    languageOptions: {
+      parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
+    },
+    rules: {
+      eqeqeq: 'error',
+      'no-console': 'error',
+      'no-restricted-properties': ['error', ...PROCESS],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_' },
+      ],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
+      // An async method may have nothing to wait for: the port it implements decides.
+      '@typescript-eslint/require-await': 'off',
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+    },
+  },
+  {
+    files: ['src/**/*.ts'],
+    rules: { 'no-restricted-imports': pattern(CHILDREN, WORKERS) },
+  },
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/base/*clock*.ts', 'src/daemon/loop.ts', 'src/daemon/*timers*.ts', 'src/bin/**'],
+    rules: { 'no-restricted-globals': ['error', ...CLOCKS] },
+  },
+  {
+    files: PURE_FILES,
+    // The system clock, rng and logger are where base meets the machine; the password worker runs Argon2id.
+    ignores: [
+      'src/base/system-*.ts',
+      'src/base/*clock*.ts',
+      'src/base/*rng*.ts',
+      'src/base/log*.ts',
+      'src/crypto/password*.ts',
+    ],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        ...CLOCKS,
+        ...TIMERS,
+        { name: 'process', message: 'This room is pure.' },
+      ],
+      'no-restricted-imports': pattern(CHILDREN, WORKERS, NODE_IO),
+    },
+  },
+  { files: ['src/netdev/**/*.ts'], rules: { 'no-restricted-imports': 'off' } },
+  { files: ['src/bin/**/*.ts'], rules: { 'no-console': 'off', 'no-restricted-properties': 'off' } },
+  {
+    files: ['test/**/*.ts', 'bench/**/*.ts'],
+    rules: {
+      'no-console': 'off',
+      'no-restricted-properties': 'off',
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      // mocha's describe and it return promises to nobody.
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        { allowForKnownSafeCalls: ['describe', 'it'] },
+      ],
+    },
+  },
+);
