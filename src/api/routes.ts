@@ -110,8 +110,7 @@ export async function answerRequest(
     if (route.query.includes(key)) continue;
     throw badRequest(`${route.path} has no parameter '${key}'`, {
       value: key,
-      cure:
-        route.query.length === 0 ? 'It takes none.' : `Parameters: ${route.query.join(', ')}.`,
+      cure: route.query.length === 0 ? 'It takes none.' : `Parameters: ${route.query.join(', ')}.`,
     });
   }
   return route.answer(control, request, restOf(route, request.path) ?? '');

@@ -150,7 +150,9 @@ function readBody(request: IncomingMessage): Promise<Buffer> {
     });
     request.on('end', () => resolve(Buffer.concat(chunks)));
     request.on('error', reject);
-    request.on('close', () => reject(badRequest('The request ended early', { cure: 'Send it whole.' })));
+    request.on('close', () =>
+      reject(badRequest('The request ended early', { cure: 'Send it whole.' })),
+    );
   });
 }
 

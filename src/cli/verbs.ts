@@ -1,0 +1,46 @@
+import { usageFailure } from './failure.js';
+import { nearest } from './suggest.js';
+import type { Verb } from './verb.js';
+import { completionVerb } from './verbs/completion.js';
+import { connectVerb } from './verbs/connect.js';
+import { doctorVerb } from './verbs/doctor.js';
+import { eventsVerb } from './verbs/events.js';
+import { forgetVerb } from './verbs/forget.js';
+import { helpVerb } from './verbs/help.js';
+import { pathsVerb } from './verbs/paths.js';
+import { peersVerb } from './verbs/peers.js';
+import { reportVerb } from './verbs/report.js';
+import { resetVerb } from './verbs/reset.js';
+import { routesVerb } from './verbs/routes.js';
+import { statusVerb } from './verbs/status.js';
+import { versionVerb } from './verbs/version.js';
+
+/** In the order of the help: looking, then changing, then about the program itself. */
+export const VERBS: readonly Verb[] = [
+  statusVerb,
+  peersVerb,
+  routesVerb,
+  pathsVerb,
+  eventsVerb,
+  reportVerb,
+  connectVerb,
+  forgetVerb,
+  resetVerb,
+  doctorVerb,
+  versionVerb,
+  completionVerb(() => VERBS),
+  helpVerb(() => VERBS, findVerb),
+];
+
+/** @throws CliFailure OVL_USAGE with a suggestion */
+export function findVerb(name: string): Verb {
+  const verb = VERBS.find((candidate) => candidate.name === name);
+  if (verb !== undefined) return verb;
+  const names = VERBS.map((candidate) => candidate.name);
+  const meant = nearest(name, names);
+  throw usageFailure(
+    `There is no verb '${name}'`,
+    name,
+    `${meant === undefined ? '' : `Did you mean '${meant}'? `}Verbs: ${names.join(', ')}.`,
+  );
+}
