@@ -3,7 +3,6 @@
 #include <sodium.h>
 
 #include <cstring>
-#include <utility>
 
 #include "native/core/bytes.h"
 
@@ -80,12 +79,13 @@ Gate::Seeds Gate::DrawSeeds(const RandomBytes& random) {
   return seeds;
 }
 
-Gate::Gate(std::span<const uint8_t, kMeshIdBytes> mesh_id, RandomBytes random)
+Gate::Gate(std::span<const uint8_t, kMeshIdBytes> mesh_id, const RandomBytes& random)
     : Gate(mesh_id, random, DrawSeeds(random)) {}
 
-Gate::Gate(std::span<const uint8_t, kMeshIdBytes> mesh_id, RandomBytes random, const Seeds& seeds)
+Gate::Gate(std::span<const uint8_t, kMeshIdBytes> mesh_id, const RandomBytes& random,
+           const Seeds& seeds)
     : recent_key_(seeds.recent),
-      cookies_(std::move(random)),
+      cookies_(random),
       sources_(seeds.sources),
       resumptions_(seeds.hints),
       recent_(kRecentInits) {

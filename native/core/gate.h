@@ -93,7 +93,7 @@ class Gate {
  public:
   /// `random` is called during construction and when the cookie secret is replaced (every 120 s,
   /// under the lock).
-  Gate(std::span<const uint8_t, kMeshIdBytes> mesh_id, RandomBytes random);
+  Gate(std::span<const uint8_t, kMeshIdBytes> mesh_id, const RandomBytes& random);
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;
 
@@ -129,7 +129,8 @@ class Gate {
     std::array<uint8_t, 16> recent;
   };
   static Seeds DrawSeeds(const RandomBytes& random);
-  Gate(std::span<const uint8_t, kMeshIdBytes> mesh_id, RandomBytes random, const Seeds& seeds);
+  Gate(std::span<const uint8_t, kMeshIdBytes> mesh_id, const RandomBytes& random,
+       const Seeds& seeds);
 
   GateDecision InspectInit(std::span<const uint8_t> init, const SourceAddress& from,
                            uint64_t now_ms);
