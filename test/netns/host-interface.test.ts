@@ -285,7 +285,10 @@ describe('host interface in a network namespace', function () {
     }
     assert.deepEqual(await host.must({ method: 'warnings' }), []);
     inside('nft', 'add table ip filter');
-    inside('nft', 'add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }');
+    inside(
+      'nft',
+      'add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }',
+    );
     const found = (await host.must({ method: 'warnings' })) as HostWarning[];
     assert.deepEqual(
       found.map((warning) => warning.code),
