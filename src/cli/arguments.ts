@@ -34,14 +34,19 @@ export function parseLine(argv: readonly string[]): ParsedLine {
 }
 
 /** @throws CliFailure OVL_USAGE */
-export function assertArgumentCount(verb: Verb, count: number, extra: string): void {
+export function assertArguments(verb: Verb, given: readonly string[]): void {
+  const count = given.length;
   const usage = `Usage: overlayctl ${verb.name} ${verb.synopsis}`.trim();
   if (count < verb.minArguments) {
     throw usageFailure(`'${verb.name}' wants ${verb.synopsis}`, '', `${usage}.`);
   }
   if (count > verb.maxArguments) {
     const many = verb.maxArguments === 0 ? 'no arguments' : `at most ${verb.maxArguments}`;
+    const extra = given[verb.maxArguments] ?? '';
     throw usageFailure(`'${verb.name}' takes ${many}, got '${extra}'`, extra, `${usage}.`);
+  }
+  if (given.includes('')) {
+    throw usageFailure(`An argument of '${verb.name}' is empty`, '', `${usage}.`);
   }
 }
 

@@ -17,8 +17,8 @@ const CAP_NET_ADMIN = 12n;
 /** Where the daemon's tools live when PATH does not say so (a service's PATH, an operator's without sbin). */
 const TOOL_DIRECTORIES = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
-/** The wall clock cannot be earlier than this program: it was written in 2026. */
-const EARLIEST_YEAR = 2026;
+/** The wall clock cannot be earlier than this program: it was written in 2026. ISO texts sort by time. */
+const EARLIEST_TIME = '2026-01-01';
 
 export function checkHost(context: CliContext): Check[] {
   return [
@@ -28,7 +28,7 @@ export function checkHost(context: CliContext): Check[] {
     checkTool(context, 'nft', 'warn', 'apt install nftables'),
     checkKernel(release()),
     checkIpv6(),
-    checkClock(context.wallMs()),
+    checkClock(context.wallTime()),
   ];
 }
 
@@ -117,15 +117,14 @@ function checkIpv6(): Check {
       };
 }
 
-export function checkClock(wallMs: number): Check {
+export function checkClock(wallTime: string): Check {
   const name = 'clock';
-  const at = new Date(wallMs);
-  return at.getUTCFullYear() >= EARLIEST_YEAR
-    ? { name, state: 'ok', found: at.toISOString(), cure: '' }
+  return wallTime >= EARLIEST_TIME
+    ? { name, state: 'ok', found: wallTime, cure: '' }
     : {
         name,
         state: 'fail',
-        found: `${at.toISOString()}, before this program was written`,
+        found: `${wallTime}, before this program was written`,
         cure: "Set it: 'timedatectl set-ntp true', or 'date -s'.",
       };
 }
