@@ -31,8 +31,6 @@ export const ELEMENT_BYTES = 32;
 export const CONFIRM_BYTES = 32;
 /** Payload of 176 and the tag. */
 export const SEALED_BYTES = 192;
-export const RESUME_BYTES = 24;
-export const COOKIE_BYTES = 16;
 export const MESH_ID_BYTES = 16;
 
 const INIT_Y = 40;
