@@ -1,12 +1,12 @@
 import { OverlayError } from '../base/errors.js';
 import { toHex } from '../base/bytes.js';
+import type { HostInterface, HostWarning } from '../daemon/ports.js';
 import type { Mac } from '../model/mac.js';
 import { macBytes, macFromBytes } from '../model/mac.js';
 import type { PeerId } from '../model/peer-id.js';
 import { shortPeerId } from '../model/peer-id.js';
 import { canProbe, probeIpv4 } from './address-probe.js';
 import { CAP_NET_ADMIN, ownCapability } from './capabilities.js';
-import type { HostWarning } from './host-warnings.js';
 import { findHostWarnings } from './host-warnings.js';
 import type { LinkInfo } from './ip-json.js';
 import { canonicalCidr, readAddresses, readLink, readPorts } from './ip-json.js';
@@ -63,13 +63,8 @@ export function tapMacOf(bridgeMac: Mac): Mac {
   return macFromBytes(bytes);
 }
 
-export interface LinuxHostInterface {
-  preflight(): Promise<void>;
-  up(mac: Mac): Promise<void>;
-  setAddresses(cidrs: readonly string[]): Promise<void>;
-  probeAddress(address: string): Promise<Mac | undefined>;
-  warnings(): Promise<readonly HostWarning[]>;
-  down(): Promise<void>;
+/** The port of daemon/ports.ts, and what `reset` needs. */
+export interface LinuxHostInterface extends HostInterface {
   /** For `reset`: bridge and TAP go even with ports attached, provided they are ours. */
   removeEverything(): Promise<void>;
 }

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 
 import ipaddr from 'ipaddr.js';
 
+import type { HostWarning } from '../daemon/ports.js';
 import { CAP_NET_RAW, ownCapability } from './capabilities.js';
 import type { RouteInfo } from './ip-json.js';
 import { readRoutes } from './ip-json.js';
@@ -12,12 +13,6 @@ import { readSysctl } from './sysctl.js';
  * Things on this host that will hurt, each with its cure. Nothing here changes anything, and a tool that is missing
  * or fails leaves its warning out: a doubt is no warning.
  */
-
-export interface HostWarning {
-  readonly code: string;
-  readonly message: string;
-  readonly cure: string;
-}
 
 export interface WarningQuestions {
   readonly ifName: string;

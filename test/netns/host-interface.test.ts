@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 import type { Mac } from '../../src/model/mac.js';
-import type { HostWarning } from '../../src/netdev/host-warnings.js';
+import type { HostWarning } from '../../src/daemon/ports.js';
 import type { HostCall, HostReply } from './host-call.js';
 
 /*
