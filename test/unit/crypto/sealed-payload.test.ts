@@ -62,6 +62,17 @@ describe('sealed payload', () => {
     assert.equal(reasonOf(openPayload(OTHER_STAGE, 'responder', moved)), 'signature');
   });
 
+  it('a key of small order signs nothing, though lax verifiers take it', () => {
+    // A = R = the neutral element, S = 0: S·B = R + h·A holds for every message.
+    const neutral = Uint8Array.of(1, ...new Uint8Array(31));
+    const changed = resealed(STAGE, STAGE, (plain) => {
+      const copy = plain.slice();
+      copy.set(concatBytes(neutral, neutral, new Uint8Array(32)));
+      return copy;
+    });
+    assert.equal(reasonOf(openPayload(STAGE, 'responder', changed)), 'signature');
+  });
+
   it('zeros are checked and the endpoint must be one', () => {
     for (let at = 129; at < 176; at++) {
       const changed = resealed(STAGE, STAGE, (plain) => flipped(plain, at));
