@@ -15,6 +15,7 @@ import {
   parseReject,
   parseResp,
   parseRetry,
+  PROTOCOL_VERSION,
   REJECT_OTHER_MESH,
   respBeforeY,
   respThroughY,
@@ -62,6 +63,7 @@ const PARSERS = [
 function valid({ type, size, zeros }: (typeof PARSERS)[number]): Uint8Array {
   const out = new Uint8Array(size).fill(0x5a);
   out[0] = type;
+  out[1] = PROTOCOL_VERSION;
   for (const [from, to] of zeros) out.fill(0, from, to);
   return out;
 }
