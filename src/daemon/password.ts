@@ -91,7 +91,7 @@ function checked(password: string, source: string, value: string): string {
 
 /** A short password is used, with a warning. */
 export function passwordWarning(password: string): HostWarning | undefined {
-  if ([...password.normalize('NFC')].length >= SHORT_PASSWORD_CHARACTERS) return undefined;
+  if (Array.from(password.normalize('NFC')).length >= SHORT_PASSWORD_CHARACTERS) return undefined;
   return {
     code: 'short-password',
     message: `The mesh's password has fewer than ${SHORT_PASSWORD_CHARACTERS} characters`,

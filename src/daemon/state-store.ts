@@ -72,7 +72,7 @@ function openDatabase(stateDir: string): RootDatabase<unknown, string> {
     void root.close();
     throw new OverlayError(
       'OVL_STATE_NEWER',
-      `${path} has version ${String(version)}, this overlayd knows ${FORMAT_VERSION}`,
+      `${path} has version ${JSON.stringify(version)}, this overlayd knows ${FORMAT_VERSION}`,
       {
         cure: 'Run the newer overlayd that wrote it, or choose another --state-dir',
         value: path,

@@ -202,8 +202,8 @@ describe('host interface in a network namespace', function () {
     ipIn('link', 'add', 'overlay0', 'type', 'veth', 'peer', 'name', 'end');
     const reply = await startAgent().call({ method: 'preflight' });
     assert.equal(reply.error?.code, 'OVL_IFACE_FOREIGN');
-    assert.match(reply.error?.message ?? '', /overlay0 .*veth/);
-    assert.match(reply.error?.cure ?? '', /ip link delete overlay0.*--ifname/);
+    assert.match(reply.error.message, /overlay0 .*veth/);
+    assert.match(reply.error.cure, /ip link delete overlay0.*--ifname/);
     assert.deepEqual(links(), ['overlay0']);
   });
 
@@ -216,7 +216,7 @@ describe('host interface in a network namespace', function () {
     const agent = startAgent('ffffffff'.repeat(4));
     const reply = await agent.call({ method: 'preflight' });
     assert.equal(reply.error?.code, 'OVL_IFACE_FOREIGN');
-    assert.match(reply.error?.message ?? '', /another mesh.*port0/);
+    assert.match(reply.error.message, /another mesh.*port0/);
     ipIn('link', 'delete', 'port0');
     await agent.must({ method: 'preflight' });
   });

@@ -211,7 +211,7 @@ describe('configuration of the daemon', () => {
 
   it('a password given twice is refused without showing it', () => {
     const error = refusal(() => configOf(['--password', 'hunter2', '--password', 'hunter3']));
-    assert.doesNotMatch(JSON.stringify({ ...error, message: error.message }), /hunter/);
+    assert.doesNotMatch(error.message + error.value + error.cure, /hunter/);
   });
 
   it('refuses unknown keys of the file with a suggestion', () => {

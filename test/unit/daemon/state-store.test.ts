@@ -138,7 +138,7 @@ describe('state store', () => {
     for (const peers of [first.knownPeers(), second.knownPeers()]) {
       assert.equal(peers.length, 4096);
       assert.equal(peers[0]?.nickname, 'host1');
-      assert.deepEqual(peers[0]?.endpoints, endpoints.slice(0, 8));
+      assert.deepEqual(peers[0].endpoints, endpoints.slice(0, 8));
       assert.ok(!peers.some(({ nickname }) => nickname === 'host2'));
     }
   });
