@@ -345,6 +345,38 @@ describe('handshake: attacks', () => {
     assert.equal(reasonOf(answerOne.onFin(finOne.value.fin)), 'spent');
   });
 
+  it('a FIN with other indexes or another version is told from a wrong password', () => {
+    const two = twoParties();
+    const dialled = dial(two);
+    const answered = answer(two, dialled.init);
+    const replied = dialled.onResp(answered.resp, FROM_RESPONDER);
+    assert(replied.ok);
+    for (const [at, reason] of [
+      [1, 'version'],
+      [2, 'confirm'],
+      [4, 'not ours'],
+      [8, 'not ours'],
+      [12, 'confirm'],
+      [44, 'sealed'],
+    ] as const) {
+      assert.equal(reasonOf(answered.onFin(flipped(replied.value.fin, at, 2))), reason, `${at}`);
+    }
+  });
+
+  it('there are two password slots, no third', () => {
+    const two = twoParties();
+    const init = flipped(dial(two).init, 76, 2);
+    const refused = respondToInit(
+      two.ben,
+      { newest: PRS },
+      init,
+      RESPONDER_INDEX,
+      FROM_INITIATOR,
+      two.rng,
+    );
+    assert.equal(reasonOf(refused), 'malformed');
+  });
+
   it('the same INIT answered twice gives two sessions that do not mix', () => {
     const two = twoParties();
     const dialled = dial(two);
