@@ -103,7 +103,5 @@ export function renderFailure(failure: CliFailure, asJson: boolean): string {
     };
     return `${escapedJson(document)}\n`;
   }
-  const cure = printable(failure.cure);
-  const stop = /[.!?:]$/.test(cure) || cure === '' ? '' : '.';
-  return `error: ${printable(failure.message)} (${printable(failure.code)}). ${cure}${stop}\n`;
+  return `error: ${printable(failure.message)} (${printable(failure.code)}). ${printable(failure.cure)}\n`;
 }

@@ -93,7 +93,7 @@ describe('overlayctl against a server that is not overlayd', () => {
     const { code, out, err } = await runCli(['--socket', socket, 'status']);
     assert.deepEqual(
       [code, out, err],
-      [1, '', 'error: No \ufffd[31mway (OVL_FROM_2030). Upgrade.\n'],
+      [1, '', 'error: No \ufffd[31mway (OVL_FROM_2030). Upgrade\n'],
     );
   });
 

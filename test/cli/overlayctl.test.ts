@@ -390,7 +390,7 @@ describe('overlayctl', () => {
       });
       assert.deepEqual(
         [code, out, err],
-        [1, '', 'error: Interface overlay0-t is held (OVL_IFACE_FOREIGN). Stop it.\n'],
+        [1, '', 'error: Interface overlay0-t is held (OVL_IFACE_FOREIGN). Stop it\n'],
       );
     });
 
