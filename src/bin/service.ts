@@ -130,10 +130,8 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
   await daemon.start();
 
   const control = withReset(daemon.control, async () => {
-    await daemon.stop();
-    dataplane.close();
+    await daemon.control.reset();
     await bridge.removeEverything();
-    state.clear();
     inputs.onReset();
   });
   const api = await startApiServer(config.socketPath, control, log);

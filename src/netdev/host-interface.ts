@@ -82,6 +82,8 @@ class BridgeAndTap implements LinuxHostInterface {
   readonly #peer: string;
   /** Addresses the daemon itself put on the bridge, canonical. */
   #ownAddresses: readonly string[] = [];
+  /** What another daemon of this host runs carries a mark, too: only what `up` took is taken down. */
+  #isTaken = false;
 
   constructor(options: HostInterfaceOptions) {
     this.#ifName = options.ifName;
@@ -120,6 +122,7 @@ class BridgeAndTap implements LinuxHostInterface {
   async up(mac: Mac): Promise<void> {
     const present = await readLink(this.#ifName);
     if (present !== undefined) this.#mustBeOurs(present);
+    this.#isTaken = true;
     // The MAC goes with the creation: a bridge without one is given one by udev a moment later.
     if (present === undefined) {
       await ipBatch([
@@ -180,6 +183,7 @@ class BridgeAndTap implements LinuxHostInterface {
   }
 
   async down(): Promise<void> {
+    if (!this.#isTaken) return;
     const bridge = await readLink(this.#ifName);
     if (bridge === undefined || !this.#isOurs(bridge)) return;
     const ports = await readPorts(this.#ifName);
@@ -192,6 +196,7 @@ class BridgeAndTap implements LinuxHostInterface {
   }
 
   async removeEverything(): Promise<void> {
+    if (!this.#isTaken) return;
     for (const name of [this.#ifName, this.#tapName]) {
       const link = await readLink(name);
       if (link !== undefined && this.#isOurs(link)) await this.#deleteLink(name);

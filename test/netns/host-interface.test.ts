@@ -242,6 +242,14 @@ describe('host interface in a network namespace', function () {
     assert.deepEqual(links(), []);
   });
 
+  it('down and reset of a daemon that was refused leave the running one alone', async () => {
+    await startedHost();
+    const second = startAgent();
+    await second.must({ method: 'down' });
+    await second.must({ method: 'removeEverything' });
+    assert.deepEqual(links(), ['overlay0', 'overlay0-t']);
+  });
+
   it('down and reset leave a foreign interface alone', async () => {
     ipIn('link', 'add', 'overlay0', 'type', 'bridge');
     const agent = startAgent();
