@@ -27,12 +27,16 @@
  *        │
  *   mesh ── other ──> REJECT (10/s) or drop
  *        │
- *   resume MAC right, hint 2/s, all 50/s ─────> up            takes no token
+ *   resume MAC right, hint 2/s, all 50/s ─────> up       takes no token
  *        │
- *   let in less than 6 s ago, same source ────> up            a repetition: the token was taken
- * then │ cookie right ── source and node token ────> up            takes both │      └── none left
- * ──> drop source bucket full, node bucket ≥ half ───> up            takes both │ RETRY with a
- * cookie
+ *   let in less than 6 s ago, same source ────> up       a repetition: its token was taken then
+ *        │
+ *   cookie right ── source and node token ────> up       takes both
+ *        │      └── none left ──> drop
+ *        │
+ *   source bucket full, node bucket ≥ half ───> up       takes both
+ *        │
+ *      RETRY with a cookie
  *
  * All INITs but resumed ones share 200/s upwards, and 20/s per source.
  *

@@ -7,17 +7,15 @@
 /*
  * The fixed layouts of handshake datagrams, docs/protocol.md#1. Little-endian; "zeros" are checked.
  *
- *           0      1        2      4              8
- *   INIT    type | version | flags | sender_index | meshid 16 | sid 16 | Y_i 32 | suites 4 | slot 1
- * | zeros
- *           ... 472: resume = hint 8 || mac 16     496: cookie 16     512
- *   RESP    type | version | flags | sender_index | receiver_index | suite 4 | Y_r 32 | confirm_r
- * 32 | sealed_r 192
- *           ... 272: zeros     512
- *   FIN     type | version | flags | sender_index | receiver_index | confirm_i 32 | sealed_i 192
- *           ... 236: zeros     512
- *   RETRY   type | version | zeros 2 | receiver_index | cookie 16 | zeros                        64
- *   REJECT  type | version | zeros 2 | receiver_index | sid 16    | reason 1 | zeros             64
+ *           0      1         2       4              8
+ *   INIT    type | version | flags | sender_index | meshid 16 | sid 16 | Y_i 32 | suites 4
+ *           76: slot 1 | zeros      472: resume = hint 8 || mac 16      496: cookie 16      512
+ *   RESP    type | version | flags | sender_index | receiver_index | suite 4 | Y_r 32
+ *           48: confirm_r 32 | sealed_r 192      272: zeros      512
+ *   FIN     type | version | flags | sender_index | receiver_index | confirm_i 32
+ *           44: sealed_i 192      236: zeros      512
+ *   RETRY   type | version | zeros | receiver_index | cookie 16      24: zeros      64
+ *   REJECT  type | version | zeros | receiver_index | sid 16 | reason 1      25: zeros      64
  */
 namespace overlayd::core {
 
