@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import fc from 'fast-check';
 import { OverlayError } from '../../src/base/errors.js';
 import { VERBS } from '../../src/cli/verbs.js';
 import { ALPHA_ID, BETA_ID, GAMMA_ID, Sandbox, event, peer, twoNodeStatus } from './fake-daemon.js';
@@ -292,8 +293,16 @@ describe('overlayctl', () => {
       assert.match(String(document['version']), /^\d+\.\d+\.\d+/);
     });
 
-    it('reset asks the daemon', async () => {
-      const { code, out } = await ctl('--json', 'reset');
+    it('reset asks the daemon, and returns when it has gone', async () => {
+      let sleeps = 0;
+      const { code, out, err } = await runCli(['--socket', box.socket, '--json', 'reset'], {
+        ...virtualTime(),
+        sleep: async () => {
+          sleeps += 1;
+          if (sleeps === 2) await box.stop();
+        },
+      });
+      assert.deepEqual([err, sleeps], ['', 2]);
       assert.deepEqual(
         [code, JSON.parse(out), box.daemon.resets],
         [0, { schema: 1, reset: true }, 1],
@@ -439,6 +448,27 @@ describe('overlayctl', () => {
       assert.deepEqual([code, out], [2, '']);
       assert.match(err, /has 108 bytes, the kernel takes 1 to 107 \(OVL_SOCKET_PATH\)/);
     });
+  });
+
+  it('any command line ends with one of the exit codes, and stdout is empty unless it worked', async () => {
+    const words = [
+      ...VERBS.flatMap(({ name, options }) => [name, ...Object.keys(options).map((o) => `--${o}`)]),
+      ...['--json', '--help', '--', '-', '-h', '--socket', '--socket=x', 'peers=2', '0', '', '-x'],
+      ...['__proto__', '--__proto__', '--constructor=1', '--no-json'],
+    ];
+    const word = fc.oneof({ weight: 4, arbitrary: fc.constantFrom(...words) }, fc.string());
+    await fc.assert(
+      fc.asyncProperty(fc.array(word, { maxLength: 6 }), async (argv) => {
+        const env = { OVERLAYD_SOCKET: box.socket };
+        const { code, out, err } = await runCli(argv, { env, ...virtualTime() });
+        assert.ok([0, 1, 2, 3].includes(code));
+        assert.doesNotMatch(err, /OVL_INTERNAL/);
+        if (code === 0) assert.equal(err, '');
+        else if (out !== '') assert.ok(argv.includes('doctor'));
+        else assert.notEqual(err, '');
+      }),
+      { numRuns: 300 },
+    );
   });
 
   describe('help', () => {

@@ -1,9 +1,11 @@
 import { SCHEMA_VERSION } from '../../api/control.js';
-import { resetSchema } from '../../api/schemas.js';
+import { resetSchema, versionSchema } from '../../api/schemas.js';
 import { EXIT_DONE, toCliFailure, usageFailure } from '../failure.js';
 import type { Verb, VerbCall } from '../verb.js';
 
 const DEFAULT_IFNAME = 'overlay0';
+const GONE_TIMEOUT_MS = 5_000;
+const GONE_POLL_MS = 50;
 
 export const resetVerb: Verb = {
   name: 'reset',
@@ -26,6 +28,7 @@ export const resetVerb: Verb = {
     const ifName = parseIfName(call.option('ifname') ?? DEFAULT_IFNAME);
     try {
       const outcome = await call.client.post('/v1/reset', {}, resetSchema);
+      await daemonGone(call);
       call.print(outcome, () => [
         'Removed interface, addresses, contacts and known peers; the daemon stops. The identity is kept.',
       ]);
@@ -36,6 +39,20 @@ export const resetVerb: Verb = {
     return EXIT_DONE;
   },
 };
+
+/** So that the next start meets no daemon that is still leaving; one that takes its time is no failure. */
+async function daemonGone(call: VerbCall): Promise<void> {
+  const { monotonicMs, sleep } = call.context;
+  const deadlineMs = monotonicMs() + GONE_TIMEOUT_MS;
+  while (monotonicMs() < deadlineMs) {
+    try {
+      await call.client.get('/v1/version', versionSchema);
+    } catch (error) {
+      if (toCliFailure(error).isAbsent) return;
+    }
+    await sleep(GONE_POLL_MS);
+  }
+}
 
 async function removeLeftovers(call: VerbCall, ifName: string): Promise<void> {
   const removed = await call.context.removeLeftovers(ifName);
