@@ -2,7 +2,7 @@ import type { ParseArgsConfig } from 'node:util';
 import { parseArgs } from 'node:util';
 import { usageFailure } from './failure.js';
 import { GLOBAL_OPTIONS } from './global-options.js';
-import { nearest } from './suggest.js';
+import { nearest } from '../base/suggest.js';
 import type { Verb, VerbOption } from './verb.js';
 import { findVerb } from './verbs.js';
 

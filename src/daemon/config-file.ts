@@ -1,7 +1,7 @@
 import { OverlayError } from '../base/errors.js';
 import type { FlagName, GivenFlags } from './flags.js';
 import { FLAGS, findFlag } from './flags.js';
-import { nearest } from './suggest.js';
+import { nearest } from '../base/suggest.js';
 
 /*
  * The configuration file: a JSON object whose keys are flag names.

@@ -7,7 +7,7 @@ import {
   SUITE_CHACHA20POLY1305,
   SUITE_XSALSA20POLY1305,
 } from '../dataplane/dataplane.js';
-import { nearest } from './suggest.js';
+import { nearest } from '../base/suggest.js';
 
 /*
  * One function a value: text in, checked value out, or an error that shows the text and says what would do. `flag` is

@@ -15,7 +15,7 @@ import type { LogLevel } from './config-values.js';
 import * as values from './config-values.js';
 import type { Flag, FlagName, GivenFlags } from './flags.js';
 import { FLAGS } from './flags.js';
-import { nearest } from './suggest.js';
+import { nearest } from '../base/suggest.js';
 
 /*
  * From argv and the configuration file to a checked configuration. A flag beats the file's key of the same name, as a

@@ -19,7 +19,7 @@ const OTHER_NETNS = `${NETNS}-b`;
 const AGENT = fileURLToPath(new URL('./host-agent.js', import.meta.url));
 const MESH = 'a1b2c3d4e5f60718293a4b5c6d7e8f90';
 const PEER = '00112233445566778899aabbccddeeff';
-const MAC = '02:11:22:33:44:56' as Mac;
+const MAC = '02:11:22:33:44:55' as Mac;
 
 function ip(...args: string[]): string {
   return execFileSync('ip', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
@@ -124,7 +124,7 @@ describe('host interface in a network namespace', function () {
     const { stp_state, forward_delay, mcast_snooping } = bridge.linkinfo.info_data;
     assert.deepEqual([stp_state, forward_delay, mcast_snooping], [0, 0, 0]);
     assert.equal(tap.master, 'overlay0');
-    assert.equal(tap.address, '02:11:22:33:44:57');
+    assert.equal(tap.address, '02:11:22:33:44:54');
     assert.equal(tap.mtu, 1388);
     assert.equal(tap.txqlen, 1000);
     assert.ok(tap.flags.includes('UP'));
@@ -185,6 +185,18 @@ describe('host interface in a network namespace', function () {
     const host = await startedHost();
     const reply = await host.call({ method: 'setAddresses', cidrs: ['10.47.0.9/12 dev lo'] });
     assert.equal(reply.error?.code, 'OVL_ADDRESS_INVALID');
+  });
+
+  it('where IPv6 is switched off the IPv4 address is set all the same, with a warning', async () => {
+    inside('sysctl', '-q', '-w', 'net.ipv6.conf.default.disable_ipv6=1');
+    const host = await startedHost();
+    await host.must({ method: 'setAddresses', cidrs: ['10.47.0.9/12', 'fd00:1::9/64'] });
+    assert.deepEqual(addresses(), ['10.47.0.9/12']);
+    const found = (await host.must({ method: 'warnings' })) as HostWarning[];
+    assert.deepEqual(
+      found.map((warning) => warning.code),
+      ['ipv6-off'],
+    );
   });
 
   it('leftovers of a crash are adopted and their own addresses replaced', async () => {

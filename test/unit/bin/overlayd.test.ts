@@ -70,7 +70,7 @@ describe('overlayd as a process', function () {
   it('a password in argv does not stay visible in the process list', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'overlayd-argv-'));
     const fifo = join(directory, 'config');
-    execFileSync('mkfifo', [fifo]);
+    execFileSync('sh', ['-c', 'mkfifo "$1"', 'sh', fifo]);
     // It waits for somebody to write its configuration, with argv read and hidden.
     const argv = [OVERLAYD, '--password', 'hunter2-hunter2', '--config', fifo];
     const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'pipe'] });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { checkClock, checkKernel } from '../../../src/cli/host-checks.js';
 import { renderTable } from '../../../src/cli/render/table.js';
 import { escapedJson, formatBytes, formatMs, printable } from '../../../src/cli/render/text.js';
-import { nearest } from '../../../src/cli/suggest.js';
+import { nearest } from '../../../src/base/suggest.js';
 
 describe('text for people', () => {
   it('bytes keep three digits across the units', () => {
