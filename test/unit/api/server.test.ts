@@ -61,6 +61,19 @@ describe('control API server', () => {
     assert.equal(statSync(box.socket, { throwIfNoEntry: false }), undefined);
   });
 
+  it('makes the same modes under a strict umask', async () => {
+    const mask = process.umask(0o077);
+    try {
+      const path = join(box.directory, 'strict', 's');
+      const server = await startApiServer(path, box.daemon, quietLog);
+      assert.equal(statSync(dirname(path)).mode & 0o777, 0o755);
+      assert.equal(statSync(path).mode & 0o777, 0o600);
+      await server.close();
+    } finally {
+      process.umask(mask);
+    }
+  });
+
   it('answers every query with its document', async () => {
     const { daemon } = box;
     const cases: readonly (readonly [string, object])[] = [
