@@ -57,7 +57,7 @@ export function tapNameOf(ifName: string): string {
 
 /** The port of daemon/ports.ts, and what `reset` needs. */
 export interface LinuxHostInterface extends HostInterface {
-  /** For `reset`: bridge and TAP go even with ports attached, provided they are ours. */
+  /** For `reset`, also without `up`: bridge and TAP go even with ports attached, provided they are ours and not in use. */
   removeEverything(): Promise<void>;
 }
 
@@ -192,7 +192,9 @@ class BridgeAndTap implements LinuxHostInterface {
   }
 
   async removeEverything(): Promise<void> {
-    if (!this.#isTaken) return;
+    const tap = await readLink(this.#tapName);
+    // A TAP that is not persistent exists only while a process holds it: another daemon runs.
+    if (!this.#isTaken && tap !== undefined && !tap.isPersistent) return;
     for (const name of [this.#ifName, this.#tapName]) {
       const link = await readLink(name);
       if (link !== undefined && this.#isOurs(link)) await this.#deleteLink(name);
