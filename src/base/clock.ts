@@ -5,3 +5,8 @@ export interface Clock {
   /** Wall clock, ms since 1970. For record versions and for what people read, never for time-outs. */
   wallMs(): number;
 }
+
+/** ISO 8601 in UTC. */
+export function isoTime(wallMs: number): string {
+  return new Date(wallMs).toISOString();
+}

@@ -1,0 +1,78 @@
+/** Timings and bounds of a link (docs/protocol.md §2, §3, §6, §8). Milliseconds and bytes unless the name says otherwise. */
+
+/** INIT repetitions after the first, counted from it; the attempt listens until INIT_GIVE_UP_MS. */
+export const INIT_REPEATS_MS = [250, 500, 1000, 2000] as const;
+export const INIT_GIVE_UP_MS = 5000;
+export const RETRIES_PER_INIT = 3;
+/** RESPs examined in one attempt: the initiator is an oracle for guesses too. */
+export const RESPS_PER_INIT = 3;
+export const FIN_REPEATS_MS = [100, 250, 500, 1000, 2000] as const;
+export const FIN_GIVE_UP_MS = 3000;
+
+export const HALF_OPEN_MAX = 1024;
+export const HALF_OPEN_MS = 5000;
+/** Keepalives that answer repetitions of one FIN, per second. */
+export const FIN_ANSWERS_PER_SECOND = 5;
+
+/** Failed confirms an initiator tolerates: per address and per node. */
+export const GUESS_BURST_PER_ADDRESS = 5;
+export const GUESS_REFILL_PER_ADDRESS = 0.2;
+export const GUESS_BURST_PER_NODE = 32;
+export const GUESS_REFILL_PER_NODE = 1;
+
+export const MAX_PEERS = 4096;
+/** Identities never seen before that are admitted. */
+export const ADMIT_PER_SECOND = 5;
+export const ADMIT_BURST = 64;
+
+/** Two INITs are crossed when both are younger than this. */
+export const CROSSED_WITHIN_MS = 5000;
+/** A replaced session or phase is read this much longer. */
+export const OVERLAP_MS = 15_000;
+
+export const REKEY_AFTER_MS = 120_000;
+export const REKEY_JITTER = 0.1;
+/** REKEY1 repetitions; the last interval goes on until the session ends. */
+export const REKEY_REPEATS_MS = [250, 500, 1000, 2000] as const;
+/** Key age at which the initiator dials beside, then the responder, then the session ends. */
+export const RENEW_AFTER_MS = 150_000;
+export const RENEW_RESPONDER_AFTER_MS = 160_000;
+export const REJECT_AFTER_MS = 180_000;
+
+/** Gaps between attempts, counted from the last INIT; doubled each time up to a cap. */
+export const DIAL_FIRST_GAP_MS = 750;
+/** Cap for contacts a person named, while they were wanted for less than DIAL_EAGER_MS … */
+export const DIAL_EAGER_CAP_MS = 1500;
+export const DIAL_EAGER_MS = 600_000;
+/** … and after that; also for peers lost less than DIAL_EAGER_MS ago. */
+export const DIAL_CAP_MS = 10_000;
+export const DIAL_LOST_CAP_MS = 60_000;
+export const DIAL_JITTER = 0.2;
+/** Attempts for one target that may listen at the same time. */
+export const ATTEMPTS_PER_TARGET = 4;
+export const ENDPOINTS_PER_ATTEMPT = 8;
+export const MAX_TARGETS = 5000;
+export const RESOLVE_GIVE_UP_MS = 5000;
+
+export const PATHS_PER_PEER = 8;
+export const PMTU_FLOOR_BYTES = 548;
+export const PMTU_START_BYTES = 1200;
+export const PMTU_STEP_BYTES = 8;
+export const PMTU_TRIES = 3;
+export const PMTU_MAX_BYTES = 65_507;
+export const PMTU_AGAIN_MS = 600_000;
+export const PMTU_AFTER_RECOVERY_MS = 5000;
+/** What stands around the IP packet of a frame in a DATA datagram: header 16, inner 6, Ethernet and VLAN 18, tag 16. */
+export const DATA_OVERHEAD_BYTES = 56;
+
+export const COST_CHECK_MS = 1000;
+/** One rule (§6): better by this factor and this much, for this long. */
+export const SWITCH_FACTOR = 0.8;
+export const SWITCH_LESS_MS = 0.5;
+export const SWITCH_AFTER_MS = 5000;
+export const SWITCH_HOLD_MS = 10_000;
+/** A candidate nobody ever answered on is forgotten after this. */
+export const CANDIDATE_SILENT_MS = 10_000;
+export const DEAD_PATH_KEEP_MS = 60_000;
+
+export const PEER_INFO_EVERY_MS = 30_000;

@@ -1,0 +1,518 @@
+import { toHex } from '../base/bytes.js';
+import type { Rng } from '../base/rng.js';
+import { formatEndpoint, makeEndpoint, type Endpoint } from '../model/endpoint.js';
+import { shortPeerId, type PeerId } from '../model/peer-id.js';
+import { parseReject, parseRetry, REJECT_OTHER_MESH } from '../wire/handshake.js';
+import type { Actions, Note } from './actions.js';
+import { HandshakeAttempt } from './attempt.js';
+import {
+  ATTEMPTS_PER_TARGET,
+  ENDPOINTS_PER_ATTEMPT,
+  GUESS_BURST_PER_ADDRESS,
+  GUESS_BURST_PER_NODE,
+  GUESS_REFILL_PER_ADDRESS,
+  GUESS_REFILL_PER_NODE,
+  INIT_REPEATS_MS,
+  MAX_TARGETS,
+  RESOLVE_GIVE_UP_MS,
+} from './constants.js';
+import type { HandshakeDone, LinkCrypto, Resume } from './crypto-port.js';
+import { gapMs, makeTarget, type DialProblem, type DialTarget } from './dial-target.js';
+import type { IndexPool } from './index-pool.js';
+import { TokenBucket, TokenBuckets } from './token-bucket.js';
+
+/*
+ * Who is dialled, and when (docs/protocol.md §2 "One attempt", §6 "tried for ever").
+ *
+ *            peer reachable                    due
+ *   resting ◄────────────── waiting ─────────────────────► (resolve names) ─► attempt ──┐
+ *      │  peer lost            ▲                                                        │
+ *      └───────────────────────┴──── last INIT + growing gap, the attempt still listens ┘
+ *
+ * A target rests while its peer is reachable and is dialled at once when that ends. No endpoint is dialled by two
+ * attempts at a time. Events are written when what is wrong with a target changes, not per attempt.
+ */
+
+const BUSY_AGAIN_MS = 500;
+const OWN_ENDPOINTS_MAX = 256;
+const GUESS_ADDRESSES_MAX = 4096;
+const SELF_NAME_AGAIN_MS = 60_000;
+
+/** What the dialer asks about peers. */
+export interface PeerView {
+  isReachable(peer: PeerId): boolean;
+  /** Reachable, but to be dialled all the same: its keys are old. */
+  wantsRenewal(peer: PeerId): boolean;
+  /** The reachable peer whose path in use ends there. */
+  peerAt(endpoint: Endpoint): PeerId | undefined;
+}
+
+export interface DialerComponents {
+  readonly crypto: LinkCrypto;
+  readonly rng: Rng;
+  readonly indexes: IndexPool;
+  readonly view: PeerView;
+}
+
+/** A handshake that this side finished; the session goes in, then FIN goes out. */
+export interface Dialled {
+  readonly done: HandshakeDone;
+  readonly attempt: HandshakeAttempt;
+  readonly contact: string | undefined;
+}
+
+export class Dialer {
+  readonly #components: DialerComponents;
+  readonly #targets = new Map<string, DialTarget>();
+  readonly #byIndex = new Map<number, { attempt: HandshakeAttempt; target: DialTarget }>();
+  readonly #busy = new Map<string, number>();
+  readonly #own = new Set<string>();
+  readonly #guessesOfNode = new TokenBucket(GUESS_BURST_PER_NODE, GUESS_REFILL_PER_NODE);
+  readonly #guesses = new TokenBuckets(
+    () => new TokenBucket(GUESS_BURST_PER_ADDRESS, GUESS_REFILL_PER_ADDRESS),
+    GUESS_ADDRESSES_MAX,
+  );
+  #ticket = 0;
+
+  constructor(components: DialerComponents) {
+    this.#components = components;
+  }
+
+  get contacts(): readonly DialTarget[] {
+    return [...this.#targets.values()].filter((target) => target.contact !== undefined);
+  }
+
+  /** Where dialling this peer stands: its own target, else a contact that led to it. */
+  targetOf(peer: PeerId): DialTarget | undefined {
+    const own = this.#targets.get(peerKey(peer));
+    if (own) return own;
+    return this.contacts.find((target) => target.peer === peer);
+  }
+
+  get nextDeadlineMs(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const target of this.#targets.values()) {
+      next = Math.min(next, target.ticket === 0 ? target.nextAtMs : target.resolveUntilMs);
+    }
+    for (const { attempt } of this.#byIndex.values()) next = Math.min(next, attempt.nextDeadlineMs);
+    return next;
+  }
+
+  addContact(contact: string, host: string, port: number, nowMs: number): void {
+    const key = contactKey(contact);
+    if (this.#targets.has(key) || this.#targets.size >= MAX_TARGETS) return;
+    const fields = { key, contact, host, port, peer: undefined, endpoints: [], resume: undefined };
+    this.#targets.set(key, makeTarget(fields, nowMs));
+  }
+
+  removeContact(contact: string): boolean {
+    return this.#removeTarget(contactKey(contact));
+  }
+
+  /** A peer met before: dialled at its endpoints unless it is reachable. */
+  setPeer(
+    peer: PeerId,
+    endpoints: readonly Endpoint[],
+    resume: Resume | undefined,
+    nowMs: number,
+  ): void {
+    const key = peerKey(peer);
+    let target = this.#targets.get(key);
+    if (!target) {
+      if (this.#targets.size >= MAX_TARGETS) return;
+      const fields = { key, contact: undefined, host: '', port: 0, peer, endpoints, resume };
+      target = makeTarget(fields, nowMs);
+      this.#targets.set(key, target);
+    }
+    target.endpoints = endpoints.slice(0, ENDPOINTS_PER_ATTEMPT);
+    target.resume = resume;
+  }
+
+  removePeer(peer: PeerId): void {
+    this.#removeTarget(peerKey(peer));
+  }
+
+  /** It answers: nothing is to be dialled for it, and nothing is wrong any more. */
+  onPeerUp(peer: PeerId): void {
+    for (const target of this.#targets.values()) {
+      if (target.peer !== peer) continue;
+      target.nextAtMs = Number.POSITIVE_INFINITY;
+      target.problem = undefined;
+      target.attemptsMade = 0;
+      for (const attempt of target.attempts) attempt.abandon();
+    }
+    this.#sweepAttempts();
+  }
+
+  /** It is not reachable any more, or its keys grow old: dial now, or after `delayMs`. */
+  wake(peer: PeerId, delayMs: number, nowMs: number): void {
+    for (const target of this.#targets.values()) {
+      if (target.peer !== peer) continue;
+      if (target.nextAtMs === Number.POSITIVE_INFINITY) target.wantedSinceMs = nowMs;
+      target.nextAtMs = Math.min(target.nextAtMs, nowMs + delayMs);
+    }
+  }
+
+  /** Something about the network changed: try everything that waits. */
+  wakeAll(nowMs: number): void {
+    for (const target of this.#targets.values()) {
+      if (target.nextAtMs === Number.POSITIVE_INFINITY) continue;
+      target.nextAtMs = nowMs;
+      target.attemptsMade = 0;
+    }
+  }
+
+  onResolved(ticket: number, addresses: readonly string[], nowMs: number, out: Actions): void {
+    for (const target of this.#targets.values()) {
+      if (target.ticket !== ticket) continue;
+      target.ticket = 0;
+      const endpoints: Endpoint[] = [];
+      for (const address of addresses.slice(0, ENDPOINTS_PER_ATTEMPT)) {
+        const endpoint = makeEndpoint(address, target.port);
+        if (endpoint) endpoints.push(endpoint);
+      }
+      this.#dial(target, endpoints, nowMs, out);
+      return;
+    }
+  }
+
+  onRetry(from: Endpoint, bytes: Uint8Array, out: Actions): void {
+    const retry = parseRetry(bytes);
+    if (!retry.ok) return;
+    const found = this.#byIndex.get(retry.value.receiverIndex);
+    for (const item of found?.attempt.onRetry(from, retry.value.cookie) ?? []) out.send(item);
+  }
+
+  /** Unauthenticated: worth a "probably", nothing more. */
+  onReject(from: Endpoint, bytes: Uint8Array, out: Actions): void {
+    const reject = parseReject(bytes);
+    if (!reject.ok || reject.value.reason !== REJECT_OTHER_MESH) return;
+    const found = this.#byIndex.get(reject.value.receiverIndex);
+    if (!found || toHex(found.attempt.init.subarray(24, 40)) !== toHex(reject.value.sid)) return;
+    found.attempt.onReject();
+    this.#trouble(found.target, 'other-mesh', from, out);
+  }
+
+  onResp(
+    receiverIndex: number,
+    from: Endpoint,
+    bytes: Uint8Array,
+    nowMs: number,
+    out: Actions,
+  ): Dialled | undefined {
+    const found = this.#byIndex.get(receiverIndex);
+    if (!found) return undefined;
+    const { attempt, target } = found;
+    const outcome = attempt.onResp(from, bytes, nowMs);
+    if (outcome.kind === 'ignored') return undefined;
+    if (outcome.kind === 'refused') {
+      this.#onRefused(target, outcome.reason, from, nowMs, out);
+      this.#sweepAttempts();
+      return undefined;
+    }
+    const { done } = outcome;
+    if (target.contact !== undefined) target.peer = done.peer.id;
+    for (const other of target.attempts) if (other !== attempt) other.abandon();
+    target.nextAtMs = Math.max(target.nextAtMs, attempt.nextDeadlineMs + BUSY_AGAIN_MS);
+    if (done.suite === 0) this.#trouble(target, 'no-common-cipher', from, out);
+    this.#sweepAttempts();
+    return { done, attempt, contact: target.contact };
+  }
+
+  /** The session of this index heard something authentic. */
+  onConfirmed(localIndex: number): void {
+    this.#byIndex.get(localIndex)?.attempt.onConfirmed();
+    this.#sweepAttempts();
+  }
+
+  /** @returns sessions to drop: their FIN was never answered. */
+  onDeadline(nowMs: number, out: Actions): number[] {
+    const dropped: number[] = [];
+    for (const { attempt } of this.#byIndex.values()) {
+      for (const item of attempt.onDeadline(nowMs)) out.send(item);
+      if (attempt.isFinished && attempt.state === 'expired') dropped.push(attempt.localIndex);
+    }
+    for (const [index, { attempt, target }] of this.#byIndex) {
+      const isSilent = attempt.state === 'expired' && !attempt.wasAnswered;
+      if (isSilent && target.attemptsMade >= 2) {
+        this.#trouble(target, 'silent', attempt.endpoints[0], out);
+      }
+      if (!attempt.isLive) this.#forget(index, attempt, target, nowMs);
+    }
+    for (const target of this.#targets.values()) {
+      if (target.ticket !== 0 && nowMs >= target.resolveUntilMs) {
+        this.onResolved(target.ticket, [], nowMs, out);
+      }
+      if (target.ticket === 0 && nowMs >= target.nextAtMs) this.#begin(target, nowMs, out);
+    }
+    return dropped;
+  }
+
+  #begin(target: DialTarget, nowMs: number, out: Actions): void {
+    const { view } = this.#components;
+    if (target.peer && view.isReachable(target.peer) && !view.wantsRenewal(target.peer)) {
+      target.nextAtMs = Number.POSITIVE_INFINITY;
+      return;
+    }
+    if (target.contact === undefined) {
+      this.#dial(target, target.endpoints, nowMs, out);
+      return;
+    }
+    const literal = makeEndpoint(target.host, target.port);
+    if (literal) {
+      this.#dial(target, [literal], nowMs, out);
+      return;
+    }
+    this.#ticket += 1;
+    target.ticket = this.#ticket;
+    target.resolveUntilMs = nowMs + RESOLVE_GIVE_UP_MS;
+    out.push({ kind: 'resolve', ticket: target.ticket, host: target.host });
+  }
+
+  #dial(target: DialTarget, endpoints: readonly Endpoint[], nowMs: number, out: Actions): void {
+    const wait = this.#components.rng.fraction();
+    if (target.contact !== undefined) target.endpoints = endpoints;
+    if (endpoints.length === 0) {
+      target.attemptsMade += 1;
+      target.nextAtMs = nowMs + gapMs(target, nowMs, wait);
+      if (target.contact !== undefined) this.#trouble(target, 'unresolved', undefined, out);
+      return;
+    }
+    const others = endpoints.filter((endpoint) => !this.#own.has(formatEndpoint(endpoint)));
+    if (others.length === 0) {
+      this.#trouble(target, 'self', endpoints[0], out);
+      const isName = makeEndpoint(target.host, target.port) === undefined;
+      target.nextAtMs = isName ? nowMs + SELF_NAME_AGAIN_MS : Number.POSITIVE_INFINITY;
+      return;
+    }
+    if (target.contact !== undefined && this.#isMetOtherwise(target, others)) return;
+    const allowed = this.#withGuesses(target, others, nowMs, out);
+    if (!allowed) return;
+    const free = allowed.filter((endpoint) => !this.#busy.has(formatEndpoint(endpoint)));
+    const isFull = target.attempts.length >= ATTEMPTS_PER_TARGET;
+    if (free.length === 0 || isFull) {
+      target.nextAtMs = nowMs + BUSY_AGAIN_MS;
+      return;
+    }
+    this.#start(target, free, nowMs, out);
+    const lastInit = nowMs + (INIT_REPEATS_MS.at(-1) ?? 0);
+    target.nextAtMs = lastInit + gapMs(target, nowMs, wait);
+  }
+
+  #start(target: DialTarget, endpoints: readonly Endpoint[], nowMs: number, out: Actions): void {
+    const { crypto, indexes } = this.#components;
+    const localIndex = indexes.take(nowMs);
+    const attempt = new HandshakeAttempt(crypto.initiate(localIndex, this.#resumeOf(target)), {
+      localIndex,
+      endpoints,
+      expected: target.contact === undefined ? target.peer : undefined,
+      slot: 0,
+      nowMs,
+    });
+    target.attemptsMade += 1;
+    target.attempts.push(attempt);
+    this.#byIndex.set(localIndex, { attempt, target });
+    for (const endpoint of endpoints) this.#busy.set(formatEndpoint(endpoint), localIndex);
+    for (const item of attempt.start()) out.send(item);
+  }
+
+  #resumeOf(target: DialTarget): Resume | undefined {
+    if (target.resume || !target.peer) return target.resume;
+    return this.#targets.get(peerKey(target.peer))?.resume;
+  }
+
+  /** A contact whose address is the path of a reachable peer is that peer. */
+  #isMetOtherwise(target: DialTarget, endpoints: readonly Endpoint[]): boolean {
+    const { view } = this.#components;
+    for (const endpoint of endpoints) {
+      const peer = view.peerAt(endpoint);
+      if (!peer || view.wantsRenewal(peer)) continue;
+      target.peer = peer;
+      target.problem = undefined;
+      target.nextAtMs = Number.POSITIVE_INFINITY;
+      return true;
+    }
+    return false;
+  }
+
+  /** Addresses where a wrong answer may still be afforded; undefined: none, and the target waits. */
+  #withGuesses(
+    target: DialTarget,
+    endpoints: readonly Endpoint[],
+    nowMs: number,
+    out: Actions,
+  ): readonly Endpoint[] | undefined {
+    const allowed = endpoints.filter((endpoint) =>
+      this.#guesses.has(formatEndpoint(endpoint), nowMs),
+    );
+    if (allowed.length > 0 && this.#guessesOfNode.has(nowMs)) return allowed;
+    const waits = endpoints.map((endpoint) =>
+      this.#guesses.waitMs(formatEndpoint(endpoint), nowMs),
+    );
+    const wait = Math.max(this.#guessesOfNode.waitMs(nowMs), Math.min(...waits));
+    target.nextAtMs = nowMs + Math.max(BUSY_AGAIN_MS, wait);
+    this.#trouble(target, 'paused', endpoints[0], out);
+    return undefined;
+  }
+
+  #onRefused(
+    target: DialTarget,
+    reason: string,
+    from: Endpoint,
+    nowMs: number,
+    out: Actions,
+  ): void {
+    switch (reason) {
+      case 'confirm':
+        this.#guesses.take(formatEndpoint(from), nowMs);
+        this.#guessesOfNode.take(nowMs);
+        this.#trouble(target, 'wrong-password', from, out);
+        break;
+      case 'identity':
+        this.#markOwn(from);
+        this.#trouble(target, 'self', from, out);
+        break;
+      case 'clone':
+        this.#trouble(target, 'clone', from, out);
+        break;
+      case 'unexpected peer':
+        this.#trouble(target, 'identity-mismatch', from, out);
+        break;
+      case 'version':
+        this.#trouble(target, 'version-mismatch', from, out);
+        break;
+      default:
+        // Malformed or forged: as if nobody had answered.
+        break;
+    }
+  }
+
+  #markOwn(endpoint: Endpoint): void {
+    const oldest = this.#own.values().next();
+    if (this.#own.size >= OWN_ENDPOINTS_MAX && !oldest.done) this.#own.delete(oldest.value);
+    this.#own.add(formatEndpoint(endpoint));
+  }
+
+  #trouble(target: DialTarget, problem: DialProblem, at: Endpoint | undefined, out: Actions): void {
+    // "paused" and "wrong password" alternate for as long as the password is wrong: one event each.
+    const isRepetition =
+      target.problem === problem || (target.problem === 'paused' && problem === 'wrong-password');
+    if (isRepetition) return;
+    target.problem = problem;
+    const where = target.contact ?? (at ? formatEndpoint(at) : target.host);
+    const about = {
+      ...(target.contact === undefined && target.peer ? { peer: target.peer } : {}),
+      ...(at ? { endpoint: formatEndpoint(at) } : {}),
+    };
+    out.note({ ...problemNote(problem, where, target.peer), ...about });
+  }
+
+  #forget(index: number, attempt: HandshakeAttempt, target: DialTarget, nowMs: number): void {
+    this.#byIndex.delete(index);
+    target.attempts = target.attempts.filter((other) => other !== attempt);
+    for (const endpoint of attempt.endpoints) {
+      const text = formatEndpoint(endpoint);
+      if (this.#busy.get(text) === index) this.#busy.delete(text);
+    }
+    // A confirmed one lives on as the index of its session.
+    const isSession = attempt.state === 'confirmed' || attempt.isFinished;
+    if (!isSession) this.#components.indexes.release(index, nowMs);
+  }
+
+  #sweepAttempts(): void {
+    for (const [index, { attempt, target }] of this.#byIndex) {
+      if (attempt.isLive) continue;
+      this.#forget(index, attempt, target, attempt.startedAtMs);
+    }
+  }
+
+  #removeTarget(key: string): boolean {
+    const target = this.#targets.get(key);
+    if (!target) return false;
+    for (const attempt of target.attempts) attempt.abandon();
+    this.#sweepAttempts();
+    return this.#targets.delete(key);
+  }
+}
+
+function contactKey(contact: string): string {
+  return `contact ${contact}`;
+}
+
+function peerKey(peer: PeerId): string {
+  return `peer ${peer}`;
+}
+
+function problemNote(problem: DialProblem, where: string, peer: PeerId | undefined): Note {
+  switch (problem) {
+    case 'silent':
+      return {
+        level: 'warn',
+        code: 'contact-silent',
+        message: `No answer from ${where}`,
+        cure: 'Check that overlayd runs there and that its UDP port is reachable. It is tried for ever.',
+      };
+    case 'unresolved':
+      return {
+        level: 'warn',
+        code: 'contact-unresolved',
+        message: `No address found for ${where}`,
+        cure: 'Check the name and the resolver of this host. It is looked up again at every attempt.',
+      };
+    case 'wrong-password':
+      return {
+        level: 'warn',
+        code: 'wrong-password',
+        message: `${where} has another password than this node`,
+        cure: 'Start both nodes with the same --password and the same --mesh.',
+      };
+    case 'paused':
+      return {
+        level: 'warn',
+        code: 'dial-paused',
+        message: `Dialling ${where} is slowed down: its password was wrong too often`,
+        cure: 'Start both nodes with the same --password and the same --mesh.',
+      };
+    case 'other-mesh':
+      return {
+        level: 'warn',
+        code: 'other-mesh',
+        message: `${where} probably belongs to another mesh`,
+        cure: 'Give both nodes the same --mesh name.',
+      };
+    case 'identity-mismatch':
+      return {
+        level: 'warn',
+        code: 'identity-mismatch',
+        message: `Another node than ${peer ? shortPeerId(peer) : 'expected'} answers at ${where}`,
+        cure: 'Nothing to do when that machine was set up anew; otherwise find out who answers there.',
+      };
+    case 'version-mismatch':
+      return {
+        level: 'warn',
+        code: 'version-mismatch',
+        message: `${where} speaks another protocol version`,
+        cure: 'Run compatible versions of overlayd on both nodes.',
+      };
+    case 'no-common-cipher':
+      return {
+        level: 'warn',
+        code: 'no-common-cipher',
+        message: `${where} shares no cipher with this node`,
+        cure: 'Let the --cipher lists of both nodes overlap.',
+      };
+    case 'self':
+      return {
+        level: 'info',
+        code: 'contact-is-self',
+        message: `${where} is this node itself and is not dialled again`,
+      };
+    case 'clone':
+      return {
+        level: 'error',
+        code: 'clone-detected',
+        message: `${where} runs with the identity of this node`,
+        cure: 'One of the two is a copy: stop it, remove its state directory and start it again.',
+      };
+  }
+}

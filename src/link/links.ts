@@ -1,0 +1,611 @@
+import type { Rng } from '../base/rng.js';
+import { assertNever } from '../base/errors.js';
+import type { Counters, DataPlaneEvent, PathCounters } from '../dataplane/dataplane.js';
+import { formatEndpoint, type Endpoint } from '../model/endpoint.js';
+import type { PeerId } from '../model/peer-id.js';
+import { CONTROL } from '../wire/control-types.js';
+import { decodeClose } from '../wire/control.js';
+import { FIN_TYPE, INIT_TYPE, REJECT_TYPE, RESP_TYPE, RETRY_TYPE } from '../wire/handshake.js';
+import type { Actions } from './actions.js';
+import { ADMIT_BURST, ADMIT_PER_SECOND, DATA_OVERHEAD_BYTES, MAX_PEERS } from './constants.js';
+import type { HandshakeDone, LinkCrypto, Resume } from './crypto-port.js';
+import { Dialer } from './dialer.js';
+import { isRefusal, PROBLEM_TEXT, type DialTarget } from './dial-target.js';
+import { HalfOpenTable, UnfinishedCounter } from './half-open.js';
+import { IndexPool, SlotPool } from './index-pool.js';
+import { PeerLink } from './peer-link.js';
+import { TokenBucket } from './token-bucket.js';
+
+/*
+ * All links of this node. Data-plane events come in, find the machine they are for, and actions come out:
+ *
+ *   handshake ─┬─ INIT, FIN ─────────────► half-open table ─┐
+ *              └─ RESP, RETRY, REJECT ───► dialer ──────────┴─ finished ─► PeerLink.install
+ *   control, phases, paths, probes ──────► PeerLink of that session or path
+ *
+ * It decides nothing that one of the machines can decide.
+ */
+
+export type LinkState =
+  'connecting' | 'handshaking' | 'established' | 'idle' | 'retrying' | 'rejected';
+
+export interface LinksComponents {
+  readonly crypto: LinkCrypto;
+  readonly rng: Rng;
+}
+
+export interface LinksOptions {
+  readonly ownId: PeerId;
+  readonly mtuBytes: number;
+  readonly rekeyAfterMs: number;
+}
+
+/** What is to be stored of a peer after a handshake. */
+export interface Acquaintance {
+  readonly id: PeerId;
+  readonly publicKey: Uint8Array;
+  /** Where it was reached last. */
+  readonly endpoint: Endpoint;
+  readonly hint: Uint8Array;
+  readonly pairKey: Uint8Array;
+}
+
+/** Control messages that are not a link's own business. */
+export interface ControlMessage {
+  readonly peer: PeerId;
+  readonly type: number;
+  readonly body: Uint8Array;
+}
+
+const CLOSED_AGAIN_MS = 500;
+const HINTS_PER_PEER = 2;
+
+export class Links {
+  readonly dialer: Dialer;
+  readonly #components: LinksComponents;
+  readonly #options: LinksOptions;
+  readonly #indexes: IndexPool;
+  readonly #slots = new SlotPool(MAX_PEERS);
+  readonly #halfOpen = new HalfOpenTable();
+  readonly #unfinished = new UnfinishedCounter();
+  readonly #admissions = new TokenBucket(ADMIT_BURST, ADMIT_PER_SECOND);
+  readonly #peers = new Map<PeerId, PeerLink>();
+  readonly #known = new Set<PeerId>();
+  readonly #bySession = new Map<number, PeerLink>();
+  readonly #byPath = new Map<number, PeerLink>();
+  readonly #indexed = new Map<PeerLink, { sessions: number[]; paths: number[] }>();
+  /** Resumption hints the gate knows, newest last: the other side may not have got as far as the last one. */
+  readonly #hints = new Map<PeerId, Uint8Array[]>();
+  /** Handshakes this side began and nobody confirmed yet: what to store once they are. */
+  readonly #unconfirmed = new Map<number, Acquaintance>();
+  #acquaintances: Acquaintance[] = [];
+  #nextPath = 1;
+
+  constructor(components: LinksComponents, options: LinksOptions) {
+    this.#components = components;
+    this.#options = options;
+    this.#indexes = new IndexPool(components.rng);
+    this.dialer = new Dialer({
+      ...components,
+      indexes: this.#indexes,
+      view: {
+        isReachable: (peer) => this.#peers.get(peer)?.isReachable ?? false,
+        wantsRenewal: (peer) => this.#peers.get(peer)?.wantsRenewal ?? false,
+        peerAt: (endpoint) => this.#peerAt(endpoint),
+      },
+    });
+  }
+
+  get peers(): readonly PeerLink[] {
+    return [...this.#peers.values()];
+  }
+
+  peer(id: PeerId): PeerLink | undefined {
+    return this.#peers.get(id);
+  }
+
+  peerOfSlot(slot: number): PeerLink | undefined {
+    return this.peers.find((peer) => peer.slot === slot);
+  }
+
+  get nextDeadlineMs(): number {
+    let next = Math.min(this.dialer.nextDeadlineMs, this.#halfOpen.nextDeadlineMs);
+    for (const peer of this.#peers.values()) next = Math.min(next, peer.nextDeadlineMs);
+    return next;
+  }
+
+  /** A peer from the store: dialled at once, admitted without a token. */
+  addKnown(
+    id: PeerId,
+    endpoints: readonly Endpoint[],
+    resume: Resume | undefined,
+    nowMs: number,
+    out: Actions,
+  ): void {
+    this.#known.add(id);
+    if (resume) this.#rememberHint(id, resume.hint, resume.pairKey, out);
+    this.dialer.setPeer(id, endpoints, resume, nowMs);
+  }
+
+  /** Handshakes finished since the last call, to be stored. */
+  takeAcquaintances(): readonly Acquaintance[] {
+    const taken = this.#acquaintances;
+    this.#acquaintances = [];
+    return taken;
+  }
+
+  /** @returns messages for others. */
+  onEvent(event: DataPlaneEvent, nowMs: number, out: Actions): ControlMessage | undefined {
+    switch (event.kind) {
+      case 'handshake':
+        this.#onHandshake(event.from, event.bytes, event.resumed, nowMs, out);
+        return undefined;
+      case 'otherMesh':
+        out.note({
+          level: 'info',
+          code: 'other-mesh',
+          message: `${formatEndpoint(event.from)} dials with another mesh name`,
+          endpoint: formatEndpoint(event.from),
+          cure: 'Give both nodes the same --mesh name if they belong together.',
+        });
+        return undefined;
+      case 'control':
+        return this.#onControl(event.session, event.type, event.body, nowMs, out);
+      case 'phaseConfirmed':
+        this.#onPhaseConfirmed(event.session, event.phase, event.from, nowMs, out);
+        return undefined;
+      case 'endpointSeen':
+        this.#with(this.#bySession.get(event.session), nowMs, out, (peer) => {
+          peer.onEndpointSeen(event.from, nowMs, out);
+        });
+        return undefined;
+      case 'pathAlive':
+        this.#with(this.#byPath.get(event.path), nowMs, out, (peer) => {
+          peer.onPathAlive(event.path, event.rttUs, nowMs, out);
+        });
+        return undefined;
+      case 'pathDead':
+        this.#with(this.#byPath.get(event.path), nowMs, out, (peer) => {
+          peer.onPathDead(event.path, nowMs, out);
+        });
+        return undefined;
+      case 'probeAnswered':
+        this.#with(this.#byPath.get(event.path), nowMs, out, (peer) => {
+          peer.onProbeAnswered(event.path, event.datagramBytes, event.rttUs, nowMs, out);
+        });
+        return undefined;
+      case 'pathTooBig':
+        this.#with(this.#byPath.get(event.path), nowMs, out, (peer) => {
+          peer.onTooBig(event.path, event.datagramBytes, nowMs, out);
+        });
+        return undefined;
+      case 'sessionLimit':
+        this.#with(this.#bySession.get(event.session), nowMs, out, (peer) => {
+          peer.onLimit(event.session, nowMs, out);
+        });
+        return undefined;
+      case 'observed':
+      case 'fault':
+      case 'overflow':
+        return undefined;
+      default:
+        return assertNever(event);
+    }
+  }
+
+  onDeadline(
+    nowMs: number,
+    counters: (path: number) => PathCounters | undefined,
+    out: Actions,
+  ): void {
+    for (const index of this.dialer.onDeadline(nowMs, out)) {
+      this.#unconfirmed.delete(index);
+      this.#with(this.#bySession.get(index), nowMs, out, (peer) => {
+        peer.dropSession(index, 'the handshake was not confirmed', nowMs, out);
+      });
+    }
+    for (const entry of this.#halfOpen.expire(nowMs)) {
+      if (entry.fin) continue;
+      this.#indexes.release(entry.localIndex, nowMs);
+      const count = this.#unfinished.onUnfinished(entry.from);
+      if (count !== undefined) noteUnfinished(entry.from, count, out);
+    }
+    for (const peer of this.#peers.values()) {
+      if (nowMs < peer.nextDeadlineMs) continue;
+      this.#with(peer, nowMs, out, () => {
+        peer.onDeadline(nowMs, counters, out);
+      });
+    }
+  }
+
+  /** Events were lost: take the state of paths and sessions from the counters. */
+  resync(counters: Counters, nowMs: number, out: Actions): void {
+    for (const { path, isAlive, srttUs } of counters.paths) {
+      const peer = this.#byPath.get(path);
+      const isThought = peer?.paths.get(path)?.state === 'working';
+      if (!peer || isThought === isAlive) continue;
+      this.#with(peer, nowMs, out, () => {
+        if (isAlive) peer.onPathAlive(path, srttUs, nowMs, out);
+        else peer.onPathDead(path, nowMs, out);
+      });
+    }
+    for (const { session, rxPackets } of counters.sessions) {
+      const peer = this.#bySession.get(session);
+      const known = peer?.sessions.find((other) => other.index === session);
+      const from = peer?.paths.active?.endpoint;
+      if (!known || known.isConfirmed || rxPackets === 0n || !from) continue;
+      this.#onPhaseConfirmed(session, known.rekey.phase, from, nowMs, out);
+    }
+  }
+
+  /** Says goodbye to everybody. */
+  closeAll(
+    close: { readonly type: number; readonly body: Uint8Array },
+    nowMs: number,
+    out: Actions,
+  ): void {
+    for (const peer of this.#peers.values()) peer.shut('shutdown', close, nowMs, out);
+  }
+
+  stateOf(id: PeerId): { readonly state: LinkState; readonly reason: string | undefined } {
+    const peer = this.#peers.get(id);
+    if (peer?.isReachable) return { state: 'established', reason: undefined };
+    if (peer?.isHandshaking) return { state: 'handshaking', reason: undefined };
+    const target = this.dialer.targetOf(id);
+    if (!target) return { state: 'idle', reason: peer?.reason };
+    const dialled = stateOfTarget(target);
+    // It was there before: what is under way is a retry, whatever the target thinks.
+    const isBack = peer?.wasReachable === true && dialled.state === 'connecting';
+    return {
+      state: isBack ? 'retrying' : dialled.state,
+      reason: dialled.reason ?? (peer?.reason === '' ? undefined : peer?.reason),
+    };
+  }
+
+  stateOfContact(target: DialTarget): {
+    readonly state: LinkState;
+    readonly reason: string | undefined;
+  } {
+    if (target.peer && this.#peers.get(target.peer)?.isReachable) {
+      return { state: 'established', reason: undefined };
+    }
+    return stateOfTarget(target);
+  }
+
+  #onHandshake(
+    from: Endpoint,
+    bytes: Uint8Array,
+    isResumed: boolean,
+    nowMs: number,
+    out: Actions,
+  ): void {
+    switch (bytes[0]) {
+      case INIT_TYPE:
+        this.#onInit(from, bytes, isResumed, nowMs, out);
+        break;
+      case RESP_TYPE:
+        this.#onResp(from, bytes, nowMs, out);
+        break;
+      case FIN_TYPE:
+        this.#onFin(from, bytes, nowMs, out);
+        break;
+      case RETRY_TYPE:
+        this.dialer.onRetry(from, bytes, out);
+        break;
+      case REJECT_TYPE:
+        this.dialer.onReject(from, bytes, out);
+        break;
+      default:
+        break;
+    }
+  }
+
+  #onInit(
+    from: Endpoint,
+    bytes: Uint8Array,
+    isResumed: boolean,
+    nowMs: number,
+    out: Actions,
+  ): void {
+    const known = this.#halfOpen.find(bytes);
+    if (known) {
+      if (!known.fin) out.datagram(from, known.handshake.resp);
+      return;
+    }
+    const room = this.#halfOpen.makeRoom(isResumed);
+    if (room === 'full') return;
+    if (room !== 'room') this.#indexes.release(room.localIndex, nowMs);
+    const localIndex = this.#indexes.take(nowMs);
+    const answer = this.#components.crypto.respond(bytes, localIndex, from);
+    if (!answer.ok) {
+      this.#indexes.release(localIndex, nowMs);
+      return;
+    }
+    this.#halfOpen.add(bytes, answer.value, localIndex, from, isResumed, nowMs);
+    out.datagram(from, answer.value.resp);
+  }
+
+  #onFin(from: Endpoint, bytes: Uint8Array, nowMs: number, out: Actions): void {
+    const entry = this.#halfOpen.byIndex(receiverIndexOf(bytes));
+    if (!entry) return;
+    if (entry.fin) {
+      const isSame = Buffer.compare(entry.fin, bytes) === 0;
+      if (isSame && entry.finAnswers.take(nowMs)) {
+        out.send({ kind: 'keepalive', session: entry.localIndex, to: from });
+      }
+      return;
+    }
+    const result = entry.handshake.onFin(bytes);
+    if (!result.ok) {
+      if (result.reason === 'clone') noteClone(from, out);
+      return;
+    }
+    entry.fin = bytes.slice();
+    out.send({ kind: 'returnToken', from: entry.from });
+    this.#unfinished.onFinished(entry.from);
+    const how = { isInitiator: false, initAtMs: entry.createdAtMs, from };
+    if (!this.#install(result.value, how, nowMs, out)) return;
+    this.#acquaint(acquaintanceOf(result.value, from, this.#components.crypto), nowMs, out);
+    out.send({ kind: 'keepalive', session: entry.localIndex, to: from });
+  }
+
+  #onResp(from: Endpoint, bytes: Uint8Array, nowMs: number, out: Actions): void {
+    const dialled = this.dialer.onResp(receiverIndexOf(bytes), from, bytes, nowMs, out);
+    if (!dialled) return;
+    const { done, attempt } = dialled;
+    const how = { isInitiator: true, initAtMs: attempt.startedAtMs, from };
+    if (this.#install(done, how, nowMs, out)) {
+      this.#unconfirmed.set(done.localIndex, acquaintanceOf(done, from, this.#components.crypto));
+      const others = attempt.endpoints.filter(
+        (endpoint) => formatEndpoint(endpoint) !== formatEndpoint(from),
+      );
+      this.#with(this.#peers.get(done.peer.id), nowMs, out, (peer) => {
+        peer.addCandidates(others, nowMs, out);
+      });
+    }
+    for (const item of attempt.finDatagram()) out.send(item);
+  }
+
+  /** @returns false when the peer cannot be linked: no common cipher, or too many strangers at once. */
+  #install(
+    done: HandshakeDone,
+    how: { readonly isInitiator: boolean; readonly initAtMs: number; readonly from: Endpoint },
+    nowMs: number,
+    out: Actions,
+  ): boolean {
+    if (done.suite === 0) {
+      if (!how.isInitiator) noteNoCipher(done.peer.id, how.from, out);
+      return false;
+    }
+    const peer = this.#peers.get(done.peer.id) ?? this.#admit(done, nowMs);
+    if (!peer) return false;
+    this.#with(peer, nowMs, out, () => {
+      peer.install(done, how, nowMs, out);
+    });
+    return true;
+  }
+
+  #admit(done: HandshakeDone, nowMs: number): PeerLink | undefined {
+    const { id, publicKey } = done.peer;
+    if (!this.#known.has(id) && !this.#admissions.take(nowMs)) return undefined;
+    const slot = this.#slots.take();
+    if (slot === undefined) return undefined;
+    const peer = new PeerLink(
+      {
+        ...this.#components,
+        takePathId: () => this.#takePathId(),
+        releaseIndex: (index, atMs) => {
+          this.#indexes.release(index, atMs);
+        },
+      },
+      {
+        ownId: this.#options.ownId,
+        id,
+        publicKey,
+        slot,
+        usefulBytes: Math.min(
+          this.#options.mtuBytes + DATA_OVERHEAD_BYTES,
+          done.peer.maxDatagramBytes,
+        ),
+        rekeyAfterMs: this.#options.rekeyAfterMs,
+      },
+    );
+    this.#known.add(id);
+    this.#peers.set(id, peer);
+    return peer;
+  }
+
+  #onPhaseConfirmed(
+    session: number,
+    phase: number,
+    from: Endpoint,
+    nowMs: number,
+    out: Actions,
+  ): void {
+    this.dialer.onConfirmed(session);
+    const acquaintance = this.#unconfirmed.get(session);
+    if (acquaintance) {
+      this.#unconfirmed.delete(session);
+      this.#acquaint(acquaintance, nowMs, out);
+    }
+    this.#with(this.#bySession.get(session), nowMs, out, (peer) => {
+      peer.onPhaseConfirmed(session, phase, from, nowMs, out);
+    });
+  }
+
+  #onControl(
+    session: number,
+    type: number,
+    body: Uint8Array,
+    nowMs: number,
+    out: Actions,
+  ): ControlMessage | undefined {
+    const peer = this.#bySession.get(session);
+    if (!peer) return undefined;
+    switch (type) {
+      case CONTROL.REKEY1:
+        this.#with(peer, nowMs, out, () => {
+          peer.onRekey1(session, body, nowMs, out);
+        });
+        return undefined;
+      case CONTROL.REKEY2:
+        this.#with(peer, nowMs, out, () => {
+          peer.onRekey2(session, body, nowMs, out);
+        });
+        return undefined;
+      case CONTROL.CLOSE: {
+        // One that cannot be read closes all the same: it was authentic.
+        const reason = decodeClose(body);
+        this.#with(peer, nowMs, out, () => {
+          peer.onClose(session, reason.ok ? reason.value : 'no reason given', nowMs, out);
+        });
+        return undefined;
+      }
+      default:
+        return { peer: peer.id, type, body };
+    }
+  }
+
+  /** Runs one peer's machine and keeps the indexes and the dialer in step with what came of it. */
+  #with(
+    peer: PeerLink | undefined,
+    nowMs: number,
+    out: Actions,
+    act: (peer: PeerLink) => void,
+  ): void {
+    if (!peer) return;
+    const before = stateBits(peer);
+    act(peer);
+    this.#reindex(peer);
+    const after = stateBits(peer);
+    if (!before.isReachable && after.isReachable) this.dialer.onPeerUp(peer.id);
+    if (!before.wantsRenewal && after.wantsRenewal) this.dialer.wake(peer.id, 0, nowMs);
+    if (before.isReachable && !after.isReachable) {
+      // A peer that said goodbye is given a moment; one that fell silent is asked at once.
+      const isClosed = before.sessions > 0 && after.sessions === 0;
+      this.dialer.wake(peer.id, isClosed ? CLOSED_AGAIN_MS : 0, nowMs);
+    }
+  }
+
+  #reindex(peer: PeerLink): void {
+    const before = this.#indexed.get(peer);
+    for (const index of before?.sessions ?? []) this.#bySession.delete(index);
+    for (const path of before?.paths ?? []) this.#byPath.delete(path);
+    const sessions = peer.sessions.map((session) => session.index);
+    const paths = peer.paths.all.map((path) => path.id);
+    this.#indexed.set(peer, { sessions, paths });
+    for (const index of sessions) this.#bySession.set(index, peer);
+    for (const path of paths) this.#byPath.set(path, peer);
+  }
+
+  #rememberHint(id: PeerId, hint: Uint8Array, pairKey: Uint8Array, out: Actions): void {
+    out.table({ kind: 'resumeSet', hint, pairKey });
+    const hints = this.#hints.get(id) ?? [];
+    hints.push(hint);
+    const old = hints.length > HINTS_PER_PEER ? hints.shift() : undefined;
+    if (old) out.table({ kind: 'resumeRemove', hint: old });
+    this.#hints.set(id, hints);
+  }
+
+  #acquaint(acquaintance: Acquaintance, nowMs: number, out: Actions): void {
+    const { hint, pairKey } = acquaintance;
+    this.#rememberHint(acquaintance.id, hint, pairKey, out);
+    const old = this.dialer.targetOf(acquaintance.id);
+    const endpoints = withFirst(
+      acquaintance.endpoint,
+      old?.contact === undefined ? old?.endpoints : undefined,
+    );
+    this.dialer.setPeer(acquaintance.id, endpoints, { hint, pairKey }, nowMs);
+    if (this.#peers.get(acquaintance.id)?.isReachable) this.dialer.onPeerUp(acquaintance.id);
+    this.#acquaintances.push(acquaintance);
+    out.push({ kind: 'peerChanged', peer: acquaintance.id });
+  }
+
+  #peerAt(endpoint: Endpoint): PeerId | undefined {
+    const text = formatEndpoint(endpoint);
+    for (const peer of this.#peers.values()) {
+      const active = peer.paths.active;
+      if (peer.isReachable && active && formatEndpoint(active.endpoint) === text) return peer.id;
+    }
+    return undefined;
+  }
+
+  #takePathId(): number {
+    const id = this.#nextPath;
+    this.#nextPath = id >= 0xffff_ffff ? 1 : id + 1;
+    return id;
+  }
+}
+
+function stateOfTarget(target: DialTarget): {
+  readonly state: LinkState;
+  readonly reason: string | undefined;
+} {
+  const reason = target.problem ? PROBLEM_TEXT[target.problem] : undefined;
+  if (target.attempts.some((attempt) => attempt.state === 'finishing')) {
+    return { state: 'handshaking', reason: undefined };
+  }
+  if (isRefusal(target.problem)) return { state: 'rejected', reason };
+  if (target.problem === 'self') return { state: 'idle', reason };
+  if (target.problem !== undefined || target.attemptsMade > 1) return { state: 'retrying', reason };
+  return { state: 'connecting', reason: undefined };
+}
+
+function stateBits(peer: PeerLink): {
+  readonly isReachable: boolean;
+  readonly wantsRenewal: boolean;
+  readonly sessions: number;
+} {
+  const { isReachable, wantsRenewal } = peer;
+  return { isReachable, wantsRenewal, sessions: peer.sessions.length };
+}
+
+/** Bytes 8..12 of RESP and FIN. */
+function receiverIndexOf(bytes: Uint8Array): number {
+  if (bytes.length < 12) return 0;
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(8, true);
+}
+
+function acquaintanceOf(done: HandshakeDone, endpoint: Endpoint, crypto: LinkCrypto): Acquaintance {
+  const { id, publicKey } = done.peer;
+  return { id, publicKey, endpoint, hint: crypto.hintOf(done.pairKey), pairKey: done.pairKey };
+}
+
+const ENDPOINTS_KEPT = 8;
+
+function withFirst(first: Endpoint, rest: readonly Endpoint[] | undefined): readonly Endpoint[] {
+  const text = formatEndpoint(first);
+  const others = (rest ?? []).filter((endpoint) => formatEndpoint(endpoint) !== text);
+  return [first, ...others].slice(0, ENDPOINTS_KEPT);
+}
+
+function noteUnfinished(from: Endpoint, count: number, out: Actions): void {
+  out.note({
+    level: 'warn',
+    code: 'password-suspected',
+    message: `${from.address} asked ${count} times and never finished (wrong password?)`,
+    endpoint: formatEndpoint(from),
+    cure: 'If it should belong to this mesh, start it with the same --password.',
+  });
+}
+
+function noteClone(from: Endpoint, out: Actions): void {
+  out.note({
+    level: 'error',
+    code: 'clone-detected',
+    message: `${formatEndpoint(from)} runs with the identity of this node`,
+    endpoint: formatEndpoint(from),
+    cure: 'One of the two is a copy: stop it, remove its state directory and start it again.',
+  });
+}
+
+function noteNoCipher(peer: PeerId, from: Endpoint, out: Actions): void {
+  out.note({
+    level: 'warn',
+    code: 'no-common-cipher',
+    message: `${formatEndpoint(from)} shares no cipher with this node`,
+    peer,
+    endpoint: formatEndpoint(from),
+    cure: 'Let the --cipher lists of both nodes overlap.',
+  });
+}

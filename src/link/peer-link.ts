@@ -1,0 +1,452 @@
+import { toHex } from '../base/bytes.js';
+import type { Rng } from '../base/rng.js';
+import type { PathCounters } from '../dataplane/dataplane.js';
+import { formatEndpoint, type Endpoint } from '../model/endpoint.js';
+import { shortPeerId, type PeerId } from '../model/peer-id.js';
+import { CONTROL } from '../wire/control-types.js';
+import type { Actions } from './actions.js';
+import { OVERLAP_MS } from './constants.js';
+import type { HandshakeDone, LinkCrypto } from './crypto-port.js';
+import { PathSet, usefulDatagramBytes } from './path-set.js';
+import { Rekey, type RekeyAction } from './rekey.js';
+import { keptOf, type LinkSession } from './sessions.js';
+
+/*
+ * The link to one peer: its sessions, its paths, and which of each carries data. Every method ends in `#settle`, which
+ * compares what the data plane was told with what is wanted now and emits the difference in a safe order: paths and
+ * peer first, then what nothing names any more.
+ *
+ * Two sessions exist for a while when one replaces another. `kept` is the one both sides agree on; sending moves to it
+ * when something authentic came in on it, since only then the other side is known to have it.
+ */
+
+export interface PeerLinkComponents {
+  readonly crypto: LinkCrypto;
+  readonly rng: Rng;
+  readonly takePathId: () => number;
+  readonly releaseIndex: (index: number, nowMs: number) => void;
+}
+
+export interface PeerLinkOptions {
+  readonly ownId: PeerId;
+  readonly id: PeerId;
+  readonly publicKey: Uint8Array;
+  readonly slot: number;
+  readonly usefulBytes: number;
+  readonly rekeyAfterMs: number;
+}
+
+export class PeerLink {
+  readonly id: PeerId;
+  readonly publicKey: Uint8Array;
+  readonly slot: number;
+  readonly paths: PathSet;
+  readonly #components: PeerLinkComponents;
+  readonly #options: PeerLinkOptions;
+  readonly #sessions = new Map<number, LinkSession>();
+  #instance = '';
+  #tx: LinkSession | undefined;
+  #kept: LinkSession | undefined;
+  #isReachable = false;
+  #wasReachable = false;
+  #wantsRenewal = false;
+  #reason = '';
+  #establishedAtMs = 0;
+  #lostAtMs = Number.NEGATIVE_INFINITY;
+  #toldPeer = '';
+  readonly #toldPaths = new Map<number, string>();
+  #gone: number[] = [];
+
+  constructor(components: PeerLinkComponents, options: PeerLinkOptions) {
+    this.#components = components;
+    this.#options = options;
+    this.id = options.id;
+    this.publicKey = options.publicKey;
+    this.slot = options.slot;
+    this.paths = new PathSet(
+      components.takePathId,
+      usefulDatagramBytes(options.usefulBytes, Number.POSITIVE_INFINITY),
+    );
+  }
+
+  /** Frames get there now, as far as anyone can know. */
+  get isReachable(): boolean {
+    return this.#isReachable;
+  }
+
+  /** Was it ever, in this process? */
+  get wasReachable(): boolean {
+    return this.#wasReachable;
+  }
+
+  get isHandshaking(): boolean {
+    return this.#tx !== undefined && !isUsable(this.#tx);
+  }
+
+  /** Keys are old and no rekey came through: dial although it is reachable. */
+  get wantsRenewal(): boolean {
+    return this.#wantsRenewal;
+  }
+
+  /** Why it is not reachable. */
+  get reason(): string {
+    return this.#reason;
+  }
+
+  get lostAtMs(): number {
+    return this.#lostAtMs;
+  }
+
+  get establishedAtMs(): number {
+    return this.#establishedAtMs;
+  }
+
+  /** The session data is sent on. */
+  get tx(): LinkSession | undefined {
+    return this.#tx;
+  }
+
+  get sessions(): readonly LinkSession[] {
+    return [...this.#sessions.values()];
+  }
+
+  get nextDeadlineMs(): number {
+    let next = this.paths.nextDeadlineMs;
+    for (const session of this.#sessions.values()) {
+      next = Math.min(next, session.rekey.nextDeadlineMs, session.retireAtMs);
+    }
+    return next;
+  }
+
+  /** A handshake with this peer was finished. Keys go to the data plane in this turn. */
+  install(
+    done: HandshakeDone,
+    how: { readonly isInitiator: boolean; readonly initAtMs: number; readonly from: Endpoint },
+    nowMs: number,
+    out: Actions,
+  ): void {
+    if (done.suite === 0) return;
+    this.#meetInstance(toHex(done.peer.instance), nowMs, out);
+    if (this.#toldPeer === '') this.#tellPeer(0, 0, out);
+    const session: LinkSession = {
+      index: done.localIndex,
+      remoteIndex: done.remoteIndex,
+      isInitiator: how.isInitiator,
+      suite: done.suite,
+      initAtMs: how.initAtMs,
+      rekey: new Rekey(this.#components.crypto, this.#components.rng, done.rekeySecret, {
+        session: done.localIndex,
+        isInitiator: how.isInitiator,
+        rekeyAfterMs: this.#options.rekeyAfterMs,
+        nowMs,
+      }),
+      isConfirmed: false,
+      retireAtMs: Number.POSITIVE_INFINITY,
+    };
+    this.#sessions.set(session.index, session);
+    out.table({
+      kind: 'sessionInstall',
+      session: session.index,
+      peer: this.slot,
+      remoteIndex: session.remoteIndex,
+      suite: session.suite,
+      rx: done.rx,
+      tx: done.tx,
+    });
+    this.#kept = this.#kept
+      ? keptOf(this.#kept, session, this.#options.ownId, this.id, nowMs)
+      : session;
+    this.#tx ??= session;
+    this.#wantsRenewal = false;
+    this.paths.prove(how.from, nowMs);
+    this.#moveToKept(nowMs);
+    this.#settle(nowMs, out);
+  }
+
+  /** First authentic datagram of a phase of one of our sessions. */
+  onPhaseConfirmed(
+    index: number,
+    phase: number,
+    from: Endpoint,
+    nowMs: number,
+    out: Actions,
+  ): void {
+    const session = this.#sessions.get(index);
+    if (!session) return;
+    const isFirst = !session.isConfirmed;
+    session.isConfirmed = true;
+    this.#moveToKept(nowMs);
+    // The responder moves over when it hears something: do not let it wait for the next PING.
+    if (isFirst && session.isInitiator) {
+      out.send({ kind: 'keepalive', session: index, to: from });
+    }
+    this.#perform(session, session.rekey.onPhaseConfirmed(phase, nowMs), nowMs, out);
+    this.#settle(nowMs, out);
+  }
+
+  onRekey1(index: number, body: Uint8Array, nowMs: number, out: Actions): void {
+    const session = this.#sessions.get(index);
+    if (session) this.#perform(session, session.rekey.onRekey1(body), nowMs, out);
+    this.#settle(nowMs, out);
+  }
+
+  onRekey2(index: number, body: Uint8Array, nowMs: number, out: Actions): void {
+    const session = this.#sessions.get(index);
+    if (session) this.#perform(session, session.rekey.onRekey2(body, nowMs), nowMs, out);
+    this.#settle(nowMs, out);
+  }
+
+  onLimit(index: number, nowMs: number, out: Actions): void {
+    const session = this.#sessions.get(index);
+    if (session) this.#perform(session, session.rekey.onLimit(nowMs), nowMs, out);
+    this.#settle(nowMs, out);
+  }
+
+  /** The peer ended the session. */
+  onClose(index: number, reason: string, nowMs: number, out: Actions): void {
+    this.dropSession(index, `the peer closed the session (${reason})`, nowMs, out);
+  }
+
+  dropSession(index: number, reason: string, nowMs: number, out: Actions): void {
+    const session = this.#sessions.get(index);
+    if (!session) return;
+    this.#remove(session, nowMs);
+    if (this.#sessions.size === 0) this.#reason = reason;
+    this.#settle(nowMs, out);
+  }
+
+  onEndpointSeen(from: Endpoint, nowMs: number, out: Actions): void {
+    const probes = this.paths.onSeen(from, nowMs);
+    this.#settle(nowMs, out);
+    for (const probe of probes) this.#probe(probe, out);
+  }
+
+  /** More addresses of this peer to try beside the active path. */
+  addCandidates(endpoints: readonly Endpoint[], nowMs: number, out: Actions): void {
+    if (!this.#tx) return;
+    for (const endpoint of endpoints) this.paths.addCandidate(endpoint, nowMs);
+    this.#settle(nowMs, out);
+  }
+
+  onPathAlive(path: number, rttUs: number, nowMs: number, out: Actions): void {
+    this.paths.onAlive(path, rttUs, nowMs);
+    this.#settle(nowMs, out);
+  }
+
+  onPathDead(path: number, nowMs: number, out: Actions): void {
+    this.paths.onDead(path, nowMs);
+    if (!this.paths.hasWorking) this.#reason = 'no answer';
+    this.#settle(nowMs, out);
+  }
+
+  onProbeAnswered(path: number, bytes: number, rttUs: number, nowMs: number, out: Actions): void {
+    this.paths.onProbeAnswered(path, bytes, rttUs, nowMs);
+    this.#settle(nowMs, out);
+  }
+
+  onTooBig(path: number, bytes: number, nowMs: number, out: Actions): void {
+    this.paths.onTooBig(path, bytes, nowMs);
+    this.#settle(nowMs, out);
+  }
+
+  onDeadline(
+    nowMs: number,
+    counters: (path: number) => PathCounters | undefined,
+    out: Actions,
+  ): void {
+    for (const session of this.sessions) {
+      if (nowMs >= session.retireAtMs) this.#remove(session, nowMs);
+      else if (nowMs >= session.rekey.nextDeadlineMs) {
+        this.#perform(session, session.rekey.onDeadline(nowMs), nowMs, out);
+      }
+    }
+    const probes = this.paths.onDeadline(nowMs, counters);
+    this.#settle(nowMs, out);
+    for (const probe of probes) this.#probe(probe, out);
+  }
+
+  /** Ends everything. `close`: body of a CLOSE that leaves first on every session. */
+  shut(
+    reason: string,
+    close: { readonly type: number; readonly body: Uint8Array } | undefined,
+    nowMs: number,
+    out: Actions,
+  ): void {
+    for (const session of this.sessions) {
+      if (close) {
+        out.sendBeforeTables({
+          kind: 'control',
+          session: session.index,
+          path: 0,
+          type: close.type,
+          body: close.body,
+        });
+      }
+      this.#remove(session, nowMs);
+    }
+    this.#reason = reason;
+    this.paths.clear();
+    this.#settle(nowMs, out);
+  }
+
+  /** Takes the peer out of the tables; the link is not used after this. */
+  removeFromTables(out: Actions): void {
+    if (this.#toldPeer !== '') out.table({ kind: 'peerRemove', peer: this.slot });
+  }
+
+  /** Another process of this peer: what belonged to the one before is dead. */
+  #meetInstance(instance: string, nowMs: number, out: Actions): void {
+    if (this.#instance === instance) return;
+    if (this.#instance !== '') {
+      out.note({
+        level: 'info',
+        code: 'peer-restarted',
+        message: `Peer ${shortPeerId(this.id)} was restarted`,
+        peer: this.id,
+      });
+    }
+    this.#instance = instance;
+    for (const session of this.sessions) this.#remove(session, nowMs);
+    this.paths.clear();
+  }
+
+  #moveToKept(nowMs: number): void {
+    const kept = this.#kept;
+    if (!kept || !kept.isConfirmed) return;
+    this.#tx = kept;
+    for (const session of this.#sessions.values()) {
+      if (session !== kept && session.retireAtMs === Number.POSITIVE_INFINITY) {
+        session.retireAtMs = nowMs + OVERLAP_MS;
+      }
+    }
+  }
+
+  #remove(session: LinkSession, nowMs: number): void {
+    this.#sessions.delete(session.index);
+    session.rekey.erase();
+    this.#components.releaseIndex(session.index, nowMs);
+    this.#gone.push(session.index);
+    const rest = this.sessions.at(-1);
+    if (!rest) this.paths.clear();
+    if (this.#kept === session) this.#kept = rest;
+    if (this.#tx === session) this.#tx = rest;
+    if (rest && this.#kept === rest) rest.retireAtMs = Number.POSITIVE_INFINITY;
+  }
+
+  #perform(
+    session: LinkSession,
+    actions: readonly RekeyAction[],
+    nowMs: number,
+    out: Actions,
+  ): void {
+    for (const action of actions) {
+      switch (action.kind) {
+        case 'table':
+          out.table(action.entry);
+          break;
+        case 'rekey1':
+          this.#control(session, CONTROL.REKEY1, action.body, out);
+          break;
+        case 'rekey2':
+          this.#control(session, CONTROL.REKEY2, action.body, out);
+          break;
+        case 'keepalive': {
+          const to = this.paths.active?.endpoint;
+          if (to) out.send({ kind: 'keepalive', session: session.index, to });
+          break;
+        }
+        case 'renew':
+          if (session === this.#tx) this.#wantsRenewal = true;
+          break;
+        case 'expire':
+          this.#reason = 'the session expired without new keys';
+          this.#remove(session, nowMs);
+          break;
+      }
+    }
+  }
+
+  #control(session: LinkSession, type: number, body: Uint8Array, out: Actions): void {
+    out.send({ kind: 'control', session: session.index, path: 0, type, body });
+  }
+
+  #probe(probe: { readonly path: number; readonly bytes: number }, out: Actions): void {
+    if (this.#toldPaths.has(probe.path)) {
+      out.send({ kind: 'probe', path: probe.path, datagramBytes: probe.bytes });
+    }
+  }
+
+  /** Brings the data plane's tables to what is wanted now. */
+  #settle(nowMs: number, out: Actions): void {
+    const session = this.#tx?.index ?? 0;
+    const wanted = new Set<number>();
+    for (const path of this.paths.all) {
+      wanted.add(path.id);
+      const { bytes } = path.pmtu;
+      const told = `${session} ${bytes}`;
+      if (this.#toldPaths.get(path.id) === told) continue;
+      this.#toldPaths.set(path.id, told);
+      out.table({
+        kind: 'pathSet',
+        path: path.id,
+        peer: this.slot,
+        session,
+        endpoint: path.endpoint,
+        datagramBytes: bytes,
+      });
+    }
+    if (this.#toldPeer !== '') {
+      const active = session === 0 ? 0 : (this.paths.active?.id ?? 0);
+      this.#tellPeer(active === 0 ? 0 : session, active, out);
+    }
+    for (const id of [...this.#toldPaths.keys()]) {
+      if (wanted.has(id)) continue;
+      this.#toldPaths.delete(id);
+      out.table({ kind: 'pathRemove', path: id });
+    }
+    for (const index of this.#gone) out.table({ kind: 'sessionRemove', session: index });
+    this.#gone = [];
+    this.#settleReachable(nowMs, out);
+  }
+
+  #tellPeer(session: number, path: number, out: Actions): void {
+    const told = `${session} ${path}`;
+    if (this.#toldPeer === told) return;
+    this.#toldPeer = told;
+    out.table({ kind: 'peerSet', peer: this.slot, id: this.id, session, path });
+  }
+
+  #settleReachable(nowMs: number, out: Actions): void {
+    const active = this.paths.active;
+    const isReachable = this.#tx !== undefined && isUsable(this.#tx) && active?.state === 'working';
+    if (isReachable === this.#isReachable) return;
+    this.#isReachable = isReachable;
+    const about = { peer: this.id, ...(active && { endpoint: formatEndpoint(active.endpoint) }) };
+    if (isReachable) {
+      this.#wasReachable = true;
+      this.#establishedAtMs = nowMs;
+      this.#reason = '';
+      out.push({ kind: 'peerUp', peer: this.id });
+      out.note({
+        level: 'info',
+        code: 'peer-established',
+        message: `Link to ${shortPeerId(this.id)} established`,
+        ...about,
+      });
+    } else {
+      this.#lostAtMs = nowMs;
+      if (this.#reason === '') this.#reason = 'no answer';
+      out.note({
+        level: 'warn',
+        code: 'peer-lost',
+        message: `Link to ${shortPeerId(this.id)} lost: ${this.#reason}`,
+        ...about,
+      });
+    }
+  }
+}
+
+/** The responder has the initiator's FIN; the initiator waits until it heard something. */
+function isUsable(session: LinkSession): boolean {
+  return session.isConfirmed || !session.isInitiator;
+}

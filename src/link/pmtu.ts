@@ -1,0 +1,155 @@
+import {
+  PMTU_AFTER_RECOVERY_MS,
+  PMTU_AGAIN_MS,
+  PMTU_FLOOR_BYTES,
+  PMTU_START_BYTES,
+  PMTU_STEP_BYTES,
+  PMTU_TRIES,
+} from './constants.js';
+
+/*
+ * The largest datagram of one path, by padded PINGs (docs/protocol.md §8, after RFC 8899).
+ *
+ *   floor 548 ──────── start 1200 ─────────────────────── useful (frames of the interface's MTU fit)
+ *               used unproven until                asked for first, together with start:
+ *               its probes fail                    on most underlays the search ends after one round trip
+ *
+ * Otherwise the gap between the largest answered and the smallest refused size is halved. Upwards again every 10
+ * minutes and 5 s after a recovery; down at once when the data plane says so. ICMP is never needed.
+ */
+
+interface Pending {
+  readonly bytes: number;
+  tries: number;
+  nextAtMs: number;
+}
+
+export class PmtuSearch {
+  readonly #usefulBytes: number;
+  #answeredBytes = PMTU_FLOOR_BYTES;
+  #refusedBytes: number;
+  /** Used without proof until its own probes fail. */
+  #assumedBytes: number;
+  #pending: Pending[] = [];
+  #isDone = false;
+  #againAtMs = Number.POSITIVE_INFINITY;
+
+  /** `usefulBytes`: nothing larger is ever sent. */
+  constructor(usefulBytes: number) {
+    this.#usefulBytes = Math.max(PMTU_FLOOR_BYTES, usefulBytes);
+    this.#refusedBytes = this.#usefulBytes + 1;
+    this.#assumedBytes = Math.min(PMTU_START_BYTES, this.#usefulBytes);
+  }
+
+  /** What the path may carry now. */
+  get bytes(): number {
+    return Math.max(this.#answeredBytes, this.#assumedBytes);
+  }
+
+  /** The search came to an end at `bytes`. */
+  get isSettled(): boolean {
+    return this.#isDone;
+  }
+
+  get nextDeadlineMs(): number {
+    let next = this.#againAtMs;
+    for (const pending of this.#pending) next = Math.min(next, pending.nextAtMs);
+    return next;
+  }
+
+  /** The path works: look for its size from scratch, keeping what is in use. */
+  begin(nowMs: number): void {
+    this.#isDone = false;
+    this.#againAtMs = Number.POSITIVE_INFINITY;
+    this.#refusedBytes = this.#usefulBytes + 1;
+    this.#assumedBytes = this.bytes;
+    this.#answeredBytes = PMTU_FLOOR_BYTES;
+    this.#pending = [];
+    this.#ask(this.#usefulBytes, nowMs);
+    this.#ask(this.#assumedBytes, nowMs);
+  }
+
+  /** The path came back from the dead: its size may be another. */
+  onRecovered(nowMs: number): void {
+    this.#againAtMs = Math.min(this.#againAtMs, nowMs + PMTU_AFTER_RECOVERY_MS);
+  }
+
+  onAnswered(bytes: number, nowMs: number): void {
+    if (bytes <= this.#answeredBytes || bytes > this.#usefulBytes) return;
+    this.#answeredBytes = bytes;
+    if (this.#refusedBytes <= bytes) this.#refusedBytes = this.#usefulBytes + 1;
+    this.#pending = this.#pending.filter((pending) => pending.bytes > bytes);
+    if (this.#pending.length === 0) this.#continue(nowMs);
+  }
+
+  /** The kernel refused the size, or nothing above `bytes` arrives. Above what is in use it only ends a probe. */
+  onTooBig(bytes: number, nowMs: number): void {
+    if (bytes > this.bytes) {
+      for (const pending of this.#pending) {
+        if (pending.bytes >= bytes) this.#refuse(pending.bytes, nowMs);
+      }
+      return;
+    }
+    const isBelow = bytes < this.bytes && bytes >= PMTU_FLOOR_BYTES;
+    const lowered = isBelow ? bytes : nextLower(this.bytes);
+    this.#answeredBytes = PMTU_FLOOR_BYTES;
+    this.#assumedBytes = lowered;
+    this.begin(nowMs);
+  }
+
+  /** @returns sizes to probe now. `rttMs` spaces the tries. */
+  onDeadline(nowMs: number, rttMs: number): number[] {
+    if (nowMs >= this.#againAtMs) this.begin(nowMs);
+    const sizes: number[] = [];
+    for (const pending of this.#pending) {
+      if (nowMs < pending.nextAtMs) continue;
+      if (pending.tries >= PMTU_TRIES) {
+        this.#refuse(pending.bytes, nowMs);
+        continue;
+      }
+      pending.tries += 1;
+      pending.nextAtMs = nowMs + Math.min(2000, Math.max(250, 4 * rttMs));
+      sizes.push(pending.bytes);
+    }
+    for (const pending of this.#pending) {
+      if (pending.tries === 0 && pending.nextAtMs <= nowMs) {
+        pending.tries = 1;
+        pending.nextAtMs = nowMs + Math.min(2000, Math.max(250, 4 * rttMs));
+        sizes.push(pending.bytes);
+      }
+    }
+    return sizes;
+  }
+
+  #ask(bytes: number, nowMs: number): void {
+    if (bytes <= this.#answeredBytes || this.#pending.some((other) => other.bytes === bytes))
+      return;
+    this.#pending.push({ bytes, tries: 0, nextAtMs: nowMs });
+  }
+
+  #refuse(bytes: number, nowMs: number): void {
+    this.#pending = this.#pending.filter((pending) => pending.bytes !== bytes);
+    this.#refusedBytes = Math.min(this.#refusedBytes, bytes);
+    if (bytes <= this.#assumedBytes && this.#answeredBytes < bytes) {
+      this.#assumedBytes = nextLower(this.#assumedBytes);
+      this.#ask(this.#assumedBytes, nowMs);
+    }
+    if (this.#pending.length === 0) this.#continue(nowMs);
+  }
+
+  /** Halves the gap until it is not worth another round. */
+  #continue(nowMs: number): void {
+    const gap = this.#refusedBytes - this.#answeredBytes;
+    if (this.#answeredBytes >= this.#usefulBytes || gap <= PMTU_STEP_BYTES) {
+      this.#assumedBytes = PMTU_FLOOR_BYTES;
+      this.#isDone = true;
+      this.#againAtMs = nowMs + PMTU_AGAIN_MS;
+      return;
+    }
+    this.#ask(this.#answeredBytes + Math.floor(gap / 2), nowMs);
+  }
+}
+
+function nextLower(bytes: number): number {
+  return bytes > PMTU_START_BYTES ? PMTU_START_BYTES : PMTU_FLOOR_BYTES;
+}
