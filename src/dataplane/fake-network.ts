@@ -1,0 +1,111 @@
+import type { Rng } from '../base/rng.js';
+import { formatEndpoint, type Endpoint } from '../model/endpoint.js';
+
+/*
+ * The underlay of a simulation: hosts with addresses, and between each two of them a wire that delays, loses,
+ * duplicates, reorders (by jitter), refuses sizes, or is cut. No NAT. Deterministic: time and chance are injected.
+ */
+
+/** Virtual time. */
+export interface Scheduler {
+  nowMs(): number;
+  /** @returns cancel */
+  at(delayMs: number, callback: () => void): () => void;
+}
+
+export interface Wire {
+  readonly delayMs: number;
+  /** Added to the delay, uniformly: more than the spacing of datagrams reorders them. */
+  readonly jitterMs: number;
+  /** 0 … 1 */
+  readonly loss: number;
+  /** 0 … 1 */
+  readonly duplicates: number;
+  /** Largest UDP payload; larger ones vanish. */
+  readonly datagramBytes: number;
+  readonly isCut: boolean;
+}
+
+export const GOOD_WIRE: Wire = {
+  delayMs: 1,
+  jitterMs: 0,
+  loss: 0,
+  duplicates: 0,
+  datagramBytes: 1472,
+  isCut: false,
+};
+
+/** Handshake bytes as they are, or a sealed datagram as an object that only its key opens. */
+export interface FakeDatagram<Payload> {
+  readonly bytes: number;
+  readonly payload: Payload;
+}
+
+type Receiver<Payload> = (from: Endpoint, to: Endpoint, datagram: FakeDatagram<Payload>) => void;
+
+export class FakeNetwork<Payload> {
+  readonly #scheduler: Scheduler;
+  readonly #rng: Rng;
+  readonly #receivers = new Map<string, Receiver<Payload>>();
+  readonly #wires = new Map<string, Wire>();
+  #default: Wire = GOOD_WIRE;
+  #delivered = 0;
+
+  constructor(scheduler: Scheduler, rng: Rng) {
+    this.#scheduler = scheduler;
+    this.#rng = rng;
+  }
+
+  get delivered(): number {
+    return this.#delivered;
+  }
+
+  get scheduler(): Scheduler {
+    return this.#scheduler;
+  }
+
+  /** @returns unbind. An endpoint that is bound already throws. */
+  bind(endpoint: Endpoint, receiver: Receiver<Payload>): () => void {
+    const key = formatEndpoint(endpoint);
+    if (this.#receivers.has(key)) throw new Error(`${key} is bound already`);
+    this.#receivers.set(key, receiver);
+    return () => {
+      if (this.#receivers.get(key) === receiver) this.#receivers.delete(key);
+    };
+  }
+
+  setAll(wire: Partial<Wire>): void {
+    this.#default = { ...this.#default, ...wire };
+    for (const [key, own] of this.#wires) this.#wires.set(key, { ...own, ...wire });
+  }
+
+  /** Between two addresses, both ways. */
+  set(a: string, b: string, wire: Partial<Wire>): void {
+    this.setOneWay(a, b, wire);
+    this.setOneWay(b, a, wire);
+  }
+
+  setOneWay(from: string, to: string, wire: Partial<Wire>): void {
+    const key = `${from} ${to}`;
+    this.#wires.set(key, { ...(this.#wires.get(key) ?? this.#default), ...wire });
+  }
+
+  /** @returns false when the wire swallows it for its size: what receiver reports would show a second later. */
+  send(from: Endpoint, to: Endpoint, datagram: FakeDatagram<Payload>): boolean {
+    const wire = this.#wires.get(`${from.address} ${to.address}`) ?? this.#default;
+    if (datagram.bytes > wire.datagramBytes) return false;
+    if (wire.isCut) return true;
+    const copies = this.#rng.fraction() < wire.duplicates ? 2 : 1;
+    for (let copy = 0; copy < copies; copy++) {
+      if (this.#rng.fraction() < wire.loss) continue;
+      const delayMs = wire.delayMs + this.#rng.fraction() * wire.jitterMs;
+      this.#scheduler.at(delayMs, () => {
+        const receiver = this.#receivers.get(formatEndpoint(to));
+        if (!receiver) return;
+        this.#delivered += 1;
+        receiver(from, to, datagram);
+      });
+    }
+    return true;
+  }
+}

@@ -1,0 +1,113 @@
+import type { PathCounters, PathId } from './dataplane.js';
+
+/*
+ * The clock of one path as dataplane.ts promises it: PING at once, every 200 ms while the path carried frames in the
+ * last second, else every 15 s; dead after three unanswered and 8 × srtt. The addon has the same in C++.
+ */
+
+const BUSY_EVERY_MS = 200;
+const IDLE_EVERY_MS = 15_000;
+const BUSY_FOR_MS = 1000;
+const DEAD_AFTER_PINGS = 3;
+const DEAD_AFTER_SRTTS = 8;
+const LOSS_WINDOW = 32;
+
+interface Asked {
+  readonly atMs: number;
+  readonly bytes: number;
+  readonly isProbe: boolean;
+}
+
+export class FakePathClock {
+  readonly #asked = new Map<number, Asked>();
+  readonly #answers: boolean[] = [];
+  #seq = 0;
+  #unanswered = 0;
+  #oldestUnansweredMs = 0;
+  #lastFrameMs = Number.NEGATIVE_INFINITY;
+  #lastPingMs = Number.NEGATIVE_INFINITY;
+  #isAlive: boolean | undefined;
+  #srttMs = 0;
+  #rttvarMs = 0;
+  txDatagrams = 0n;
+  txBytes = 0n;
+  rxDatagrams = 0n;
+  rxBytes = 0n;
+
+  get isAlive(): boolean | undefined {
+    return this.#isAlive;
+  }
+
+  nextPingMs(nowMs: number): number {
+    const isBusy = nowMs - this.#lastFrameMs < BUSY_FOR_MS;
+    return this.#lastPingMs + (isBusy ? BUSY_EVERY_MS : IDLE_EVERY_MS);
+  }
+
+  onFrame(nowMs: number): void {
+    this.#lastFrameMs = nowMs;
+  }
+
+  /** @returns the sequence number to put into the PING. */
+  ask(nowMs: number, bytes: number, isProbe: boolean): number {
+    this.#seq += 1;
+    this.#asked.set(this.#seq, { atMs: nowMs, bytes, isProbe });
+    if (!isProbe) {
+      this.#lastPingMs = nowMs;
+      if (this.#unanswered === 0) this.#oldestUnansweredMs = nowMs;
+      this.#unanswered += 1;
+      this.#answers.push(false);
+      if (this.#answers.length > LOSS_WINDOW) this.#answers.shift();
+    }
+    for (const [seq, asked] of this.#asked) {
+      if (nowMs - asked.atMs > IDLE_EVERY_MS) this.#asked.delete(seq);
+    }
+    return this.#seq;
+  }
+
+  /** Before the next PING goes out: has the path died? @returns true when it changed to dead. */
+  checkDead(nowMs: number): boolean {
+    const isSilent =
+      this.#unanswered >= DEAD_AFTER_PINGS &&
+      nowMs - this.#oldestUnansweredMs >= DEAD_AFTER_SRTTS * this.#srttMs;
+    if (!isSilent || this.#isAlive === false) return false;
+    this.#isAlive = false;
+    return true;
+  }
+
+  /** @returns what the PONG tells; undefined: not ours or twice. */
+  onPong(
+    seq: number,
+    nowMs: number,
+  ): { readonly asked: Asked; readonly rttUs: number; readonly isNowAlive: boolean } | undefined {
+    const asked = this.#asked.get(seq);
+    if (!asked) return undefined;
+    this.#asked.delete(seq);
+    const rttMs = nowMs - asked.atMs;
+    const isFirst = this.#srttMs === 0;
+    this.#rttvarMs = isFirst
+      ? rttMs / 2
+      : 0.75 * this.#rttvarMs + 0.25 * Math.abs(this.#srttMs - rttMs);
+    this.#srttMs = isFirst ? rttMs : 0.875 * this.#srttMs + 0.125 * rttMs;
+    this.#unanswered = 0;
+    if (!asked.isProbe && this.#answers.length > 0) this.#answers[this.#answers.length - 1] = true;
+    const isNowAlive = this.#isAlive !== true;
+    this.#isAlive = true;
+    return { asked, rttUs: Math.round(rttMs * 1000), isNowAlive };
+  }
+
+  counters(path: PathId): PathCounters {
+    const settled = this.#answers.slice(0, -1);
+    const lost = settled.filter((answered) => !answered).length;
+    return {
+      path,
+      isAlive: this.#isAlive === true,
+      srttUs: Math.round(this.#srttMs * 1000),
+      rttvarUs: Math.round(this.#rttvarMs * 1000),
+      lossPermille: settled.length === 0 ? 0 : Math.round((lost / settled.length) * 1000),
+      txDatagrams: this.txDatagrams,
+      txBytes: this.txBytes,
+      rxDatagrams: this.rxDatagrams,
+      rxBytes: this.rxBytes,
+    };
+  }
+}

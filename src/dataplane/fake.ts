@@ -1,0 +1,582 @@
+import { OverlayError } from '../base/errors.js';
+import {
+  endpointFromBytes,
+  endpointToBytes,
+  formatEndpoint,
+  type Endpoint,
+} from '../model/endpoint.js';
+import { macFromBytes, type Mac } from '../model/mac.js';
+import { FakeGate } from './fake-gate.js';
+import type { FakeDatagram, FakeNetwork } from './fake-network.js';
+import { FakePathClock } from './fake-path-clock.js';
+import { FakeSession, type FakeBody, type Sealed } from './fake-sessions.js';
+import type {
+  Counters,
+  DataPlane,
+  DataPlaneConfig,
+  DataPlaneEvent,
+  DataPlaneInfo,
+  FdbEntry,
+  PathId,
+  PeerSlot,
+  SendItem,
+  SessionIndex,
+  TableEntry,
+} from './dataplane.js';
+
+/*
+ * A data plane without kernel, threads or ciphers, on a FakeNetwork and virtual time, that keeps the promises of
+ * dataplane.ts: test/contract holds it and the addon to them. What is left out: trains, checksums, fragments (an
+ * oversized frame travels as one datagram of the path's size), MSS, ageing of learned MACs.
+ */
+
+export type FakePayload = Uint8Array | Sealed;
+
+export interface FakeDataPlaneOptions {
+  readonly network: FakeNetwork<FakePayload>;
+  /** Underlay addresses of this host. */
+  readonly addresses: readonly string[];
+  /** Of this process, for cookies. */
+  readonly secret: Uint8Array;
+}
+
+const SEAL_OVERHEAD_BYTES = 38;
+const CONTROL_OVERHEAD_BYTES = 42;
+const KEEPALIVE_BYTES = 38;
+const PING_BYTES = 60;
+const RECEIVER_REPORT_MS = 1000;
+const SEEN_EVERY_MS = 1000;
+const RING_EVENTS = 4096;
+const FREE_PORT = 40_000;
+
+interface FakePeer {
+  session: SessionIndex;
+  path: PathId;
+}
+
+interface FakePath {
+  peer: PeerSlot;
+  session: SessionIndex;
+  endpoint: Endpoint;
+  datagramBytes: number;
+  readonly clock: FakePathClock;
+  cancelPing: (() => void) | undefined;
+  tooBigUntilMs: number;
+  observed: string;
+}
+
+export class FakeDataPlane implements DataPlane {
+  readonly #network: FakeNetwork<FakePayload>;
+  readonly #secret: Uint8Array;
+  #addresses: readonly string[];
+  #config: DataPlaneConfig | undefined;
+  #gate: FakeGate | undefined;
+  #unbind: (() => void)[] = [];
+  #port = 0;
+  readonly #sessions = new Map<SessionIndex, FakeSession>();
+  readonly #peers = new Map<PeerSlot, FakePeer>();
+  readonly #paths = new Map<PathId, FakePath>();
+  readonly #fdb = new Map<string, FdbEntry>();
+  readonly #seen = new Map<string, number>();
+  readonly #totals = new Map<string, bigint>();
+  readonly #drops = new Map<string, bigint>();
+  #events: DataPlaneEvent[] = [];
+  #lost = 0;
+  #isWoken = false;
+  #onReadable: (() => void) | undefined;
+  #onFrame: ((frame: Uint8Array, peer: PeerSlot) => void) | undefined;
+
+  constructor(options: FakeDataPlaneOptions) {
+    this.#network = options.network;
+    this.#addresses = options.addresses;
+    this.#secret = options.secret;
+  }
+
+  // --- the port ---
+
+  open(config: DataPlaneConfig): DataPlaneInfo {
+    this.#config = config;
+    this.#gate = new FakeGate(config.meshId, this.#secret);
+    this.#port = config.port === 0 ? FREE_PORT : config.port;
+    this.#bind();
+    return {
+      localPort: this.#port,
+      localAddresses: this.#addresses.map((address) => this.#local(address)),
+      suites: config.suites.map((suite) => ({ suite, provider: 'fake', nsPerPacket: suite })),
+      offloads: [],
+      queuePairs: 1,
+    };
+  }
+
+  onReadable(callback: () => void): void {
+    this.#onReadable = callback;
+    if (this.#events.length > 0) this.#wake();
+  }
+
+  apply(batch: readonly TableEntry[]): void {
+    this.#validate(batch);
+    for (const entry of batch) this.#applyEntry(entry);
+  }
+
+  send(batch: readonly SendItem[]): void {
+    for (const item of batch) this.#sendItem(item);
+  }
+
+  drain(): readonly DataPlaneEvent[] {
+    const events = this.#events;
+    this.#events = [];
+    this.#isWoken = false;
+    if (this.#lost > 0) events.push({ kind: 'overflow', lost: this.#lost });
+    this.#lost = 0;
+    return events;
+  }
+
+  readCounters(): Counters {
+    return {
+      totals: Object.fromEntries(this.#totals),
+      drops: Object.fromEntries(this.#drops),
+      paths: [...this.#paths].map(([id, path]) => path.clock.counters(id)),
+      sessions: [...this.#sessions.values()].map((session) => session.counters()),
+    };
+  }
+
+  dumpFdb(): readonly FdbEntry[] {
+    return [...this.#fdb.values()];
+  }
+
+  close(): void {
+    for (const path of this.#paths.values()) path.cancelPing?.();
+    for (const unbind of this.#unbind) unbind();
+    this.#unbind = [];
+    this.#paths.clear();
+    this.#sessions.clear();
+    this.#peers.clear();
+    this.#events = [];
+    this.#onReadable = undefined;
+    this.#config = undefined;
+  }
+
+  // --- what a simulation does to it ---
+
+  /** The host moves: datagrams leave from, and arrive at, other addresses from now on. */
+  moveTo(addresses: readonly string[]): void {
+    for (const unbind of this.#unbind) unbind();
+    this.#addresses = addresses;
+    this.#bind();
+  }
+
+  /** A frame that the TAP read. */
+  injectFrame(frame: Uint8Array): void {
+    if (!this.#config) return;
+    const entry = this.#fdb.get(fdbKey(0, macFromBytes(frame.subarray(0, 6))));
+    const targets = entry ? [entry.peer] : [...this.#peers.keys()];
+    for (const slot of targets) this.#sendFrame(slot, frame);
+  }
+
+  /** Called for each frame that would be written to the TAP. */
+  onFrame(callback: (frame: Uint8Array, peer: PeerSlot) => void): void {
+    this.#onFrame = callback;
+  }
+
+  // --- tables ---
+
+  #validate(batch: readonly TableEntry[]): void {
+    const sessions = new Set(this.#sessions.keys());
+    const paths = new Set(this.#paths.keys());
+    const peers = new Set(this.#peers.keys());
+    batch.forEach((entry, position) => {
+      const refuse = (why: string): never => {
+        throw new OverlayError('OVL_BATCH_REFUSED', `Cannot apply entry ${position}: ${why}`, {
+          cure: 'Report this: it is a bug.',
+          value: entry.kind,
+        });
+      };
+      switch (entry.kind) {
+        case 'sessionInstall':
+          if (entry.session === 0 || sessions.has(entry.session)) refuse('session exists');
+          if (!peers.has(entry.peer)) refuse(`peer ${entry.peer} does not exist`);
+          sessions.add(entry.session);
+          break;
+        case 'sessionRxKey':
+        case 'sessionTxKey':
+        case 'sessionRxRetire':
+          if (!sessions.has(entry.session)) refuse(`session ${entry.session} does not exist`);
+          break;
+        case 'sessionRemove':
+          if (!sessions.delete(entry.session)) refuse(`session ${entry.session} does not exist`);
+          break;
+        case 'peerSet':
+          if (entry.peer < 1 || entry.peer > 4096) refuse('peer slot out of range');
+          if (entry.session !== 0 && !sessions.has(entry.session)) refuse('session does not exist');
+          if (entry.path !== 0 && !paths.has(entry.path)) refuse('path does not exist');
+          peers.add(entry.peer);
+          break;
+        case 'peerRemove':
+          if (!peers.delete(entry.peer)) refuse(`peer ${entry.peer} does not exist`);
+          break;
+        case 'pathSet':
+          if (entry.path === 0 || !peers.has(entry.peer)) refuse('peer does not exist');
+          if (entry.session !== 0 && !sessions.has(entry.session)) refuse('session does not exist');
+          paths.add(entry.path);
+          break;
+        case 'pathRemove':
+          if (!paths.delete(entry.path)) refuse(`path ${entry.path} does not exist`);
+          break;
+        case 'fdbSet':
+          if (!peers.has(entry.peer)) refuse(`peer ${entry.peer} does not exist`);
+          break;
+        case 'fdbRemove':
+        case 'resumeSet':
+        case 'resumeRemove':
+          break;
+      }
+    });
+  }
+
+  #applyEntry(entry: TableEntry): void {
+    switch (entry.kind) {
+      case 'sessionInstall':
+        this.#sessions.set(entry.session, new FakeSession(entry, entry.rx, entry.tx));
+        break;
+      case 'sessionRxKey':
+        this.#sessions.get(entry.session)?.setRx(entry.phase, entry.rx);
+        break;
+      case 'sessionTxKey':
+        this.#sessions.get(entry.session)?.setTx(entry.phase, entry.tx);
+        break;
+      case 'sessionRxRetire':
+        this.#sessions.get(entry.session)?.retireRx(entry.phase);
+        break;
+      case 'sessionRemove':
+        this.#sessions.delete(entry.session);
+        break;
+      case 'peerSet':
+        this.#peers.set(entry.peer, { session: entry.session, path: entry.path });
+        break;
+      case 'peerRemove':
+        this.#peers.delete(entry.peer);
+        break;
+      case 'pathSet':
+        this.#setPath(entry);
+        break;
+      case 'pathRemove':
+        this.#paths.get(entry.path)?.cancelPing?.();
+        this.#paths.delete(entry.path);
+        break;
+      case 'fdbSet': {
+        const { network, mac, peer } = entry;
+        this.#fdb.set(fdbKey(network, mac), {
+          network,
+          mac,
+          peer,
+          isDeclared: true,
+          ageSeconds: 0,
+        });
+        break;
+      }
+      case 'fdbRemove':
+        this.#fdb.delete(fdbKey(entry.network, entry.mac));
+        break;
+      case 'resumeSet':
+        this.#gate?.addHint(entry.hint);
+        break;
+      case 'resumeRemove':
+        this.#gate?.removeHint(entry.hint);
+        break;
+    }
+  }
+
+  #setPath(entry: Extract<TableEntry, { kind: 'pathSet' }>): void {
+    const { peer, session, endpoint, datagramBytes } = entry;
+    const known = this.#paths.get(entry.path);
+    if (known) {
+      const wasSilent = known.session === 0;
+      Object.assign(known, { peer, session, endpoint, datagramBytes });
+      if (wasSilent && session !== 0) this.#ping(entry.path);
+      return;
+    }
+    this.#paths.set(entry.path, {
+      peer,
+      session,
+      endpoint,
+      datagramBytes,
+      clock: new FakePathClock(),
+      cancelPing: undefined,
+      tooBigUntilMs: 0,
+      observed: '',
+    });
+    this.#ping(entry.path);
+  }
+
+  // --- tx ---
+
+  #sendItem(item: SendItem): void {
+    switch (item.kind) {
+      case 'datagram':
+        this.#transmit(item.to, { bytes: item.bytes.length, payload: item.bytes.slice() });
+        break;
+      case 'control': {
+        const session = this.#sessions.get(item.session);
+        const path = this.#paths.get(item.path || (this.#peers.get(session?.peer ?? 0)?.path ?? 0));
+        if (!session || !path) {
+          this.#drop('no path');
+          return;
+        }
+        const { type } = item;
+        const bytes = Math.min(path.datagramBytes, item.body.length + CONTROL_OVERHEAD_BYTES);
+        this.#sealTo(session, path, { kind: 'control', type, body: item.body.slice() }, bytes);
+        break;
+      }
+      case 'keepalive': {
+        const session = this.#sessions.get(item.session);
+        if (!session) {
+          this.#drop('no session');
+          return;
+        }
+        const payload = session.seal({ kind: 'keepalive' }, KEEPALIVE_BYTES);
+        this.#transmit(item.to, { bytes: KEEPALIVE_BYTES, payload });
+        break;
+      }
+      case 'probe':
+        this.#sendPing(item.path, item.datagramBytes, true);
+        break;
+      case 'returnToken':
+        this.#gate?.returnToken(item.from);
+        break;
+    }
+  }
+
+  #sendFrame(slot: PeerSlot, frame: Uint8Array): void {
+    const peer = this.#peers.get(slot);
+    const session = this.#sessions.get(peer?.session ?? 0);
+    const path = this.#paths.get(peer?.path ?? 0);
+    if (!session || !path) {
+      this.#drop('no path');
+      return;
+    }
+    const nowMs = this.#nowMs();
+    path.clock.onFrame(nowMs);
+    const bytes = Math.min(path.datagramBytes, frame.length + SEAL_OVERHEAD_BYTES);
+    const isSent = this.#sealTo(session, path, { kind: 'frame', frame: frame.slice() }, bytes);
+    if (!isSent && nowMs >= path.tooBigUntilMs) {
+      // Receiver reports would show within a second that nothing of this size arrives.
+      path.tooBigUntilMs = nowMs + RECEIVER_REPORT_MS;
+      const event = { kind: 'pathTooBig', path: peer?.path ?? 0, datagramBytes: bytes } as const;
+      this.#network.scheduler.at(RECEIVER_REPORT_MS, () => {
+        this.#emit(event);
+      });
+    }
+    this.#schedulePing(peer?.path ?? 0);
+  }
+
+  #sealTo(session: FakeSession, path: FakePath, body: FakeBody, bytes: number): boolean {
+    path.clock.txDatagrams += 1n;
+    path.clock.txBytes += BigInt(bytes);
+    return this.#transmit(path.endpoint, { bytes, payload: session.seal(body, bytes) });
+  }
+
+  #transmit(to: Endpoint, datagram: FakeDatagram<FakePayload>): boolean {
+    const source = this.#addresses.find((address) => address.includes(':') === (to.family === 6));
+    if (source === undefined || !this.#config) {
+      this.#drop('no route');
+      return true;
+    }
+    this.#count('txDatagrams');
+    return this.#network.send(this.#local(source), to, datagram);
+  }
+
+  // --- the clock of a path ---
+
+  #ping(id: PathId): void {
+    this.#sendPing(id, PING_BYTES, false);
+    this.#schedulePing(id);
+  }
+
+  #sendPing(id: PathId, bytes: number, isProbe: boolean): void {
+    const path = this.#paths.get(id);
+    const session = this.#sessions.get(path?.session ?? 0);
+    if (!path || !session) return;
+    const seq = path.clock.ask(this.#nowMs(), bytes, isProbe);
+    this.#sealTo(session, path, { kind: 'ping', path: id, seq }, bytes);
+  }
+
+  #schedulePing(id: PathId): void {
+    const path = this.#paths.get(id);
+    if (!path || path.session === 0) return;
+    path.cancelPing?.();
+    const nowMs = this.#nowMs();
+    const waitMs = Math.max(0, path.clock.nextPingMs(nowMs) - nowMs);
+    path.cancelPing = this.#network.scheduler.at(waitMs, () => {
+      if (path.clock.checkDead(this.#nowMs())) this.#emit({ kind: 'pathDead', path: id });
+      this.#ping(id);
+    });
+  }
+
+  // --- rx ---
+
+  #receive(from: Endpoint, datagram: FakeDatagram<FakePayload>): void {
+    this.#count('rxDatagrams');
+    if (datagram.payload instanceof Uint8Array) this.#receiveHandshake(from, datagram.payload);
+    else this.#receiveSealed(from, datagram.payload, datagram.bytes);
+  }
+
+  #receiveHandshake(from: Endpoint, bytes: Uint8Array): void {
+    const verdict = this.#gate?.judge(from, bytes, this.#nowMs());
+    if (!verdict) return;
+    switch (verdict.kind) {
+      case 'drop':
+        this.#drop(verdict.reason);
+        break;
+      case 'answer':
+        this.#transmit(from, { bytes: verdict.bytes.length, payload: verdict.bytes });
+        if (verdict.isOtherMesh) this.#emit({ kind: 'otherMesh', from });
+        break;
+      case 'pass': {
+        const { hasCookie, isResumed } = verdict;
+        const copy = bytes.slice();
+        this.#emit({ kind: 'handshake', from, bytes: copy, hasCookie, resumed: isResumed });
+        break;
+      }
+    }
+  }
+
+  #receiveSealed(from: Endpoint, sealed: Sealed, bytes: number): void {
+    const session = this.#sessions.get(sealed.receiverIndex);
+    if (!session) {
+      this.#drop('unknown session');
+      return;
+    }
+    const outcome = session.open(sealed, bytes, this.#nowMs());
+    if (outcome.kind === 'refused') {
+      this.#drop(outcome.reason);
+      return;
+    }
+    if (outcome.isFirstOfPhase) {
+      this.#emit({ kind: 'phaseConfirmed', session: session.index, phase: outcome.phase, from });
+    }
+    const path = this.#pathOf(session.peer, from);
+    if (path) {
+      path.clock.rxDatagrams += 1n;
+      path.clock.rxBytes += BigInt(bytes);
+    } else if (outcome.isNewest) {
+      this.#noteSeen(session, from);
+    }
+    this.#receiveBody(session, from, sealed.body);
+  }
+
+  #receiveBody(session: FakeSession, from: Endpoint, body: FakeBody): void {
+    switch (body.kind) {
+      case 'keepalive':
+        break;
+      case 'control': {
+        const { type } = body;
+        this.#emit({ kind: 'control', session: session.index, from, type, body: body.body });
+        break;
+      }
+      case 'ping': {
+        const { path, seq } = body;
+        const observed = Buffer.from(endpointToBytes(from)).toString('hex');
+        const payload = session.seal({ kind: 'pong', path, seq, observed }, PING_BYTES);
+        this.#transmit(from, { bytes: PING_BYTES, payload });
+        break;
+      }
+      case 'pong':
+        this.#receivePong(body);
+        break;
+      case 'frame':
+        this.#receiveFrame(session.peer, body.frame);
+        break;
+    }
+  }
+
+  #receivePong(body: Extract<FakeBody, { kind: 'pong' }>): void {
+    const path = this.#paths.get(body.path);
+    const answer = path?.clock.onPong(body.seq, this.#nowMs());
+    if (!path || !answer) return;
+    const { asked, rttUs } = answer;
+    if (answer.isNowAlive) this.#emit({ kind: 'pathAlive', path: body.path, rttUs });
+    if (asked.isProbe) {
+      this.#emit({ kind: 'probeAnswered', path: body.path, datagramBytes: asked.bytes, rttUs });
+    }
+    if (path.observed !== body.observed) {
+      path.observed = body.observed;
+      const endpoint = endpointFromBytes(new Uint8Array(Buffer.from(body.observed, 'hex')));
+      if (endpoint) this.#emit({ kind: 'observed', path: body.path, endpoint });
+    }
+  }
+
+  #receiveFrame(peer: PeerSlot, frame: Uint8Array): void {
+    const source = macFromBytes(frame.subarray(6, 12));
+    const isGroup = ((frame[6] ?? 0) & 1) === 1;
+    if (isGroup || this.#config?.ownMacs.includes(source)) {
+      this.#drop('source mac');
+      return;
+    }
+    const key = fdbKey(0, source);
+    if (!this.#fdb.get(key)?.isDeclared) {
+      this.#fdb.set(key, { network: 0, mac: source, peer, isDeclared: false, ageSeconds: 0 });
+    }
+    this.#count('rxFrames');
+    this.#onFrame?.(frame, peer);
+  }
+
+  #noteSeen(session: FakeSession, from: Endpoint): void {
+    const key = `${session.index} ${formatEndpoint(from)}`;
+    const nowMs = this.#nowMs();
+    const last = this.#seen.get(key);
+    if (last !== undefined && nowMs - last < SEEN_EVERY_MS) return;
+    this.#seen.set(key, nowMs);
+    this.#emit({ kind: 'endpointSeen', session: session.index, from });
+  }
+
+  #pathOf(peer: PeerSlot, from: Endpoint): FakePath | undefined {
+    const text = formatEndpoint(from);
+    for (const path of this.#paths.values()) {
+      if (path.peer === peer && formatEndpoint(path.endpoint) === text) return path;
+    }
+    return undefined;
+  }
+
+  // --- events and numbers ---
+
+  #emit(event: DataPlaneEvent): void {
+    if (!this.#config) return;
+    if (this.#events.length >= RING_EVENTS) this.#lost += 1;
+    else this.#events.push(event);
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (this.#isWoken || !this.#onReadable) return;
+    this.#isWoken = true;
+    this.#network.scheduler.at(0, () => this.#onReadable?.());
+  }
+
+  #bind(): void {
+    this.#unbind = this.#addresses.map((address) =>
+      this.#network.bind(this.#local(address), (from, _to, datagram) => {
+        this.#receive(from, datagram);
+      }),
+    );
+  }
+
+  #local(address: string): Endpoint {
+    return { family: address.includes(':') ? 6 : 4, address, port: this.#port };
+  }
+
+  #nowMs(): number {
+    return this.#network.scheduler.nowMs();
+  }
+
+  #count(name: string): void {
+    this.#totals.set(name, (this.#totals.get(name) ?? 0n) + 1n);
+  }
+
+  #drop(reason: string): void {
+    this.#drops.set(reason, (this.#drops.get(reason) ?? 0n) + 1n);
+  }
+}
+
+function fdbKey(network: number, mac: Mac): string {
+  return `${network} ${mac}`;
+}
