@@ -1,3 +1,4 @@
+import type { Identity } from '../crypto/identity.js';
 import type { CipherSuite } from '../dataplane/dataplane.js';
 import type { Endpoint } from '../model/endpoint.js';
 import type { Mac } from '../model/mac.js';
@@ -8,14 +9,8 @@ import type { PeerId } from '../model/peer-id.js';
  * the virtual ones; the daemon cannot tell them apart.
  */
 
-/** Structurally crypto's `Identity`: the node's Ed25519 key pair and its PeerId. */
-export interface NodeIdentity {
-  readonly id: PeerId;
-  /** 32 bytes. */
-  readonly publicKey: Uint8Array;
-  /** 64 bytes, libsodium's layout. */
-  readonly secretKey: Uint8Array;
-}
+/** The node's Ed25519 key pair and its PeerId. */
+export type NodeIdentity = Identity;
 
 /** A thing on this host that will hurt, with what to do about it. */
 export interface HostWarning {
@@ -66,6 +61,8 @@ export interface StateStore {
   removeKnownPeer(id: PeerId): void;
   ownAddress(): string | undefined;
   saveOwnAddress(cidr: string): void;
+  /** For reset: contacts, known peers and own address go, the identity stays. */
+  clear(): void;
   close(): Promise<void>;
 }
 

@@ -1,0 +1,408 @@
+import type {
+  ConnectOutcome,
+  DaemonControl,
+  EventDocument,
+  ForgetOutcome,
+} from '../api/control.js';
+import type { Clock } from '../base/clock.js';
+import { OverlayError } from '../base/errors.js';
+import type { Rng } from '../base/rng.js';
+import { meshIdOf } from '../crypto/mesh.js';
+import type { DataPlane, DataPlaneInfo } from '../dataplane/dataplane.js';
+import { REKEY_AFTER_MS } from '../link/constants.js';
+import { Links } from '../link/links.js';
+import { parseContact, type Contact } from '../model/contact.js';
+import { macOfPeer, tapMacOfPeer } from '../model/peer-id.js';
+import { AddressKeeper } from './address-keeper.js';
+import { Directory } from './directory.js';
+import { EventRing } from './event-ring.js';
+import { makeLinkCrypto } from './link-crypto.js';
+import { Loop } from './loop.js';
+import { MeshNode, type NodeInput } from './mesh-node.js';
+import { OwnAddress } from './own-address.js';
+import type {
+  DaemonOptions,
+  HostInterface,
+  HostWarning,
+  Logger,
+  Resolver,
+  StateStore,
+  Timers,
+} from './ports.js';
+import * as snapshot from './snapshot.js';
+
+/*
+ * Composition: the ports on one side, the machines on the other, the loop between. `start` brings up what `stop`
+ * takes down in reverse:
+ *
+ *   preflight ─ data plane (TAP, sockets) ─ bridge ─ own addresses ─ loop ─ ready
+ *
+ * Both are safe to call twice; a start that fails takes down what it had brought up.
+ */
+
+/** Largest UDP payload this node accepts. */
+const MAX_DATAGRAM_BYTES = 65_507;
+const INSTANCE_BYTES = 8;
+const MAX_CONTACT_TEXT = 300;
+
+export interface DaemonComponents {
+  readonly dataplane: DataPlane;
+  readonly host: HostInterface;
+  readonly state: StateStore;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly rng: Rng;
+  readonly resolver: Resolver;
+  readonly log: Logger;
+}
+
+export interface Daemon {
+  /** Resolves when the node is ready: sockets bound, bridge up, address set. Dialling goes on behind it. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  readonly control: DaemonControl;
+  /** Our bug, or a host that refuses what it accepted before: the caller stops the daemon. */
+  onFatal(callback: (error: unknown) => void): void;
+  /** `reset` did its work: the caller ends the process. */
+  onReset(callback: () => void): void;
+}
+
+/** sodiumReady() must have been awaited. */
+export function createDaemon(components: DaemonComponents, options: DaemonOptions): Daemon {
+  return new OverlayDaemon(components, options);
+}
+
+class OverlayDaemon implements Daemon {
+  readonly control: DaemonControl;
+  readonly #components: DaemonComponents;
+  readonly #options: DaemonOptions;
+  readonly #events = new EventRing();
+  readonly #directory: Directory;
+  readonly #loop: Loop<NodeInput>;
+  readonly #keeper: AddressKeeper;
+  #links: Links;
+  #node: MeshNode;
+  #info: DataPlaneInfo | undefined;
+  #warnings: readonly HostWarning[] = [];
+  #isReady = false;
+  #startWork: Promise<void> | undefined;
+  #starting: Promise<void> | undefined;
+  #stopping: Promise<void> | undefined;
+  #hasBridge = false;
+  #onFatal: (error: unknown) => void = () => undefined;
+  #onReset: () => void = () => undefined;
+
+  constructor(components: DaemonComponents, options: DaemonOptions) {
+    this.#components = components;
+    this.#options = options;
+    const { state, clock } = components;
+    const { id } = state.identity;
+    this.#directory = new Directory(id, options.nickname);
+    const own = new OwnAddress({
+      id,
+      meshId: meshIdOf(options.meshName),
+      mode: options.addressMode,
+      pool: options.pool,
+      stored: state.ownAddress(),
+    });
+    this.#keeper = new AddressKeeper(
+      {
+        own,
+        host: components.host,
+        state,
+        log: components.log,
+        emit: this.#emit,
+        peerOfMac: (mac) => this.#links.peers.find((peer) => macOfPeer(peer.id) === mac)?.id,
+        takenAddresses: () => this.#directory.takenAddresses(),
+        onChanged: () => {
+          this.#post((nowMs) => {
+            this.#node.announce(nowMs);
+          });
+        },
+        onFailure: (error) => {
+          this.#emit({
+            level: 'warn',
+            code: 'host-warning',
+            message: `Own address could not be checked or set: ${textOf(error)}`,
+          });
+        },
+      },
+      id,
+    );
+    this.#links = this.#makeLinks(options.suites);
+    this.#node = this.#makeNode();
+    this.#loop = new Loop<NodeInput>(
+      { clock, timers: components.timers },
+      {
+        turn: (inputs, nowMs) => {
+          this.#node.turn(inputs, nowMs);
+        },
+        nextDeadlineMs: () => this.#node.nextDeadlineMs,
+        onFailure: (error) => {
+          this.#onFatal(error);
+        },
+      },
+    );
+    this.control = this.#makeControl();
+  }
+
+  onFatal(callback: (error: unknown) => void): void {
+    this.#onFatal = callback;
+  }
+
+  onReset(callback: () => void): void {
+    this.#onReset = callback;
+  }
+
+  start(): Promise<void> {
+    this.#startWork ??= this.#start();
+    this.#starting ??= this.#startWork.catch(async (error: unknown) => {
+      await this.stop();
+      throw error;
+    });
+    return this.#starting;
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #start(): Promise<void> {
+    const { dataplane, host, state } = this.#components;
+    const { id } = state.identity;
+    const contacts = this.#startContacts();
+    await host.preflight();
+    this.#info = dataplane.open({
+      tapName: `${this.#options.ifName}-t`,
+      mtuBytes: this.#options.mtuBytes,
+      port: this.#options.port,
+      bind: this.#options.bind,
+      meshId: meshIdOf(this.#options.meshName),
+      suites: this.#options.suites,
+      ownMacs: [macOfPeer(id), tapMacOfPeer(id)],
+      queuePairs: 0,
+    });
+    // The order of preference is measured by the data plane, so handshakes are made only now.
+    this.#links = this.#makeLinks(this.#info.suites.map(({ suite }) => suite));
+    this.#node = this.#makeNode();
+    this.#hasBridge = true;
+    await host.up(macOfPeer(id));
+    await this.#keeper.start();
+    this.#warnings = await host.warnings();
+    for (const { code, message, cure } of this.#warnings) {
+      this.#emit({ level: 'warn', code: 'host-warning', message: `${message} (${code})`, cure });
+    }
+    dataplane.onReadable(() => {
+      this.#loop.post({ kind: 'events' });
+    });
+    this.#loop.start();
+    this.#post((nowMs, out) => {
+      for (const { text, host: name, port } of contacts) {
+        this.#links.dialer.addContact(text, name, port, nowMs);
+      }
+      for (const peer of state.knownPeers()) {
+        if (peer.nickname !== '') this.#directory.learnNickname(peer.id, peer.nickname);
+        const { hint, pairKey } = peer;
+        const resume = hint && pairKey ? { hint, pairKey } : undefined;
+        this.#links.addKnown(peer.id, peer.endpoints, resume, nowMs, out);
+      }
+    });
+    this.#isReady = true;
+    this.#emit({
+      level: 'info',
+      code: 'daemon-ready',
+      message: `Ready on UDP port ${this.#info.localPort}, interface ${this.#options.ifName}`,
+    });
+  }
+
+  async #stop(): Promise<void> {
+    // A start under way first ends, so that nothing comes up behind us.
+    await Promise.allSettled([this.#startWork]);
+    if (this.#isReady) {
+      this.#emit({ level: 'info', code: 'daemon-stopping', message: 'Stopping' });
+      this.#post((nowMs, out) => {
+        this.#node.closeAll('shutdown', nowMs, out);
+      });
+    }
+    this.#isReady = false;
+    this.#loop.stop();
+    await this.#keeper.stop();
+    const failures: unknown[] = [];
+    const step = async (action: () => Promise<void> | void): Promise<void> => {
+      try {
+        await action();
+      } catch (error) {
+        failures.push(error);
+      }
+    };
+    if (this.#hasBridge) await step(() => this.#components.host.down());
+    await step(() => {
+      this.#components.dataplane.close();
+    });
+    await step(() => this.#components.state.close());
+    if (failures.length > 0) throw failures[0];
+  }
+
+  #makeLinks(suites: DaemonOptions['suites']): Links {
+    const { state, rng } = this.#components;
+    const party = {
+      identity: state.identity,
+      meshId: meshIdOf(this.#options.meshName),
+      instance: rng.bytes(INSTANCE_BYTES),
+      suites,
+      maxDatagramBytes: MAX_DATAGRAM_BYTES,
+      capabilities: 0,
+    };
+    return new Links(
+      { crypto: makeLinkCrypto(party, this.#options.passwordPrs, rng), rng },
+      {
+        ownId: state.identity.id,
+        mtuBytes: this.#options.mtuBytes,
+        rekeyAfterMs: this.#options.rekeyAfterMs ?? REKEY_AFTER_MS,
+      },
+    );
+  }
+
+  #makeNode(): MeshNode {
+    const { dataplane, state, clock, resolver, log } = this.#components;
+    return new MeshNode(
+      {
+        dataplane,
+        links: this.#links,
+        directory: this.#directory,
+        state,
+        clock,
+        resolver,
+        log,
+        post: (input) => {
+          this.#loop.post(input);
+        },
+        emit: this.#emit,
+        ownAddresses: () => this.#keeper.cidrs,
+        onPeerUp: () => {
+          this.#keeper.onPeerUp();
+        },
+        onAddressClaim: (peer, cidrs) => {
+          this.#keeper.onClaim(peer, cidrs);
+        },
+      },
+      { nickname: this.#options.nickname, version: this.#options.version },
+    );
+  }
+
+  /** `--peer` first, then what `connect` stored. @throws OVL_ENDPOINT_INVALID */
+  #startContacts(): readonly Contact[] {
+    const stored: Contact[] = [];
+    for (const text of this.#components.state.contacts()) {
+      const contact = parseContact(text, this.#options.port);
+      if (contact) stored.push(contact);
+    }
+    return [...this.#options.peers.map((text) => this.#parse(text)), ...stored];
+  }
+
+  #parse(text: string): Contact {
+    const contact =
+      text.length > MAX_CONTACT_TEXT ? undefined : parseContact(text, this.#options.port);
+    if (contact) return contact;
+    throw new OverlayError('OVL_ENDPOINT_INVALID', `Cannot use '${text}' as an endpoint`, {
+      value: text,
+      cure: 'Give host, host:port, or [v6]:port.',
+    });
+  }
+
+  #makeControl(): DaemonControl {
+    return {
+      status: () => snapshot.statusDocument(this.#source()),
+      peers: () => ({ schema: 1, peers: snapshot.peerDocuments(this.#source()) }),
+      routes: () => ({ schema: 1, routes: snapshot.routeDocuments(this.#source()) }),
+      paths: (peer) => snapshot.pathsDocument(this.#source(), peer),
+      report: () => snapshot.reportDocument(this.#source()),
+      connect: (contacts) => Promise.resolve().then(() => this.#connect(contacts)),
+      forget: (contacts) => Promise.resolve().then(() => this.#forget(contacts)),
+      events: (afterSeq) => this.#events.after(afterSeq),
+      onEvent: (callback) => this.#events.onEvent(callback),
+      reset: () => this.#reset(),
+    };
+  }
+
+  #connect(texts: readonly string[]): ConnectOutcome {
+    const contacts = texts.map((text) => this.#parse(text));
+    const known = new Set(this.#links.dialer.contacts.map((target) => target.contact));
+    for (const contact of contacts) {
+      this.#components.state.addContact(contact.text);
+      if (known.has(contact.text)) continue;
+      this.#emit({
+        level: 'info',
+        code: 'contact-added',
+        message: `Contact ${contact.text} added`,
+        endpoint: contact.text,
+      });
+    }
+    this.#post((nowMs) => {
+      for (const { text, host, port } of contacts) {
+        this.#links.dialer.addContact(text, host, port, nowMs);
+      }
+    });
+    return { contacts: contacts.map((contact) => contact.text) };
+  }
+
+  #forget(texts: readonly string[]): ForgetOutcome {
+    const contacts = texts.map((text) => this.#parse(text));
+    const removed: string[] = [];
+    const unknown: string[] = [];
+    for (const { text } of contacts) {
+      const wasStored = this.#components.state.removeContact(text);
+      const wasDialled = this.#links.dialer.removeContact(text);
+      const isRemoved = wasStored || wasDialled;
+      (isRemoved ? removed : unknown).push(text);
+      if (!isRemoved) continue;
+      this.#emit({
+        level: 'info',
+        code: 'contact-removed',
+        message: `Contact ${text} removed`,
+        endpoint: text,
+      });
+    }
+    return { removed, unknown };
+  }
+
+  /** Stops, then forgets all but the identity. */
+  async #reset(): Promise<void> {
+    this.#components.state.clear();
+    await this.stop();
+    this.#onReset();
+  }
+
+  #source(): snapshot.SnapshotSource {
+    const { state, clock, dataplane } = this.#components;
+    return {
+      options: this.#options,
+      ownId: state.identity.id,
+      links: this.#links,
+      directory: this.#directory,
+      state,
+      clock,
+      events: this.#events,
+      dataplane,
+      info: this.#stopping ? undefined : this.#info,
+      ownAddresses: this.#isReady || this.#info ? this.#keeper.cidrs : [],
+      warnings: this.#warnings,
+      isReady: this.#isReady,
+    };
+  }
+
+  #post(run: Extract<NodeInput, { kind: 'call' }>['run']): void {
+    this.#loop.post({ kind: 'call', run });
+  }
+
+  readonly #emit = (event: Omit<EventDocument, 'seq' | 'at'>): void => {
+    const { log, clock } = this.#components;
+    const { level, code, message, ...about } = this.#events.add(event, clock.wallMs());
+    log[level]({ code, ...about }, message);
+  };
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,216 @@
+import type { EventDocument } from '../api/control.js';
+import type { Clock } from '../base/clock.js';
+import type { Counters, DataPlane, DataPlaneEvent } from '../dataplane/dataplane.js';
+import { formatEndpoint } from '../model/endpoint.js';
+import { macOfPeer, shortPeerId, type PeerId } from '../model/peer-id.js';
+import { Actions } from '../link/actions.js';
+import { PEER_INFO_EVERY_MS } from '../link/constants.js';
+import type { Links } from '../link/links.js';
+import { CONTROL } from '../wire/control-types.js';
+import { decodePeerInfo, encodeClose, encodePeerInfo, type CloseReason } from '../wire/control.js';
+import type { Directory } from './directory.js';
+import { perform } from './effects.js';
+import type { Logger, Resolver, StateStore } from './ports.js';
+
+/** PEER_INFO after a link came up: at once, soon again in case it was lost, then every 30 s. */
+const INFO_REPEATS_MS = [1000, 4000] as const;
+const ENDPOINTS_KEPT = 8;
+
+/** What arrives in the inbox. */
+export type NodeInput =
+  /** The data plane has events. */
+  | { readonly kind: 'events' }
+  | { readonly kind: 'resolved'; readonly ticket: number; readonly addresses: readonly string[] }
+  /** A command: runs inside a turn. */
+  | { readonly kind: 'call'; readonly run: (nowMs: number, out: Actions) => void };
+
+export interface MeshNodeComponents {
+  readonly dataplane: DataPlane;
+  readonly links: Links;
+  readonly directory: Directory;
+  readonly state: StateStore;
+  readonly clock: Clock;
+  readonly resolver: Resolver;
+  readonly log: Logger;
+  readonly post: (input: NodeInput) => void;
+  readonly emit: (event: Omit<EventDocument, 'seq' | 'at'>) => void;
+  readonly ownAddresses: () => readonly string[];
+  readonly onPeerUp: (peer: PeerId) => void;
+  readonly onAddressClaim: (peer: PeerId, cidrs: readonly string[]) => void;
+}
+
+interface InfoSchedule {
+  nextMs: number;
+  sent: number;
+}
+
+/** The inside of the loop: events and deadlines to the machines, their actions to the effects. */
+export class MeshNode {
+  readonly #components: MeshNodeComponents;
+  readonly #nickname: string;
+  readonly #version: string;
+  readonly #info = new Map<PeerId, InfoSchedule>();
+  readonly #declared = new Set<PeerId>();
+
+  constructor(
+    components: MeshNodeComponents,
+    options: { readonly nickname: string; readonly version: string },
+  ) {
+    this.#components = components;
+    this.#nickname = options.nickname;
+    this.#version = options.version;
+  }
+
+  get nextDeadlineMs(): number {
+    let next = this.#components.links.nextDeadlineMs;
+    for (const schedule of this.#info.values()) next = Math.min(next, schedule.nextMs);
+    return next;
+  }
+
+  turn(inputs: readonly NodeInput[], nowMs: number): void {
+    const out = new Actions();
+    for (const input of inputs) {
+      switch (input.kind) {
+        case 'events':
+          for (const event of this.#components.dataplane.drain()) this.#onEvent(event, nowMs, out);
+          break;
+        case 'resolved':
+          this.#components.links.dialer.onResolved(input.ticket, input.addresses, nowMs, out);
+          break;
+        case 'call':
+          input.run(nowMs, out);
+          break;
+      }
+    }
+    this.#onDeadlines(nowMs, out);
+    this.#follow(nowMs, out);
+    perform(out.list, {
+      dataplane: this.#components.dataplane,
+      resolver: this.#components.resolver,
+      onResolved: (ticket, addresses) => {
+        this.#components.post({ kind: 'resolved', ticket, addresses });
+      },
+      onNote: this.#components.emit,
+    });
+  }
+
+  /** Nickname or addresses changed: tell everybody now. */
+  announce(nowMs: number): void {
+    for (const schedule of this.#info.values()) {
+      schedule.nextMs = nowMs;
+      schedule.sent = 0;
+    }
+  }
+
+  closeAll(reason: CloseReason, nowMs: number, out: Actions): void {
+    this.#components.links.closeAll({ type: CONTROL.CLOSE, body: encodeClose(reason) }, nowMs, out);
+  }
+
+  #onEvent(event: DataPlaneEvent, nowMs: number, out: Actions): void {
+    const { links, emit, log, dataplane } = this.#components;
+    const message = links.onEvent(event, nowMs, out);
+    if (message?.type === CONTROL.PEER_INFO) this.#onPeerInfo(message.peer, message.body);
+    if (event.kind === 'observed') {
+      log.debug(
+        { path: event.path, endpoint: formatEndpoint(event.endpoint) },
+        'Seen from outside',
+      );
+    } else if (event.kind === 'fault') {
+      emit({
+        level: 'warn',
+        code: 'dataplane-fault',
+        message: `Data plane fault ${event.code}${event.errno === 0 ? '' : ` (errno ${event.errno})`}`,
+      });
+    } else if (event.kind === 'overflow') {
+      emit({
+        level: 'warn',
+        code: 'dataplane-overflow',
+        message: `${event.lost} events of the data plane were lost; its state was read again`,
+      });
+      links.resync(dataplane.readCounters(), nowMs, out);
+    }
+  }
+
+  #onPeerInfo(peer: PeerId, body: Uint8Array): void {
+    const { directory, emit, state } = this.#components;
+    const info = decodePeerInfo(body);
+    if (!info.ok) return;
+    const outcome = directory.learn(peer, info.value);
+    if (outcome === 'clash') {
+      emit({
+        level: 'warn',
+        code: 'nickname-clash',
+        message: `Peer ${shortPeerId(peer)} calls itself ${info.value.nickname}, which is another's name; shown as ${directory.shownName(peer)}`,
+        peer,
+        cure: 'Start it with another --nickname.',
+      });
+    }
+    if (outcome !== 'known') {
+      const known = state.knownPeers().find((other) => other.id === peer);
+      if (known) state.saveKnownPeer({ ...known, nickname: info.value.nickname });
+    }
+    this.#components.onAddressClaim(peer, info.value.addresses);
+  }
+
+  #onDeadlines(nowMs: number, out: Actions): void {
+    const { links, dataplane } = this.#components;
+    let counters: Counters | undefined;
+    links.onDeadline(
+      nowMs,
+      (path) => {
+        counters ??= dataplane.readCounters();
+        return counters.paths.find((other) => other.path === path);
+      },
+      out,
+    );
+    for (const [peer, schedule] of this.#info) {
+      if (nowMs < schedule.nextMs) continue;
+      const wait = INFO_REPEATS_MS[schedule.sent] ?? PEER_INFO_EVERY_MS;
+      schedule.sent += 1;
+      schedule.nextMs = nowMs + wait;
+      this.#sendInfo(peer, out);
+    }
+  }
+
+  /** What follows from a turn's actions beside the data plane: declared MACs, infos, the store. */
+  #follow(nowMs: number, out: Actions): void {
+    const { links, state } = this.#components;
+    for (const action of [...out.list]) {
+      if (action.kind !== 'peerUp') continue;
+      const link = links.peer(action.peer);
+      if (link && !this.#declared.has(action.peer)) {
+        this.#declared.add(action.peer);
+        const mac = macOfPeer(action.peer);
+        out.table({ kind: 'fdbSet', network: 0, mac, peer: link.slot });
+      }
+      this.#sendInfo(action.peer, out);
+      this.#info.set(action.peer, { nextMs: nowMs + INFO_REPEATS_MS[0], sent: 1 });
+      this.#components.onPeerUp(action.peer);
+    }
+    for (const met of links.takeAcquaintances()) {
+      const before = state.knownPeers().find((peer) => peer.id === met.id);
+      const text = formatEndpoint(met.endpoint);
+      const others = (before?.endpoints ?? []).filter((known) => formatEndpoint(known) !== text);
+      state.saveKnownPeer({
+        id: met.id,
+        publicKey: met.publicKey,
+        nickname: before?.nickname ?? this.#components.directory.nicknameOf(met.id),
+        endpoints: [met.endpoint, ...others].slice(0, ENDPOINTS_KEPT),
+        hint: met.hint,
+        pairKey: met.pairKey,
+      });
+    }
+  }
+
+  #sendInfo(peer: PeerId, out: Actions): void {
+    const session = this.#components.links.peer(peer)?.tx;
+    if (!session) {
+      this.#info.delete(peer);
+      return;
+    }
+    const addresses = this.#components.ownAddresses();
+    const body = encodePeerInfo({ nickname: this.#nickname, addresses, version: this.#version });
+    const type = CONTROL.PEER_INFO;
+    out.send({ kind: 'control', session: session.index, path: 0, type, body });
+  }
+}

@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict';
+
+import { Sim, twoLinkedNodes } from './harness.js';
+
+describe('two nodes', () => {
+  it('join within one second when one is given the other', async () => {
+    const sim = await Sim.create(1);
+    const a = sim.node('a');
+    const b = sim.node('b', { peers: [a.address] });
+    await a.start();
+    await b.start();
+    const tookMs = await sim.until('both see each other', () => a.sees(b) && b.sees(a), 1000);
+    assert.ok(tookMs < 100, `took ${tookMs} ms`);
+    await sim.until('names travel', () => a.peerRow(b)?.nickname === 'b', 1000);
+    const status = a.daemon.control.status();
+    assert.deepEqual(status.peers, { known: 2, reachable: 2 });
+    assert.equal(status.links.established, 1);
+    assert.deepEqual(a.peerRow(b)?.addresses, b.host.addresses);
+    await sim.stopAll();
+  });
+
+  it('carry frames both ways', async () => {
+    const { sim, a, b } = await twoLinkedNodes();
+    a.say(b, 'to b');
+    b.say(a, 'to a');
+    await sim.until('both frames arrive', () => b.heard('to b') && a.heard('to a'), 100);
+    await sim.stopAll();
+  });
+});
