@@ -14,9 +14,15 @@ const TIMERS = ['setTimeout', 'setInterval', 'setImmediate', 'clearTimeout', 'cl
   (name) => ({ name, message: 'Only the loop arms timers: give a deadline, or take Timers.' }),
 );
 const CLOCKS = [
-  { name: 'Date', message: 'Only base/clock reads time: take a Clock or nowMs.' },
-  { name: 'performance', message: 'Only base/clock reads time: take a Clock or nowMs.' },
-];
+  'NewExpression[callee.name="Date"][arguments.length=0]',
+  'CallExpression[callee.name="Date"]',
+  'MemberExpression[object.name="Date"][property.name="now"]',
+  'MemberExpression[object.name="performance"]',
+  'MemberExpression[object.name="process"][property.name="hrtime"]',
+].map((selector) => ({
+  selector,
+  message: 'Only base/clock reads time: take a Clock or nowMs.',
+}));
 const PROCESS = [
   { object: 'process', property: 'exit', message: 'Only bin/ ends the process.' },
   { object: 'process', property: 'env', message: 'Only bin/ reads the environment.' },
@@ -27,7 +33,7 @@ const CHILDREN = {
   group: ['node:child_process', 'child_process'],
   message: 'Only netdev/ runs programs.',
 };
-const WORKERS = {
+const TIMER_MODULES = {
   group: ['node:timers', 'node:timers/promises'],
   message: 'Only the loop arms timers: take Timers.',
 };
@@ -71,12 +77,12 @@ export default ts.config(
   },
   {
     files: ['src/**/*.ts'],
-    rules: { 'no-restricted-imports': pattern(CHILDREN, WORKERS) },
+    rules: { 'no-restricted-imports': pattern(CHILDREN, TIMER_MODULES) },
   },
   {
     files: ['src/**/*.ts'],
     ignores: ['src/base/*clock*.ts', 'src/daemon/loop.ts', 'src/daemon/*timers*.ts', 'src/bin/**'],
-    rules: { 'no-restricted-globals': ['error', ...CLOCKS] },
+    rules: { 'no-restricted-syntax': ['error', ...CLOCKS] },
   },
   {
     files: PURE_FILES,
@@ -91,15 +97,21 @@ export default ts.config(
     rules: {
       'no-restricted-globals': [
         'error',
-        ...CLOCKS,
         ...TIMERS,
         { name: 'process', message: 'This room is pure.' },
       ],
-      'no-restricted-imports': pattern(CHILDREN, WORKERS, NODE_IO),
+      'no-restricted-imports': pattern(CHILDREN, TIMER_MODULES, NODE_IO),
     },
   },
   { files: ['src/netdev/**/*.ts'], rules: { 'no-restricted-imports': 'off' } },
-  { files: ['src/bin/**/*.ts'], rules: { 'no-console': 'off', 'no-restricted-properties': 'off' } },
+  {
+    files: ['src/bin/**/*.ts'],
+    rules: {
+      'no-console': 'off',
+      'no-restricted-properties': 'off',
+      'no-restricted-imports': pattern(CHILDREN),
+    },
+  },
   {
     files: ['test/**/*.ts', 'bench/**/*.ts'],
     rules: {

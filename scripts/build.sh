@@ -62,9 +62,11 @@ build_typescript() {
 build_addon() {
   local nodedir settings
   nodedir=$(find_nodedir)
-  settings="$(node --version) $nodedir ipsec-mb=${OVERLAYD_NO_IPSEC_MB:-auto} $(cksum <binding.gyp)"
+  # binding.gyp lists the sources by a wildcard, which is read only when it is configured.
+  settings="$(node --version) $nodedir ipsec-mb=${OVERLAYD_NO_IPSEC_MB:-auto} $(cksum <binding.gyp) $(echo native/*/*.cc)"
   if [[ $(cat build/.settings 2>/dev/null) != "$settings" ]]; then
-    run node_modules/.bin/node-gyp rebuild --nodedir="$nodedir" -j "$(nproc)"
+    # Not "rebuild": that would remove all of build/, where the C++ tests are too.
+    run node_modules/.bin/node-gyp configure build --nodedir="$nodedir" -j "$(nproc)"
     printf '%s\n' "$settings" >build/.settings
   else
     run node_modules/.bin/node-gyp build --nodedir="$nodedir" -j "$(nproc)"

@@ -35,18 +35,21 @@ check_node() {
     die "Node.js 20.11 or newer is needed, found $(node --version)"
 }
 
-# npm leaves .package-lock.json behind when it is done: older than ours means out of date.
+# Up to date: installed by us from this very lock file, or by npm itself after it was last written.
 install_modules() {
-  [[ ! node_modules/.package-lock.json -nt package-lock.json ]] || return 0
-  say 'installing npm packages'
-  local scratch='' status=0
-  if [[ ! -w ${HOME:-/nonexistent} ]]; then
-    scratch=$(mktemp -d)
-    export npm_config_cache=$scratch
+  local stamp=node_modules/.overlayd-lock sum log scratch status=0
+  sum=$(cksum <package-lock.json)
+  [[ $(cat "$stamp" 2>/dev/null) != "$sum" ]] || return 0
+  if [[ ! node_modules/.package-lock.json -nt package-lock.json ]]; then
+    say 'installing npm packages'
+    log=$(mktemp) scratch=$(mktemp -d)
+    [[ -w ${HOME:-/nonexistent} ]] || export npm_config_cache=$scratch
+    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >"$log" 2>&1 || status=$?
+    ((status == 0)) || cat "$log" >&2
+    rm -rf "$scratch" "$log"
+    ((status == 0)) || die 'npm ci failed'
   fi
-  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2 || status=$?
-  [[ -z $scratch ]] || rm -rf "$scratch"
-  return "$status"
+  printf '%s\n' "$sum" >"$stamp"
 }
 
 # A wrapper, not a link: it needs no executable bit on build output and finds the same node everywhere.

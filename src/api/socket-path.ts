@@ -19,7 +19,9 @@ const PID_TIMEOUT_MS = 1000;
 export async function claimSocketPath(path: string): Promise<void> {
   assertUsablePath(path);
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    const made = mkdirSync(dirname(path), { recursive: true });
+    // The file's mode is what guards it; the directory may be seen, whatever our umask.
+    if (made !== undefined) chmodSync(dirname(path), 0o755);
   } catch (cause) {
     throw pathError(path, `Cannot create the directory of socket ${path}`, cause);
   }

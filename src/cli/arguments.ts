@@ -2,7 +2,7 @@ import type { ParseArgsConfig } from 'node:util';
 import { parseArgs } from 'node:util';
 import { usageFailure } from './failure.js';
 import { GLOBAL_OPTIONS } from './global-options.js';
-import { nearest } from './suggest.js';
+import { nearest } from '../base/suggest.js';
 import type { Verb, VerbOption } from './verb.js';
 import { findVerb } from './verbs.js';
 
@@ -34,14 +34,19 @@ export function parseLine(argv: readonly string[]): ParsedLine {
 }
 
 /** @throws CliFailure OVL_USAGE */
-export function assertArgumentCount(verb: Verb, count: number, extra: string): void {
+export function assertArguments(verb: Verb, given: readonly string[]): void {
+  const count = given.length;
   const usage = `Usage: overlayctl ${verb.name} ${verb.synopsis}`.trim();
   if (count < verb.minArguments) {
     throw usageFailure(`'${verb.name}' wants ${verb.synopsis}`, '', `${usage}.`);
   }
   if (count > verb.maxArguments) {
     const many = verb.maxArguments === 0 ? 'no arguments' : `at most ${verb.maxArguments}`;
+    const extra = given[verb.maxArguments] ?? '';
     throw usageFailure(`'${verb.name}' takes ${many}, got '${extra}'`, extra, `${usage}.`);
+  }
+  if (given.includes('')) {
+    throw usageFailure(`An argument of '${verb.name}' is empty`, '', `${usage}.`);
   }
 }
 

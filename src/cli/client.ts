@@ -3,7 +3,7 @@ import { request as httpRequest } from 'node:http';
 import type { z } from 'zod';
 import { errorSchema, eventSchema } from '../api/schemas.js';
 import { assertUsablePath } from '../api/socket-path.js';
-import { CliFailure, EXIT_REFUSED, refused, unreachable } from './failure.js';
+import { CliFailure, EXIT_UNREACHABLE, exitCodeOf, refused, unreachable } from './failure.js';
 
 /** A report of the largest mesh stays far below; anything longer is not our daemon. */
 const MAX_ANSWER_BYTES = 64 << 20;
@@ -130,7 +130,7 @@ export class ApiClient {
 
   #failureFrom(path: string, text: string): CliFailure {
     const { error } = this.#parse(path, text, errorSchema);
-    return new CliFailure({ ...error, exitCode: EXIT_REFUSED });
+    return new CliFailure({ ...error, exitCode: exitCodeOf(error.code) });
   }
 
   #notUnderstood(path: string, what: string): CliFailure {
@@ -155,11 +155,14 @@ export class ApiClient {
     const code = (error as NodeJS.ErrnoException).code ?? error.message;
     const path = this.socketPath;
     if (code === 'EACCES' || code === 'EPERM') {
-      return unreachable(
-        `Cannot open the socket ${path}: permission denied`,
-        path,
-        'Run it as root.',
-      );
+      // Not OVL_UNREACHABLE: waiting does not help.
+      return new CliFailure({
+        code: 'OVL_NOT_PERMITTED',
+        message: `Cannot open the socket ${path}: permission denied`,
+        value: path,
+        cure: 'Run it as root.',
+        exitCode: EXIT_UNREACHABLE,
+      });
     }
     if (code === 'ENOENT') {
       return unreachable(

@@ -5,8 +5,16 @@ export interface CliContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Milliseconds that never go back. */
   readonly monotonicMs: () => number;
-  readonly wallMs: () => number;
+  /** ISO 8601, UTC. */
+  readonly wallTime: () => string;
   readonly sleep: (ms: number) => Promise<void>;
+  /**
+   * Removes what a daemon that is gone left on this host.
+   *
+   * @returns names of the interfaces removed
+   * @throws OVL_IFACE_FOREIGN when a running daemon holds them, OVL_NOT_PERMITTED, OVL_IFACE_CONFIG
+   */
+  readonly removeLeftovers: (ifName: string) => Promise<readonly string[]>;
 }
 
 export const DEFAULT_SOCKET = '/run/overlayd/overlayd.sock';

@@ -59,6 +59,18 @@ export function refused(code: ErrorCode, message: string, value: string, cure: s
   return new CliFailure({ code, message, value, cure, exitCode: EXIT_REFUSED });
 }
 
+/** Codes that say: what was typed cannot be meant. Whether the daemon or overlayctl noticed makes no difference. */
+const USAGE_CODES: readonly string[] = [
+  'OVL_USAGE',
+  'OVL_SOCKET_PATH',
+  'OVL_ENDPOINT_INVALID',
+  'OVL_ADDRESS_INVALID',
+];
+
+export function exitCodeOf(code: string): number {
+  return USAGE_CODES.includes(code) ? EXIT_USAGE : EXIT_REFUSED;
+}
+
 export function toCliFailure(error: unknown): CliFailure {
   if (error instanceof CliFailure) return error;
   if (error instanceof OverlayError) {
@@ -67,7 +79,7 @@ export function toCliFailure(error: unknown): CliFailure {
       message: error.message,
       value: error.value,
       cure: error.cure,
-      exitCode: error.code === 'OVL_USAGE' ? EXIT_USAGE : EXIT_REFUSED,
+      exitCode: exitCodeOf(error.code),
     });
   }
   return refused(
@@ -91,7 +103,5 @@ export function renderFailure(failure: CliFailure, asJson: boolean): string {
     };
     return `${escapedJson(document)}\n`;
   }
-  const cure = printable(failure.cure);
-  const stop = /[.!?:]$/.test(cure) || cure === '' ? '' : '.';
-  return `error: ${printable(failure.message)} (${printable(failure.code)}). ${cure}${stop}\n`;
+  return `error: ${printable(failure.message)} (${printable(failure.code)}). ${printable(failure.cure)}\n`;
 }

@@ -14,21 +14,29 @@ export interface Check {
 /** Bit of CapEff in /proc/<pid>/status, capability.h. */
 const CAP_NET_ADMIN = 12n;
 
-/** Where the daemon's tools live when PATH does not say so (a service's PATH, an operator's without sbin). */
-const TOOL_DIRECTORIES = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+/** Where the daemon looks for its tools, whatever PATH says (netdev/run.ts). */
+const TOOL_DIRECTORIES = [
+  '/usr/sbin',
+  '/sbin',
+  '/usr/bin',
+  '/bin',
+  '/usr/local/sbin',
+  '/usr/local/bin',
+];
 
-/** The wall clock cannot be earlier than this program: it was written in 2026. */
-const EARLIEST_YEAR = 2026;
+/** The wall clock cannot be earlier than this program: it was written in 2026. ISO texts sort by time. */
+const EARLIEST_TIME = '2026-01-01';
 
 export function checkHost(context: CliContext): Check[] {
   return [
     checkTun(),
     checkCapability(),
-    checkTool(context, 'ip', 'fail', 'apt install iproute2'),
-    checkTool(context, 'nft', 'warn', 'apt install nftables'),
+    checkTool('ip', 'fail', 'iproute2'),
+    checkTool('nft', 'warn', 'nftables'),
+    checkTool('arping', 'warn', 'iputils-arping'),
     checkKernel(release()),
     checkIpv6(),
-    checkClock(context.wallMs()),
+    checkClock(context.wallTime()),
   ];
 }
 
@@ -65,16 +73,10 @@ function checkCapability(): Check {
       };
 }
 
-function checkTool(
-  context: CliContext,
-  name: string,
-  missing: 'warn' | 'fail',
-  install: string,
-): Check {
-  const searched = [...(context.env['PATH'] ?? '').split(':').filter(Boolean), ...TOOL_DIRECTORIES];
-  const found = searched.map((directory) => join(directory, name)).find(isExecutable);
+function checkTool(name: string, missing: 'warn' | 'fail', packageName: string): Check {
+  const found = TOOL_DIRECTORIES.map((directory) => join(directory, name)).find(isExecutable);
   return found === undefined
-    ? { name, state: missing, found: 'not installed', cure: `Install it: ${install}.` }
+    ? { name, state: missing, found: 'not installed', cure: `apt-get install ${packageName}` }
     : { name, state: 'ok', found, cure: '' };
 }
 
@@ -117,15 +119,14 @@ function checkIpv6(): Check {
       };
 }
 
-export function checkClock(wallMs: number): Check {
+export function checkClock(wallTime: string): Check {
   const name = 'clock';
-  const at = new Date(wallMs);
-  return at.getUTCFullYear() >= EARLIEST_YEAR
-    ? { name, state: 'ok', found: at.toISOString(), cure: '' }
+  return wallTime >= EARLIEST_TIME
+    ? { name, state: 'ok', found: wallTime, cure: '' }
     : {
         name,
         state: 'fail',
-        found: `${at.toISOString()}, before this program was written`,
+        found: `${wallTime}, before this program was written`,
         cure: "Set it: 'timedatectl set-ntp true', or 'date -s'.",
       };
 }

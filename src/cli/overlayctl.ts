@@ -1,4 +1,4 @@
-import { assertArgumentCount, parseLine } from './arguments.js';
+import { assertArguments, parseLine } from './arguments.js';
 import { ApiClient } from './client.js';
 import type { CliContext } from './context.js';
 import { DEFAULT_SOCKET } from './context.js';
@@ -32,7 +32,7 @@ async function runLine(argv: readonly string[], context: CliContext): Promise<nu
       `Verbs: ${VERBS.map(({ name }) => name).join(', ')}; 'overlayctl --help' explains them.`,
     );
   }
-  assertArgumentCount(verb, args.length, args.at(-1) ?? '');
+  assertArguments(verb, args);
   const isJson = values.has('json');
   const option = (name: string): string | undefined => {
     const value = values.get(name);

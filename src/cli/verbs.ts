@@ -1,5 +1,5 @@
 import { usageFailure } from './failure.js';
-import { nearest } from './suggest.js';
+import { nearest } from '../base/suggest.js';
 import type { Verb } from './verb.js';
 import { completionVerb } from './verbs/completion.js';
 import { connectVerb } from './verbs/connect.js';

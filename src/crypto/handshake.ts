@@ -157,6 +157,8 @@ export function startInitiator(
   rng: Rng,
 ): InitiatorHandshake {
   checkParty(party, localIndex);
+  if (secret.slot !== 0 && secret.slot !== 1)
+    throw new RangeError(`No password slot ${secret.slot}`);
   const sid = rng.bytes(SID_BYTES);
   const g = cpaceGenerator(secret.prs, ciOf(party.meshId, secret.slot), sid);
   const scalar = cpaceScalar(rng);

@@ -1,19 +1,18 @@
 import { OverlayError } from '../base/errors.js';
 import { toHex } from '../base/bytes.js';
+import type { HostInterface, HostWarning } from '../daemon/ports.js';
 import type { Mac } from '../model/mac.js';
-import { macBytes, macFromBytes } from '../model/mac.js';
 import type { PeerId } from '../model/peer-id.js';
-import { shortPeerId } from '../model/peer-id.js';
+import { shortPeerId, tapMacOfPeer } from '../model/peer-id.js';
 import { canProbe, probeIpv4 } from './address-probe.js';
 import { CAP_NET_ADMIN, ownCapability } from './capabilities.js';
-import type { HostWarning } from './host-warnings.js';
 import { findHostWarnings } from './host-warnings.js';
 import type { LinkInfo } from './ip-json.js';
 import { canonicalCidr, readAddresses, readLink, readPorts } from './ip-json.js';
 import type { Mark } from './ownership.js';
 import { formatMark, judgeFound, parseMark } from './ownership.js';
 import { ipBatch, runTool } from './run.js';
-import { writeSysctl } from './sysctl.js';
+import { disableIpv6Of, readSysctl, writeSysctl } from './sysctl.js';
 
 /*
  * The host side of the default network:
@@ -56,21 +55,9 @@ export function tapNameOf(ifName: string): string {
   return `${ifName}-t`;
 }
 
-/** MAC of the TAP: the bridge's with the last bit turned, so that the two never meet in one FDB. */
-export function tapMacOf(bridgeMac: Mac): Mac {
-  const bytes = macBytes(bridgeMac);
-  bytes[5] = (bytes[5] ?? 0) ^ 1;
-  return macFromBytes(bytes);
-}
-
-export interface LinuxHostInterface {
-  preflight(): Promise<void>;
-  up(mac: Mac): Promise<void>;
-  setAddresses(cidrs: readonly string[]): Promise<void>;
-  probeAddress(address: string): Promise<Mac | undefined>;
-  warnings(): Promise<readonly HostWarning[]>;
-  down(): Promise<void>;
-  /** For `reset`: bridge and TAP go even with ports attached, provided they are ours. */
+/** The port of daemon/ports.ts, and what `reset` needs. */
+export interface LinuxHostInterface extends HostInterface {
+  /** For `reset`, also without `up`: bridge and TAP go even with ports attached, provided they are ours and not in use. */
   removeEverything(): Promise<void>;
 }
 
@@ -84,9 +71,11 @@ class BridgeAndTap implements LinuxHostInterface {
   readonly #mtuBytes: number;
   readonly #pool: string;
   readonly #mesh: string;
-  readonly #peer: string;
+  readonly #peerId: PeerId;
   /** Addresses the daemon itself put on the bridge, canonical. */
   #ownAddresses: readonly string[] = [];
+  /** What another daemon of this host runs carries a mark, too: only what `up` took is taken down. */
+  #isTaken = false;
 
   constructor(options: HostInterfaceOptions) {
     this.#ifName = options.ifName;
@@ -94,7 +83,7 @@ class BridgeAndTap implements LinuxHostInterface {
     this.#mtuBytes = options.mtuBytes;
     this.#pool = options.pool;
     this.#mesh = toHex(options.meshId.subarray(0, 4));
-    this.#peer = shortPeerId(options.peerId);
+    this.#peerId = options.peerId;
   }
 
   async preflight(): Promise<void> {
@@ -125,6 +114,7 @@ class BridgeAndTap implements LinuxHostInterface {
   async up(mac: Mac): Promise<void> {
     const present = await readLink(this.#ifName);
     if (present !== undefined) this.#mustBeOurs(present);
+    this.#isTaken = true;
     // The MAC goes with the creation: a bridge without one is given one by udev a moment later.
     if (present === undefined) {
       await ipBatch([
@@ -138,10 +128,11 @@ class BridgeAndTap implements LinuxHostInterface {
     const tapAlias = formatMark({ ...this.#mark(), ownAddresses: [] });
     await ipBatch([
       `link set dev ${this.#ifName} alias ${formatMark(this.#mark())}`,
-      `link set dev ${this.#ifName} address ${mac} addrgenmode eui64`,
+      `link set dev ${this.#ifName} address ${mac}`,
+      ...(this.#hasIpv6() ? [`link set dev ${this.#ifName} addrgenmode eui64`] : []),
       `link set dev ${this.#ifName} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
       `link set dev ${this.#tapName} alias ${tapAlias}`,
-      `link set dev ${this.#tapName} address ${tapMacOf(mac)} mtu ${this.#mtuBytes} txqueuelen ${TAP_TX_QUEUE_PACKETS}`,
+      `link set dev ${this.#tapName} address ${tapMacOfPeer(this.#peerId)} mtu ${this.#mtuBytes} txqueuelen ${TAP_TX_QUEUE_PACKETS}`,
       `link set dev ${this.#tapName} master ${this.#ifName}`,
       // After the first port: a bridge follows the smallest MTU of its ports until one is set by the user.
       `link set dev ${this.#ifName} mtu ${this.#mtuBytes} gso_max_size ${GSO_MAX_BYTES}`,
@@ -151,7 +142,10 @@ class BridgeAndTap implements LinuxHostInterface {
   }
 
   async setAddresses(cidrs: readonly string[]): Promise<void> {
-    const wanted = cidrs.map((cidr) => mustBeCidr(cidr));
+    const hasIpv6 = this.#hasIpv6();
+    const wanted = cidrs
+      .map((cidr) => mustBeCidr(cidr))
+      .filter((cidr) => hasIpv6 || !cidr.includes(':'));
     const present = (await readAddresses(this.#ifName)).map((address) => address.cidr);
     const obsolete = this.#ownAddresses.filter(
       (cidr) => !wanted.includes(cidr) && present.includes(cidr),
@@ -185,6 +179,7 @@ class BridgeAndTap implements LinuxHostInterface {
   }
 
   async down(): Promise<void> {
+    if (!this.#isTaken) return;
     const bridge = await readLink(this.#ifName);
     if (bridge === undefined || !this.#isOurs(bridge)) return;
     const ports = await readPorts(this.#ifName);
@@ -197,6 +192,9 @@ class BridgeAndTap implements LinuxHostInterface {
   }
 
   async removeEverything(): Promise<void> {
+    const tap = await readLink(this.#tapName);
+    // A TAP that is not persistent exists only while a process holds it: another daemon runs.
+    if (!this.#isTaken && tap !== undefined && !tap.isPersistent) return;
     for (const name of [this.#ifName, this.#tapName]) {
       const link = await readLink(name);
       if (link !== undefined && this.#isOurs(link)) await this.#deleteLink(name);
@@ -205,13 +203,18 @@ class BridgeAndTap implements LinuxHostInterface {
   }
 
   #mark(): Mark {
-    return { mesh: this.#mesh, peer: this.#peer, ownAddresses: this.#ownAddresses };
+    return { mesh: this.#mesh, peer: shortPeerId(this.#peerId), ownAddresses: this.#ownAddresses };
   }
 
   async #rememberOwn(own: readonly string[]): Promise<void> {
     if (own.join() === this.#ownAddresses.join()) return;
     this.#ownAddresses = own;
     await ipBatch([`link set dev ${this.#ifName} alias ${formatMark(this.#mark())}`]);
+  }
+
+  /** Operators switch IPv6 off for all or for new interfaces; then ours does without, see host-warnings.ts. */
+  #hasIpv6(): boolean {
+    return readSysctl(disableIpv6Of(this.#ifName)) === '0';
   }
 
   #isOurs(link: LinkInfo): boolean {
@@ -262,7 +265,7 @@ class BridgeAndTap implements LinuxHostInterface {
     for (const guard of ['accept_ra', 'autoconf', 'accept_redirects', 'accept_dad']) {
       writeSysctl(`${v6}/${guard}`, '0');
     }
-    writeSysctl(`${v6}/disable_ipv6`, '1');
+    writeSysctl(disableIpv6Of(this.#tapName), '1');
   }
 }
 

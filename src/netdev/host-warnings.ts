@@ -2,22 +2,17 @@ import { existsSync, readFileSync } from 'node:fs';
 
 import ipaddr from 'ipaddr.js';
 
+import type { HostWarning } from '../daemon/ports.js';
 import { CAP_NET_RAW, ownCapability } from './capabilities.js';
 import type { RouteInfo } from './ip-json.js';
 import { readRoutes } from './ip-json.js';
 import { findTool, runTool } from './run.js';
-import { readSysctl } from './sysctl.js';
+import { disableIpv6Of, readSysctl } from './sysctl.js';
 
 /*
  * Things on this host that will hurt, each with its cure. Nothing here changes anything, and a tool that is missing
  * or fails leaves its warning out: a doubt is no warning.
  */
-
-export interface HostWarning {
-  readonly code: string;
-  readonly message: string;
-  readonly cure: string;
-}
 
 export interface WarningQuestions {
   readonly ifName: string;
@@ -36,6 +31,7 @@ export async function findHostWarnings(ask: WarningQuestions): Promise<readonly 
       readSysctl(`net/ipv4/conf/${device}/rp_filter`),
     ),
     probeWarning(ask.canProbe),
+    ipv6Warning(ask.ifName, readSysctl(disableIpv6Of(ask.ifName))),
   ];
   return found.filter((warning) => warning !== undefined);
 }
@@ -198,5 +194,17 @@ function probeWarning(canProbe: boolean): HostWarning | undefined {
       ? 'An address clash cannot be looked for by ARP: CAP_NET_RAW is missing'
       : 'An address clash cannot be looked for by ARP: arping is not installed',
     cure: canProbe ? 'Add CAP_NET_RAW to the service' : 'apt-get install iputils-arping',
+  };
+}
+
+function ipv6Warning(ifName: string, disabled: string | undefined): HostWarning | undefined {
+  if (disabled === '0') return undefined;
+  return {
+    code: 'ipv6-off',
+    message: `IPv6 is switched off on ${ifName}: this node has no IPv6 address on the overlay`,
+    cure:
+      disabled === undefined
+        ? 'Start the kernel without ipv6.disable=1'
+        : `sysctl -w net.ipv6.conf.default.disable_ipv6=0 and restart overlayd`,
   };
 }

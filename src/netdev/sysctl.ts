@@ -7,6 +7,11 @@ function sysctlPath(path: string): string {
   return `/proc/sys/${path}`;
 }
 
+/** Whether IPv6 is switched off on an interface; absent when the kernel has none. */
+export function disableIpv6Of(device: string): string {
+  return `net/ipv6/conf/${device}/disable_ipv6`;
+}
+
 /** The value as text, or undefined when this kernel does not have it (IPv6 off, module not loaded). */
 export function readSysctl(path: string): string | undefined {
   try {

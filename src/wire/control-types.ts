@@ -19,5 +19,3 @@ export const CONTROL = {
   CLOSE: 14,
   PEER_INFO: 15,
 } as const;
-
-export type ControlType = (typeof CONTROL)[keyof typeof CONTROL];

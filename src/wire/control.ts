@@ -47,7 +47,7 @@ const MAX_ADDRESSES = 8;
 const MAX_VERSION = 32;
 
 const CLOSE_LIMITS: PackLimits = { bytes: 256, depth: 2, items: 16 };
-const REKEY_LIMITS: PackLimits = { bytes: 160, depth: 1, items: 4 };
+const REKEY_LIMITS: PackLimits = { bytes: 160, depth: 2, items: 8 };
 const PEER_INFO_LIMITS: PackLimits = { bytes: 2048, depth: 4, items: 64 };
 
 export function encodeClose(reason: CloseReason): Uint8Array {

@@ -31,8 +31,6 @@ export const ELEMENT_BYTES = 32;
 export const CONFIRM_BYTES = 32;
 /** Payload of 176 and the tag. */
 export const SEALED_BYTES = 192;
-export const RESUME_BYTES = 24;
-export const COOKIE_BYTES = 16;
 export const MESH_ID_BYTES = 16;
 
 const INIT_Y = 40;
@@ -140,12 +138,15 @@ export function initAroundY(init: Uint8Array): readonly [Uint8Array, Uint8Array]
 export function parseInit(bytes: Uint8Array): Result<Init, 'malformed'> {
   if (!isFramed(bytes, INIT_TYPE, HANDSHAKE_BYTES)) return fail('malformed');
   const fields = view(bytes);
+  const version = fields.getUint8(1);
   const senderIndex = fields.getUint32(4, true);
-  if (senderIndex === 0 || !isZero(bytes.subarray(INIT_ZEROS, INIT_RESUME))) {
+  if (senderIndex === 0) return fail('malformed');
+  // A later version keeps our fields and may use what is zero here; the transcript covers it all the same.
+  if (version <= PROTOCOL_VERSION && !isZero(bytes.subarray(INIT_ZEROS, INIT_RESUME))) {
     return fail('malformed');
   }
   return ok({
-    version: fields.getUint8(1),
+    version,
     flags: fields.getUint16(2, true),
     senderIndex,
     meshId: bytes.slice(8, 24),

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 import type { Mac } from '../../src/model/mac.js';
-import type { HostWarning } from '../../src/netdev/host-warnings.js';
+import type { HostWarning } from '../../src/daemon/ports.js';
 import type { HostCall, HostReply } from './host-call.js';
 
 /*
@@ -19,7 +19,7 @@ const OTHER_NETNS = `${NETNS}-b`;
 const AGENT = fileURLToPath(new URL('./host-agent.js', import.meta.url));
 const MESH = 'a1b2c3d4e5f60718293a4b5c6d7e8f90';
 const PEER = '00112233445566778899aabbccddeeff';
-const MAC = '02:11:22:33:44:56' as Mac;
+const MAC = '02:11:22:33:44:55' as Mac;
 
 function ip(...args: string[]): string {
   return execFileSync('ip', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
@@ -124,7 +124,7 @@ describe('host interface in a network namespace', function () {
     const { stp_state, forward_delay, mcast_snooping } = bridge.linkinfo.info_data;
     assert.deepEqual([stp_state, forward_delay, mcast_snooping], [0, 0, 0]);
     assert.equal(tap.master, 'overlay0');
-    assert.equal(tap.address, '02:11:22:33:44:57');
+    assert.equal(tap.address, '02:11:22:33:44:54');
     assert.equal(tap.mtu, 1388);
     assert.equal(tap.txqlen, 1000);
     assert.ok(tap.flags.includes('UP'));
@@ -187,6 +187,18 @@ describe('host interface in a network namespace', function () {
     assert.equal(reply.error?.code, 'OVL_ADDRESS_INVALID');
   });
 
+  it('where IPv6 is switched off the IPv4 address is set all the same, with a warning', async () => {
+    inside('sysctl', '-q', '-w', 'net.ipv6.conf.default.disable_ipv6=1');
+    const host = await startedHost();
+    await host.must({ method: 'setAddresses', cidrs: ['10.47.0.9/12', 'fd00:1::9/64'] });
+    assert.deepEqual(addresses(), ['10.47.0.9/12']);
+    const found = (await host.must({ method: 'warnings' })) as HostWarning[];
+    assert.deepEqual(
+      found.map((warning) => warning.code),
+      ['ipv6-off'],
+    );
+  });
+
   it('leftovers of a crash are adopted and their own addresses replaced', async () => {
     const before = await startedHost();
     await before.must({ method: 'setAddresses', cidrs: ['10.47.0.9/12', 'fd00:1::9/64'] });
@@ -202,8 +214,8 @@ describe('host interface in a network namespace', function () {
     ipIn('link', 'add', 'overlay0', 'type', 'veth', 'peer', 'name', 'end');
     const reply = await startAgent().call({ method: 'preflight' });
     assert.equal(reply.error?.code, 'OVL_IFACE_FOREIGN');
-    assert.match(reply.error?.message ?? '', /overlay0 .*veth/);
-    assert.match(reply.error?.cure ?? '', /ip link delete overlay0.*--ifname/);
+    assert.match(reply.error.message, /overlay0 .*veth/);
+    assert.match(reply.error.cure, /ip link delete overlay0.*--ifname/);
     assert.deepEqual(links(), ['overlay0']);
   });
 
@@ -216,7 +228,7 @@ describe('host interface in a network namespace', function () {
     const agent = startAgent('ffffffff'.repeat(4));
     const reply = await agent.call({ method: 'preflight' });
     assert.equal(reply.error?.code, 'OVL_IFACE_FOREIGN');
-    assert.match(reply.error?.message ?? '', /another mesh.*port0/);
+    assert.match(reply.error.message, /another mesh.*port0/);
     ipIn('link', 'delete', 'port0');
     await agent.must({ method: 'preflight' });
   });
@@ -239,6 +251,18 @@ describe('host interface in a network namespace', function () {
     assert.deepEqual(links(), ['overlay0', 'overlay0-t']);
     assert.deepEqual(addresses(), []);
     await host.must({ method: 'removeEverything' });
+    assert.deepEqual(links(), []);
+  });
+
+  it('down of a daemon that was refused leaves the running one alone', async () => {
+    await startedHost();
+    await startAgent().must({ method: 'down' });
+    assert.deepEqual(links(), ['overlay0', 'overlay0-t']);
+  });
+
+  it('reset without a daemon removes what a crash left behind', async () => {
+    await startedHost();
+    await startAgent().must({ method: 'removeEverything' });
     assert.deepEqual(links(), []);
   });
 
@@ -285,7 +309,10 @@ describe('host interface in a network namespace', function () {
     }
     assert.deepEqual(await host.must({ method: 'warnings' }), []);
     inside('nft', 'add table ip filter');
-    inside('nft', 'add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }');
+    inside(
+      'nft',
+      'add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }',
+    );
     const found = (await host.must({ method: 'warnings' })) as HostWarning[];
     assert.deepEqual(
       found.map((warning) => warning.code),

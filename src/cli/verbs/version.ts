@@ -1,7 +1,7 @@
 import { SCHEMA_VERSION } from '../../api/control.js';
 import { versionSchema } from '../../api/schemas.js';
 import { productVersion } from '../../api/version.js';
-import { EXIT_DONE, toCliFailure } from '../failure.js';
+import { EXIT_DONE, EXIT_UNREACHABLE, toCliFailure } from '../failure.js';
 import { printable } from '../render/text.js';
 import type { Verb } from '../verb.js';
 
@@ -19,7 +19,7 @@ export const versionVerb: Verb = {
   run: async (call) => {
     const daemon = await call.client.get('/v1/version', versionSchema).catch((error: unknown) => {
       const failure = toCliFailure(error);
-      if (failure.code === 'OVL_UNREACHABLE') return null;
+      if (failure.exitCode === EXIT_UNREACHABLE) return null;
       throw failure;
     });
     const version = productVersion();

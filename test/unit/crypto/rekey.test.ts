@@ -156,12 +156,18 @@ function lossyRun(seed: number): void {
     const message = keep ? pending[at] : pending.splice(at, 1)[0];
     if (message?.to === 'responder') {
       const result = responder.onRequest(message.bytes, rng);
-      if (!result.ok) return void assert.equal(result.reason, 'stale', `seed ${seed}`);
+      if (!result.ok) {
+        assert.equal(result.reason, 'stale', `seed ${seed}`);
+        return;
+      }
       if (result.value.keys) note(result.value.keys, 'responder');
       pending.push({ to: 'initiator', bytes: result.value.reply });
     } else if (message) {
       const result = initiator.onReply(message.bytes);
-      if (!result.ok) return void assert.equal(result.reason, 'stale', `seed ${seed}`);
+      if (!result.ok) {
+        assert.equal(result.reason, 'stale', `seed ${seed}`);
+        return;
+      }
       note(result.value, 'initiator');
     }
   };

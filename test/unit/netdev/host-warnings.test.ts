@@ -10,7 +10,16 @@ import {
 } from '../../../src/netdev/host-warnings.js';
 
 const chain = (family: string, policy: string, hook = 'forward') => ({
-  chain: { family, table: 'filter', name: 'FORWARD', handle: 1, type: 'filter', hook, prio: 0, policy },
+  chain: {
+    family,
+    table: 'filter',
+    name: 'FORWARD',
+    handle: 1,
+    type: 'filter',
+    hook,
+    prio: 0,
+    policy,
+  },
 });
 const accept = (ifName: string) => ({
   rule: {
@@ -83,9 +92,13 @@ describe('host warnings', () => {
   });
 
   it("arping's answer gives the MAC, its silence none", () => {
-    const answer = 'ARPING 10.47.0.2 from 0.0.0.0 overlay0\nUnicast reply from 10.47.0.2 [02:AA:BB:CC:DD:EE]  0.6ms\n';
+    const answer =
+      'ARPING 10.47.0.2 from 0.0.0.0 overlay0\nUnicast reply from 10.47.0.2 [02:AA:BB:CC:DD:EE]  0.6ms\n';
     assert.equal(macInReply(answer), '02:aa:bb:cc:dd:ee');
-    assert.equal(macInReply('ARPING 10.47.0.2 from 0.0.0.0 overlay0\nReceived 0 response(s)\n'), undefined);
+    assert.equal(
+      macInReply('ARPING 10.47.0.2 from 0.0.0.0 overlay0\nReceived 0 response(s)\n'),
+      undefined,
+    );
   });
 
   it('capabilities are read from the effective set', () => {

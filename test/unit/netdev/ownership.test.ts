@@ -26,7 +26,11 @@ function link(name: string, fields: Partial<LinkInfo>): LinkInfo {
 const tapOf = (fields: Partial<LinkInfo>): LinkInfo =>
   link('overlay0-t', { kind: 'tun', isTap: true, ...fields });
 
-function refusalOf(bridge?: LinkInfo, tap?: LinkInfo, ports: readonly string[] = []): string | undefined {
+function refusalOf(
+  bridge?: LinkInfo,
+  tap?: LinkInfo,
+  ports: readonly string[] = [],
+): string | undefined {
   return judgeFound(NAMES, MESH, { bridge, tap, ports })?.message;
 }
 
@@ -51,7 +55,13 @@ describe('ownership of interfaces', () => {
   });
 
   it("an operator's alias is no mark of ours", () => {
-    for (const alias of ['', 'uplink', 'overlayd', 'overlayd:xyz', 'overlayd:a1b2c3d4:00112233 or so']) {
+    for (const alias of [
+      '',
+      'uplink',
+      'overlayd',
+      'overlayd:xyz',
+      'overlayd:a1b2c3d4:00112233 or so',
+    ]) {
       assert.equal(parseMark(alias), undefined, alias);
     }
   });
@@ -59,7 +69,10 @@ describe('ownership of interfaces', () => {
   it('nothing there, or our own leftovers: free to take', () => {
     assert.equal(refusalOf(), undefined);
     assert.equal(refusalOf(link('overlay0', { alias: OURS })), undefined);
-    assert.equal(refusalOf(link('overlay0', { alias: OURS }), undefined, ['overlay0-t', 'port0']), undefined);
+    assert.equal(
+      refusalOf(link('overlay0', { alias: OURS }), undefined, ['overlay0-t', 'port0']),
+      undefined,
+    );
     assert.equal(refusalOf(undefined, tapOf({ isPersistent: true, alias: OURS })), undefined);
   });
 
@@ -69,7 +82,10 @@ describe('ownership of interfaces', () => {
   });
 
   it('a TAP that a live process holds open is refused', () => {
-    assert.match(refusalOf(undefined, tapOf({ alias: OURS })) ?? '', /held open by another process/);
+    assert.match(
+      refusalOf(undefined, tapOf({ alias: OURS })) ?? '',
+      /held open by another process/,
+    );
   });
 
   it('a persistent TAP of somebody else, a TUN or another device is refused', () => {
@@ -87,7 +103,14 @@ describe('ownership of interfaces', () => {
   it('addresses are compared by one spelling', () => {
     assert.equal(canonicalCidr('FD00:0:0::0001/64'), 'fd00::1/64');
     assert.equal(canonicalCidr('10.0.0.1/8'), '10.0.0.1/8');
-    for (const bad of ['10.0.0.1', '10.0.0.1/33', 'fd00::1/129', 'x/8', '10.0.0.1/8 dev lo', '/8']) {
+    for (const bad of [
+      '10.0.0.1',
+      '10.0.0.1/33',
+      'fd00::1/129',
+      'x/8',
+      '10.0.0.1/8 dev lo',
+      '/8',
+    ]) {
       assert.equal(canonicalCidr(bad), undefined, bad);
     }
   });

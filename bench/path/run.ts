@@ -1,0 +1,100 @@
+import { Topology } from '../../test/netns/lib/topology.js';
+import { residentMb } from './measure.js';
+import type { Scenario } from './scenarios.js';
+import { type Summary, spread, summarize } from './statistics.js';
+import type { Pair, Running, Tunnel } from './tunnel.js';
+
+/** A system on hosts of its own. All are up during the whole run: an idle one costs next to nothing. */
+export interface Contestant {
+  readonly name: string;
+  readonly pair: Pair;
+  readonly running: Running;
+  /** MB a process, before any load; undefined for what lives in the kernel. */
+  readonly idleMb: number | undefined;
+}
+
+export interface Comparison {
+  readonly scenario: string;
+  readonly peer: string;
+  readonly ours: Summary;
+  readonly theirs: Summary;
+  /** Ours ÷ theirs, pair by pair. */
+  readonly ratio: Summary;
+  readonly unit: string;
+}
+
+/** Starts a system between two fresh hosts. */
+export async function bringUp(tunnel: Tunnel): Promise<Contestant> {
+  const topology = await Topology.create();
+  try {
+    const [a, b] = [
+      await topology.host(`${tunnel.name}-a`),
+      await topology.host(`${tunnel.name}-b`),
+    ];
+    await topology.link(a, b, { mtuBytes: 1500 });
+    const pair = { topology, a, b };
+    const running = await tunnel.start(pair);
+    const idleMb = running.pids.length === 0 ? undefined : await residentMb(running);
+    return { name: tunnel.name, pair, running, idleMb };
+  } catch (error) {
+    await topology.dispose().catch(() => undefined); // The first error tells more.
+    throw error;
+  }
+}
+
+export async function takeDown(contestant: Contestant): Promise<void> {
+  await contestant.running.stop();
+  await contestant.pair.topology.dispose();
+}
+
+export interface RunOptions {
+  readonly pairs: number;
+  readonly seconds: number;
+  readonly progress: (text: string) => void;
+}
+
+/** A B A B ...: what the machine does meanwhile hits both of a pair alike. */
+export async function compare(
+  scenario: Scenario,
+  ours: Contestant,
+  theirs: Contestant,
+  bare: Contestant,
+  options: RunOptions,
+): Promise<Comparison> {
+  const measure = (who: Contestant): Promise<number> =>
+    scenario.measure(who.pair, who.running, options.seconds);
+  const samples = { ours: [] as number[], theirs: [] as number[], ratio: [] as number[] };
+  for (let round = 0; round < options.pairs; round++) {
+    const base = scenario.isAddedToBarePath ? await measure(bare) : 0;
+    const [a, b] = [await measure(ours), await measure(theirs)];
+    samples.ours.push(a);
+    samples.theirs.push(b);
+    samples.ratio.push((a - base) / (b - base));
+    options.progress(
+      `${scenario.name} ${theirs.name} ${String(round + 1)}/${String(options.pairs)}: ` +
+        `${a.toPrecision(3)} against ${b.toPrecision(3)} ${scenario.unit}`,
+    );
+  }
+  return {
+    scenario: scenario.name,
+    peer: theirs.name,
+    ours: summarize(samples.ours),
+    theirs: summarize(samples.theirs),
+    ratio: summarize(samples.ratio),
+    unit: scenario.unit,
+  };
+}
+
+export interface Fitness {
+  readonly isFit: boolean;
+  readonly spread: number;
+}
+
+/** Above this the machine does not hold still enough to judge anything on it. */
+const UNFIT_SPREAD = 0.25;
+
+/** Judges the machine by the bare path's own readings in this run. */
+export function fitness(bareGbps: readonly number[]): Fitness {
+  const value = spread(bareGbps);
+  return { isFit: value <= UNFIT_SPREAD, spread: value };
+}

@@ -1,0 +1,413 @@
+#include "native/binding/data_plane.h"
+
+#include <sodium.h>
+
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "native/binding/arguments.h"
+#include "native/core/wire.h"
+
+namespace overlayd::binding {
+namespace {
+
+using engine::Event;
+using engine::EventKind;
+using engine::TableEntry;
+
+core::Suite SuiteOf(const Napi::Object& object, const char* name) {
+  const uint32_t suite = U32(object, name);
+  if (suite != 1 && suite != 2 && suite != 4) {
+    Refuse(object.Env(), "suite " + std::to_string(suite) + " is unknown");
+  }
+  return static_cast<core::Suite>(suite);
+}
+
+engine::DirectionKey KeyOf(const Napi::Object& object, const char* name) {
+  const auto key = Field(object, name).As<Napi::Object>();
+  return {FixedBytes<core::kAeadKeySize>(key, "key"), FixedBytes<core::kAeadIvSize>(key, "iv")};
+}
+
+TableEntry EntryOf(const Napi::Object& entry) {
+  const std::string kind = Text(entry, "kind");
+  if (kind == "sessionInstall") {
+    return engine::SessionInstall{U32(entry, "session"),     U32(entry, "peer"),
+                                  U32(entry, "remoteIndex"), SuiteOf(entry, "suite"),
+                                  KeyOf(entry, "rx"),        KeyOf(entry, "tx")};
+  }
+  if (kind == "sessionRxKey") {
+    return engine::SessionRxKey{U32(entry, "session"), U32(entry, "phase"), KeyOf(entry, "rx")};
+  }
+  if (kind == "sessionTxKey") {
+    return engine::SessionTxKey{U32(entry, "session"), U32(entry, "phase"), KeyOf(entry, "tx")};
+  }
+  if (kind == "sessionRxRetire") {
+    return engine::SessionRxRetire{U32(entry, "session"), U32(entry, "phase")};
+  }
+  if (kind == "sessionRemove") return engine::SessionRemove{U32(entry, "session")};
+  if (kind == "peerSet") {
+    return engine::PeerSet{U32(entry, "peer"), U32(entry, "session"), U32(entry, "path")};
+  }
+  if (kind == "peerRemove") return engine::PeerRemove{U32(entry, "peer")};
+  if (kind == "pathSet") {
+    return engine::PathSet{U32(entry, "path"), U32(entry, "peer"), U32(entry, "session"),
+                           EndpointOf(entry, "endpoint"), U32(entry, "datagramBytes")};
+  }
+  if (kind == "pathRemove") return engine::PathRemove{U32(entry, "path")};
+  if (kind == "fdbSet") {
+    return engine::FdbSet{U32(entry, "network"), MacOf(entry, "mac"), U32(entry, "peer")};
+  }
+  if (kind == "fdbRemove") return engine::FdbRemove{U32(entry, "network"), MacOf(entry, "mac")};
+  if (kind == "resumeSet") {
+    return engine::ResumeSet{FixedBytes<core::kHintBytes>(entry, "hint"),
+                             FixedBytes<core::kPairKeyBytes>(entry, "pairKey")};
+  }
+  if (kind == "resumeRemove") {
+    return engine::ResumeRemove{FixedBytes<core::kHintBytes>(entry, "hint")};
+  }
+  Refuse(entry.Env(), "table entry kind " + kind + " is unknown");
+}
+
+// Keys do not stay behind in freed memory.
+void WipeKeys(std::vector<TableEntry>& entries) {
+  for (TableEntry& entry : entries) {
+    if (auto* install = std::get_if<engine::SessionInstall>(&entry)) {
+      sodium_memzero(&install->rx, sizeof install->rx);
+      sodium_memzero(&install->tx, sizeof install->tx);
+    } else if (auto* rx = std::get_if<engine::SessionRxKey>(&entry)) {
+      sodium_memzero(&rx->rx, sizeof rx->rx);
+    } else if (auto* tx = std::get_if<engine::SessionTxKey>(&entry)) {
+      sodium_memzero(&tx->tx, sizeof tx->tx);
+    } else if (auto* resume = std::get_if<engine::ResumeSet>(&entry)) {
+      sodium_memzero(resume->pair_key.data(), resume->pair_key.size());
+    }
+  }
+}
+
+Napi::Value BytesToJs(Napi::Env env, const std::vector<uint8_t>& bytes) {
+  auto out = Napi::Uint8Array::New(env, bytes.size());
+  if (!bytes.empty()) std::memcpy(out.Data(), bytes.data(), bytes.size());
+  return out;
+}
+
+Napi::Object EventToJs(Napi::Env env, const Event& event) {
+  auto out = Napi::Object::New(env);
+  const auto set = [&](const char* name, auto value) { out.Set(name, value); };
+  const auto number = [&](const char* name, uint32_t value) {
+    out.Set(name, Napi::Number::New(env, value));
+  };
+  const auto endpoint = [&](const char* name) {
+    out.Set(name, EndpointToJs(env, event.endpoint));
+  };
+  switch (event.kind) {
+    case EventKind::kHandshake:
+      set("kind", "handshake");
+      endpoint("from");
+      out.Set("bytes", BytesToJs(env, event.bytes));
+      out.Set("hasCookie", Napi::Boolean::New(env, event.has_cookie));
+      out.Set("resumed", Napi::Boolean::New(env, event.is_resumed));
+      break;
+    case EventKind::kOtherMesh:
+      set("kind", "otherMesh");
+      endpoint("from");
+      break;
+    case EventKind::kControl:
+      set("kind", "control");
+      number("session", event.session);
+      endpoint("from");
+      number("type", event.value);
+      out.Set("body", BytesToJs(env, event.bytes));
+      break;
+    case EventKind::kPhaseConfirmed:
+      set("kind", "phaseConfirmed");
+      number("session", event.session);
+      number("phase", event.phase);
+      endpoint("from");
+      break;
+    case EventKind::kEndpointSeen:
+      set("kind", "endpointSeen");
+      number("session", event.session);
+      endpoint("from");
+      break;
+    case EventKind::kPathAlive:
+      set("kind", "pathAlive");
+      number("path", event.path);
+      number("rttUs", event.rtt_us);
+      break;
+    case EventKind::kPathDead:
+      set("kind", "pathDead");
+      number("path", event.path);
+      break;
+    case EventKind::kProbeAnswered:
+      set("kind", "probeAnswered");
+      number("path", event.path);
+      number("datagramBytes", event.value);
+      number("rttUs", event.rtt_us);
+      break;
+    case EventKind::kPathTooBig:
+      set("kind", "pathTooBig");
+      number("path", event.path);
+      number("datagramBytes", event.value);
+      break;
+    case EventKind::kObserved:
+      set("kind", "observed");
+      number("path", event.path);
+      endpoint("endpoint");
+      break;
+    case EventKind::kSessionLimit:
+      set("kind", "sessionLimit");
+      number("session", event.session);
+      break;
+    case EventKind::kFault:
+      set("kind", "fault");
+      set("code", event.code);
+      out.Set("errno", Napi::Number::New(env, event.error));
+      number("path", event.path);
+      break;
+    case EventKind::kOverflow:
+      set("kind", "overflow");
+      number("lost", event.value);
+      break;
+  }
+  return out;
+}
+
+Napi::Value BigInt(Napi::Env env, uint64_t value) { return Napi::BigInt::New(env, value); }
+
+}  // namespace
+
+void DataPlane::Define(Napi::Env env, Napi::Object exports) {
+  exports.Set("DataPlane", DefineClass(env, "DataPlane",
+                                       {
+                                           InstanceMethod<&DataPlane::Open>("open"),
+                                           InstanceMethod<&DataPlane::Apply>("apply"),
+                                           InstanceMethod<&DataPlane::Send>("send"),
+                                           InstanceMethod<&DataPlane::OnReadable>("onReadable"),
+                                           InstanceMethod<&DataPlane::Drain>("drain"),
+                                           InstanceMethod<&DataPlane::ReadCounters>("readCounters"),
+                                           InstanceMethod<&DataPlane::DumpFdb>("dumpFdb"),
+                                           InstanceMethod<&DataPlane::Close>("close"),
+                                       }));
+}
+
+DataPlane::DataPlane(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DataPlane>(info) {
+  // Threads must be gone before the environment is, also when JavaScript forgot to close.
+  info.Env().AddCleanupHook([this] { Shut(); });
+}
+
+DataPlane::~DataPlane() { Shut(); }
+
+void DataPlane::Shut() {
+  if (engine_) engine_->Close();
+  engine_.reset();
+  if (std::exchange(has_wake_, false)) wake_.Release();
+}
+
+engine::Engine& DataPlane::Opened(Napi::Env env) {
+  if (!engine_) Refuse(env, "the data plane is not open");
+  return *engine_;
+}
+
+void DataPlane::OnReadable(const Napi::CallbackInfo& info) {
+  if (has_wake_) Refuse(info.Env(), "onReadable was called before");
+  wake_ = Napi::ThreadSafeFunction::New(info.Env(), info[0].As<Napi::Function>(),
+                                        "overlayd events", /*maxQueueSize=*/0,
+                                        /*initialThreadCount=*/1);
+  wake_.Unref(info.Env());
+  has_wake_ = true;
+}
+
+Napi::Value DataPlane::Open(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (engine_) Refuse(env, "the data plane is open");
+  if (!has_wake_) Refuse(env, "onReadable comes before open");
+  const auto options = info[0].As<Napi::Object>();
+  engine::EngineConfig config;
+  config.tap_name = Text(options, "tapName");
+  config.mtu_bytes = U32(options, "mtuBytes");
+  config.port = static_cast<uint16_t>(U32(options, "port"));
+  const auto bind = Field(options, "bind").As<Napi::Array>();
+  for (uint32_t i = 0; i < bind.Length(); ++i) {
+    config.bind.push_back(bind.Get(i).As<Napi::String>().Utf8Value());
+  }
+  config.mesh_id = FixedBytes<16>(options, "meshId");
+  const auto suites = Field(options, "suites").As<Napi::Array>();
+  for (uint32_t i = 0; i < suites.Length(); ++i) {
+    config.suites.push_back(
+        static_cast<core::Suite>(suites.Get(i).As<Napi::Number>().Uint32Value()));
+  }
+  const auto macs = Field(options, "ownMacs").As<Napi::Array>();
+  for (uint32_t i = 0; i < macs.Length(); ++i) {
+    config.own_macs.push_back(MacOf(macs.Get(i).As<Napi::Object>(), "mac"));
+  }
+  config.queue_pairs = U32(options, "queuePairs");
+  if (Text(options, "provider") == "libsodium") {
+    config.providers = core::ProviderChoice::kLibsodiumOnly;
+  }
+
+  auto opening = std::make_unique<engine::Engine>([this] { wake_.NonBlockingCall(); });
+  engine::EngineInfo opened;
+  engine::OpenFailure failure;
+  auto out = Napi::Object::New(env);
+  if (!opening->Open(config, &opened, &failure)) {
+    out.Set("code", failure.code);
+    out.Set("step", failure.step);
+    out.Set("errno", Napi::Number::New(env, failure.error));
+    out.Set("reason", failure.error != 0 ? std::strerror(failure.error) : "");
+    out.Set("what", failure.what);
+    return out;
+  }
+  engine_ = std::move(opening);
+
+  out.Set("localPort", Napi::Number::New(env, opened.port));
+  auto addresses = Napi::Array::New(env);
+  for (const core::SourceAddress& address : opened.local_addresses) {
+    addresses.Set(addresses.Length(), EndpointToJs(env, address));
+  }
+  out.Set("localAddresses", addresses);
+  auto suite_list = Napi::Array::New(env);
+  for (const auto& suite : opened.suites) {
+    auto row = Napi::Object::New(env);
+    row.Set("suite", Napi::Number::New(env, static_cast<int>(suite.suite)));
+    row.Set("provider", suite.provider);
+    row.Set("nsPerPacket", Napi::Number::New(env, suite.ns_per_packet));
+    suite_list.Set(suite_list.Length(), row);
+  }
+  out.Set("suites", suite_list);
+  auto offloads = Napi::Array::New(env);
+  for (const std::string& offload : opened.offloads) offloads.Set(offloads.Length(), offload);
+  out.Set("offloads", offloads);
+  out.Set("queuePairs", Napi::Number::New(env, static_cast<double>(opened.queue_pairs)));
+  return out;
+}
+
+// Null on success; else {index, reason}.
+Napi::Value DataPlane::Apply(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto batch = info[0].As<Napi::Array>();
+  std::vector<TableEntry> entries;
+  entries.reserve(batch.Length());
+  for (uint32_t i = 0; i < batch.Length(); ++i) {
+    entries.push_back(EntryOf(batch.Get(i).As<Napi::Object>()));
+  }
+  size_t refused = 0;
+  const std::string why = Opened(env).Apply(entries, &refused);
+  WipeKeys(entries);
+  if (why.empty()) return env.Null();
+  auto out = Napi::Object::New(env);
+  out.Set("index", Napi::Number::New(env, static_cast<double>(refused)));
+  out.Set("reason", why);
+  return out;
+}
+
+void DataPlane::Send(const Napi::CallbackInfo& info) {
+  const auto batch = info[0].As<Napi::Array>();
+  engine::Engine& engine = Opened(info.Env());
+  for (uint32_t i = 0; i < batch.Length(); ++i) {
+    const auto item = batch.Get(i).As<Napi::Object>();
+    const std::string kind = Text(item, "kind");
+    if (kind == "datagram") {
+      engine.SendDatagram(EndpointOf(item, "to"), Bytes(item, "bytes"));
+    } else if (kind == "control") {
+      engine.SendControl(U32(item, "session"), U32(item, "path"),
+                         static_cast<uint8_t>(U32(item, "type")), Bytes(item, "body"));
+    } else if (kind == "keepalive") {
+      engine.SendKeepalive(U32(item, "session"), EndpointOf(item, "to"));
+    } else if (kind == "probe") {
+      engine.SendProbe(U32(item, "path"), U32(item, "datagramBytes"));
+    } else if (kind == "returnToken") {
+      engine.ReturnToken(EndpointOf(item, "from"));
+    } else {
+      Refuse(info.Env(), "send item kind " + kind + " is unknown");
+    }
+  }
+}
+
+Napi::Value DataPlane::Drain(const Napi::CallbackInfo& info) {
+  auto out = Napi::Array::New(info.Env());
+  if (!engine_) return out;
+  uint32_t at = 0;
+  for (const Event& event : engine_->Drain()) {
+    const Napi::HandleScope scope(info.Env());
+    out.Set(at++, EventToJs(info.Env(), event));
+  }
+  return out;
+}
+
+Napi::Value DataPlane::ReadCounters(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  engine::Engine& engine = Opened(env);
+  auto out = Napi::Object::New(env);
+  auto totals = Napi::Object::New(env);
+  for (size_t i = 0; i < core::kCounterCount; ++i) {
+    totals.Set(core::kCounterNames[i], BigInt(env, engine.Total(static_cast<core::Counter>(i))));
+  }
+  auto drops = Napi::Object::New(env);
+  for (size_t i = 1; i < core::kDropReasonCount; ++i) {
+    drops.Set(core::kDropReasonNames[i],
+              BigInt(env, engine.Dropped(static_cast<core::DropReason>(i))));
+  }
+  out.Set("totals", totals);
+  out.Set("drops", drops);
+  const uint64_t now_us = engine::BootTimeUs();
+  auto paths = Napi::Array::New(env);
+  for (const auto& row : engine.store().Paths()) {
+    engine::PathState& state = engine.plane().paths[row.state];
+    auto path = Napi::Object::New(env);
+    path.Set("path", Napi::Number::New(env, row.id));
+    {
+      const std::lock_guard guard(state.mutex);
+      path.Set("isAlive", Napi::Boolean::New(env, state.clock.IsAlive()));
+      path.Set("srttUs", Napi::Number::New(env, state.clock.SrttUs()));
+      path.Set("rttvarUs", Napi::Number::New(env, state.clock.RttvarUs()));
+      path.Set("lossPermille", Napi::Number::New(env, state.clock.LossPermille(now_us)));
+    }
+    path.Set("txDatagrams", BigInt(env, state.tx_datagrams.load()));
+    path.Set("txBytes", BigInt(env, state.tx_bytes.load()));
+    path.Set("rxDatagrams", BigInt(env, state.rx_datagrams.load()));
+    path.Set("rxBytes", BigInt(env, state.rx_bytes.load()));
+    paths.Set(paths.Length(), path);
+  }
+  out.Set("paths", paths);
+  auto sessions = Napi::Array::New(env);
+  for (const auto& row : engine.store().Sessions()) {
+    const core::Session& session = engine.plane().sessions.at(row.slot);
+    auto entry = Napi::Object::New(env);
+    entry.Set("session", Napi::Number::New(env, row.index));
+    entry.Set("txPackets", BigInt(env, session.tx_packets.load()));
+    entry.Set("txBytes", BigInt(env, session.tx_bytes.load()));
+    entry.Set("rxPackets", BigInt(env, session.rx_packets.load()));
+    entry.Set("rxBytes", BigInt(env, session.rx_bytes.load()));
+    entry.Set("forged", BigInt(env, session.forged.load()));
+    entry.Set("replayed", BigInt(env, session.replayed.load()));
+    entry.Set("lastRxMs", Napi::Number::New(env, static_cast<double>(session.last_rx_ms.load())));
+    sessions.Set(sessions.Length(), entry);
+  }
+  out.Set("sessions", sessions);
+  return out;
+}
+
+Napi::Value DataPlane::DumpFdb(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  engine::Engine& engine = Opened(env);
+  auto out = Napi::Array::New(env);
+  const auto now_s = static_cast<uint32_t>(engine::BootTimeMs() / 1000);
+  engine.plane().fdb.Dump(now_s, [&](const core::Fdb::Entry& entry) {
+    auto row = Napi::Object::New(env);
+    row.Set("network", Napi::Number::New(env, entry.network));
+    auto mac = Napi::Uint8Array::New(env, 6);
+    core::StoreMac(mac.Data(), entry.mac);
+    row.Set("mac", mac);
+    row.Set("peer", Napi::Number::New(env, entry.peer));
+    row.Set("isDeclared", Napi::Boolean::New(env, false));
+    row.Set("ageSeconds", Napi::Number::New(env, entry.age_s));
+    out.Set(out.Length(), row);
+  });
+  return out;
+}
+
+void DataPlane::Close(const Napi::CallbackInfo&) { Shut(); }
+
+}  // namespace overlayd::binding

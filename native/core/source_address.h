@@ -1,0 +1,71 @@
+#ifndef OVERLAYD_NATIVE_CORE_SOURCE_ADDRESS_H_
+#define OVERLAYD_NATIVE_CORE_SOURCE_ADDRESS_H_
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+
+namespace overlayd::core {
+
+/// Where a datagram came from. IPv4 is kept IPv4-mapped (::ffff:a.b.c.d), as a dual-stack socket
+/// delivers it, so that one form serves both families. `port` in host order.
+struct SourceAddress {
+  std::array<uint8_t, 16> ip{};
+  uint16_t port = 0;
+
+  friend bool operator==(const SourceAddress&, const SourceAddress&) = default;
+};
+
+[[nodiscard]] inline SourceAddress SourceFromIpv4(const uint8_t ipv4[4], uint16_t port) {
+  SourceAddress source{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, port};
+  std::memcpy(&source.ip[12], ipv4, 4);
+  return source;
+}
+
+[[nodiscard]] inline SourceAddress SourceFromIpv6(const uint8_t ipv6[16], uint16_t port) {
+  SourceAddress source;
+  std::memcpy(source.ip.data(), ipv6, 16);
+  source.port = port;
+  return source;
+}
+
+[[nodiscard]] inline bool IsIpv4(const SourceAddress& source) {
+  static constexpr uint8_t kMappedPrefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  return std::memcmp(source.ip.data(), kMappedPrefix, sizeof kMappedPrefix) == 0;
+}
+
+/// Encoded size of an endpoint on the wire: family u8 (4 or 6), address 16 (IPv4 in the first 4,
+/// rest zero), port u16 little-endian. The same as `endpointToBytes` in src/model/endpoint.ts.
+inline constexpr size_t kEndpointBytes = 19;
+
+inline void EncodeEndpoint(const SourceAddress& source, uint8_t out[kEndpointBytes]) {
+  std::memset(out, 0, kEndpointBytes);
+  if (IsIpv4(source)) {
+    out[0] = 4;
+    std::memcpy(out + 1, &source.ip[12], 4);
+  } else {
+    out[0] = 6;
+    std::memcpy(out + 1, source.ip.data(), 16);
+  }
+  out[17] = static_cast<uint8_t>(source.port);
+  out[18] = static_cast<uint8_t>(source.port >> 8);
+}
+
+/// False when the family is unknown or an IPv4 address has bytes behind it.
+[[nodiscard]] inline bool DecodeEndpoint(const uint8_t in[kEndpointBytes], SourceAddress& source) {
+  const uint16_t port = static_cast<uint16_t>(in[17] | in[18] << 8);
+  if (in[0] == 4) {
+    for (int i = 5; i < 17; ++i) {
+      if (in[i] != 0) return false;
+    }
+    source = SourceFromIpv4(in + 1, port);
+    return true;
+  }
+  if (in[0] != 6) return false;
+  source = SourceFromIpv6(in + 1, port);
+  return true;
+}
+
+}  // namespace overlayd::core
+
+#endif  // OVERLAYD_NATIVE_CORE_SOURCE_ADDRESS_H_

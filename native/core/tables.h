@@ -1,0 +1,77 @@
+#ifndef OVERLAYD_NATIVE_CORE_TABLES_H_
+#define OVERLAYD_NATIVE_CORE_TABLES_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "native/core/source_address.h"
+
+/*
+ * What the control plane has decided, as the workers read it: an immutable snapshot behind one atomic pointer. A change
+ * makes a new snapshot; the old one is freed when no worker can hold it (engine/quiescence.h).
+ */
+namespace overlayd::core {
+
+inline constexpr uint32_t kMaxPeers = 4096;
+inline constexpr uint32_t kNoSlot = UINT32_MAX;
+
+/// A way to a peer. `state` indexes the engine's path states, which outlive snapshots.
+struct PathEntry {
+  uint32_t id = 0;
+  uint32_t peer = 0;
+  uint32_t session = kNoSlot;  // slot in the session table
+  uint32_t state = 0;
+  uint32_t next_of_peer = kNoSlot;  // position of the peer's next path
+  uint32_t datagram_bytes = 0;      // largest UDP payload
+  SourceAddress endpoint;
+};
+
+struct PeerEntry {
+  bool is_present = false;
+  uint32_t session = kNoSlot;     // sending session's slot
+  uint32_t path = kNoSlot;        // position of the active path
+  uint32_t first_path = kNoSlot;  // list of all paths
+};
+
+/// Open-addressing map from a non-zero 64-bit key to a 32-bit value; built once, then read only.
+class FlatMap {
+ public:
+  explicit FlatMap(size_t entries = 0);
+  void Insert(uint64_t key, uint32_t value);
+  /// kNoSlot when absent.
+  [[nodiscard]] uint32_t Find(uint64_t key) const {
+    for (size_t at = Place(key);; at = (at + 1) & mask_) {
+      if (slots_[at].key == key) return slots_[at].value;
+      if (slots_[at].key == 0) return kNoSlot;
+    }
+  }
+
+ private:
+  struct Slot {
+    uint64_t key = 0;
+    uint32_t value = kNoSlot;
+  };
+  [[nodiscard]] size_t Place(uint64_t key) const {
+    return static_cast<size_t>((key * 0x9e3779b97f4a7c15ULL) >> 32) & mask_;
+  }
+  std::vector<Slot> slots_;
+  size_t mask_;
+};
+
+struct Tables {
+  std::vector<PeerEntry> peers;     // by peer slot, size kMaxPeers + 1
+  std::vector<PathEntry> paths;     // dense
+  std::vector<uint32_t> reachable;  // peers with session and path: whom a flood goes to
+  FlatMap sessions;                 // receiver_index -> session slot
+  FlatMap declared_fdb;             // FdbKey -> peer
+};
+
+/// Key of the declared FDB: never zero.
+inline uint64_t FdbKey(uint32_t network, uint64_t mac) {
+  return (uint64_t{1} << 63) ^ mac ^ (uint64_t{network} << 48);
+}
+
+}  // namespace overlayd::core
+
+#endif  // OVERLAYD_NATIVE_CORE_TABLES_H_

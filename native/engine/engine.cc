@@ -1,0 +1,311 @@
+#include "native/engine/engine.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sodium.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "native/engine/control_message.h"
+#include "native/engine/sealer.h"
+
+namespace overlayd::engine {
+namespace {
+
+constexpr size_t kMaxQueuePairs = 8;
+constexpr size_t kMeasuredPacketBytes = 1408;
+
+void FillRandom(std::span<uint8_t> out) { randombytes_buf(out.data(), out.size()); }
+
+core::HashSeed RandomSeed() {
+  core::HashSeed seed{};
+  randombytes_buf(&seed, sizeof seed);
+  return seed;
+}
+
+// One tx and one rx thread each; more pairs than half the CPUs only wake each other up.
+size_t ChooseQueuePairs(size_t asked) {
+  if (asked != 0) return std::min(asked, kMaxQueuePairs);
+  const size_t cpus = std::max(1U, std::thread::hardware_concurrency());
+  return std::clamp<size_t>(cpus / 2, 1, kMaxQueuePairs);
+}
+
+std::vector<core::SourceAddress> LocalAddresses(uint16_t port) {
+  std::vector<core::SourceAddress> out;
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) return out;
+  for (const ifaddrs* at = list; at != nullptr; at = at->ifa_next) {
+    if (at->ifa_addr == nullptr || (at->ifa_flags & IFF_LOOPBACK) != 0) continue;
+    if (at->ifa_addr->sa_family == AF_INET) {
+      const auto& in4 = *reinterpret_cast<const sockaddr_in*>(at->ifa_addr);
+      out.push_back(core::SourceFromIpv4(reinterpret_cast<const uint8_t*>(&in4.sin_addr), port));
+    } else if (at->ifa_addr->sa_family == AF_INET6) {
+      const auto& in6 = *reinterpret_cast<const sockaddr_in6*>(at->ifa_addr);
+      if (IN6_IS_ADDR_LINKLOCAL(&in6.sin6_addr)) continue;
+      out.push_back(core::SourceFromIpv6(reinterpret_cast<const uint8_t*>(&in6.sin6_addr), port));
+    }
+  }
+  ::freeifaddrs(list);
+  return out;
+}
+
+}  // namespace
+
+struct Engine::Lane {
+  std::unique_ptr<io::TapQueue> tap;
+  Sockets sockets;
+  core::CounterBlock tx_counters;
+  core::CounterBlock rx_counters;
+  std::unique_ptr<TxPath> tx;
+  std::unique_ptr<RxPath> rx;
+  std::thread tx_thread;
+  std::thread rx_thread;
+};
+
+Engine::Engine(std::function<void()> wake) : wake_(std::move(wake)) {}
+
+Engine::~Engine() { Close(); }
+
+bool Engine::Open(const EngineConfig& config, EngineInfo* info, OpenFailure* failure) {
+  if (sodium_init() < 0) {
+    *failure = {"OVL_INTERNAL", "sodium_init", 0, "libsodium"};
+    return false;
+  }
+  plane_ = std::make_unique<Plane>(wake_, RandomSeed());
+  plane_->mesh_id = config.mesh_id;
+  plane_->mtu_bytes = config.mtu_bytes;
+  plane_->own_macs = config.own_macs;
+  plane_->gate = std::make_unique<core::Gate>(
+      std::span<const uint8_t, core::kMeshIdBytes>(plane_->mesh_id), FillRandom);
+  ChooseSuites(config, info);
+  if (info->suites.empty()) {
+    *failure = {"OVL_USAGE", "choose suites", 0, "none of the ciphers works on this machine"};
+  }
+  if (info->suites.empty() || !OpenDevices(config, info, failure)) {
+    lanes_.clear();
+    plane_.reset();
+    return false;
+  }
+  store_ = std::make_unique<TableStore>(*plane_);
+  StartThreads();
+  is_open_ = true;
+  return true;
+}
+
+void Engine::ChooseSuites(const EngineConfig& config, EngineInfo* info) {
+  for (const core::Suite suite : config.suites) {
+    const core::Aead* aead = core::FindAead(suite, config.providers);
+    if (aead == nullptr) continue;
+    plane_->aeads[static_cast<size_t>(suite)] = aead;
+    info->suites.push_back(
+        {suite, aead->provider, core::MeasureSealNs(*aead, kMeasuredPacketBytes)});
+  }
+  std::sort(info->suites.begin(), info->suites.end(),
+            [](const auto& a, const auto& b) { return a.ns_per_packet < b.ns_per_packet; });
+}
+
+bool Engine::OpenDevices(const EngineConfig& config, EngineInfo* info, OpenFailure* failure) {
+  stop_ = io::Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!stop_.is_open()) {
+    *failure = {"OVL_INTERNAL", "eventfd", errno, ""};
+    return false;
+  }
+  info->queue_pairs = ChooseQueuePairs(config.queue_pairs);
+  std::vector<std::unique_ptr<io::TapQueue>> queues;
+  io::TapOffloads offloads;
+  const char* step = "";
+  if (const int error =
+          io::OpenTap(config.tap_name, info->queue_pairs, &queues, &offloads, &step);
+      error != 0) {
+    *failure = {"OVL_TAP_OPEN", step, -error, config.tap_name};
+    return false;
+  }
+  plane_->may_join_udp = offloads.uso;
+
+  const bool binds_any = config.bind.empty();
+  const std::vector<std::string> addresses =
+      binds_any ? std::vector<std::string>{"0.0.0.0", "::"} : config.bind;
+  io::UdpOptions options{info->queue_pairs > 1, config.may_use_gso, config.may_use_gro};
+  uint16_t port = config.port;
+  bool has_gso = true;
+  bool has_gro = true;
+  for (auto& queue : queues) {
+    auto lane = std::make_unique<Lane>();
+    lane->tap = std::move(queue);
+    for (const std::string& address : addresses) {
+      std::unique_ptr<io::UdpSocket> socket;
+      const int error = io::OpenUdp(address, &port, options, &socket, &step);
+      if (error != 0) {
+        // A host without IPv6 is served over IPv4 alone.
+        const bool has_no_ipv6 = error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL;
+        if (binds_any && address == "::" && has_no_ipv6) continue;
+        *failure = {"OVL_UDP_BIND", step, -error, address + " port " + std::to_string(port)};
+        lanes_.clear();
+        return false;
+      }
+      has_gso &= socket->has_gso();
+      has_gro &= socket->has_gro();
+      lane->sockets.all.push_back(std::move(socket));
+    }
+    lanes_.push_back(std::move(lane));
+  }
+  info->port = port;
+  if (binds_any) {
+    info->local_addresses = LocalAddresses(port);
+  } else {
+    for (const std::string& address : addresses) {
+      in_addr v4;
+      in6_addr v6;
+      if (::inet_pton(AF_INET, address.c_str(), &v4) == 1) {
+        info->local_addresses.push_back(
+            core::SourceFromIpv4(reinterpret_cast<const uint8_t*>(&v4), port));
+      } else if (::inet_pton(AF_INET6, address.c_str(), &v6) == 1) {
+        info->local_addresses.push_back(
+            core::SourceFromIpv6(reinterpret_cast<const uint8_t*>(&v6), port));
+      }
+    }
+  }
+  if (offloads.vnet_hdr) info->offloads.emplace_back("vnet_hdr");
+  if (offloads.tso) info->offloads.emplace_back("tso");
+  if (offloads.uso) info->offloads.emplace_back("uso");
+  if (has_gso) info->offloads.emplace_back("udp_gso");
+  if (has_gro) info->offloads.emplace_back("udp_gro");
+  return true;
+}
+
+void Engine::StartThreads() {
+  size_t worker = 0;
+  for (auto& lane : lanes_) {
+    lane->tx = std::make_unique<TxPath>(*plane_, worker++, *lane->tap, lane->sockets,
+                                        lane->tx_counters);
+    lane->rx = std::make_unique<RxPath>(*plane_, worker++, *lane->tap, lane->sockets,
+                                        lane->rx_counters);
+  }
+  housekeeper_ = std::make_unique<Housekeeper>(*plane_, worker++, lanes_.front()->sockets);
+  for (auto& lane : lanes_) {
+    lane->tx_thread = std::thread([this, &lane = *lane] { RunTx(lane); });
+    lane->rx_thread = std::thread([this, &lane = *lane] { RunRx(lane); });
+  }
+  housekeeper_thread_ = std::thread([this] {
+    ::prctl(PR_SET_NAME, "ovl-keeper");
+    housekeeper_->Run(stop_.get());
+  });
+}
+
+void Engine::RunTx(Lane& lane) {
+  ::prctl(PR_SET_NAME, "ovl-tx");
+  pollfd fds[] = {{stop_.get(), POLLIN, 0}, {lane.tap->fd(), POLLIN, 0}};
+  for (;;) {
+    ::poll(fds, 2, -1);
+    if (fds[0].revents != 0) return;
+    lane.tx_counters.Add(core::Counter::kTxWakeups);
+    if (!lane.tx->Drain()) return;
+  }
+}
+
+void Engine::RunRx(Lane& lane) {
+  ::prctl(PR_SET_NAME, "ovl-rx");
+  std::vector<pollfd> fds{{stop_.get(), POLLIN, 0}};
+  for (const auto& socket : lane.sockets.all) fds.push_back({socket->fd(), POLLIN, 0});
+  for (;;) {
+    ::poll(fds.data(), fds.size(), -1);
+    if (fds[0].revents != 0) return;
+    lane.rx_counters.Add(core::Counter::kRxWakeups);
+    for (size_t i = 1; i < fds.size(); ++i) {
+      if (fds[i].revents != 0) lane.rx->Drain(*lane.sockets.all[i - 1]);
+    }
+  }
+}
+
+void Engine::Close() {
+  if (!is_open_) return;
+  is_open_ = false;
+  const uint64_t one = 1;
+  if (::write(stop_.get(), &one, sizeof one) != sizeof one) return;  // cannot happen: counter at 0
+  for (auto& lane : lanes_) {
+    lane->tx_thread.join();
+    lane->rx_thread.join();
+  }
+  housekeeper_thread_.join();
+  housekeeper_.reset();
+  store_.reset();
+  lanes_.clear();
+  plane_.reset();
+  stop_.Reset();
+}
+
+void Engine::SendDatagram(const core::SourceAddress& to, std::span<const uint8_t> bytes) {
+  io::UdpSocket* socket = lanes_.front()->sockets.For(to);
+  if (socket == nullptr) return control_counters_.Drop(core::DropReason::kNoPath);
+  if (socket->SendOne(bytes.data(), bytes.size(), to) != 0) {
+    return control_counters_.Drop(core::DropReason::kSendError);
+  }
+  control_counters_.Add(core::Counter::kUdpTxDatagrams);
+  control_counters_.Add(core::Counter::kUdpTxBytes, bytes.size());
+}
+
+void Engine::SendControl(uint32_t session, uint32_t path, uint8_t type,
+                         std::span<const uint8_t> body) {
+  const core::Tables& tables = *plane_->tables.load();
+  const uint32_t slot = store_->SessionSlot(session);
+  if (slot == core::kNoSlot) return control_counters_.Drop(core::DropReason::kNoSession);
+  core::Session& found = plane_->sessions.at(slot);
+  const core::PathEntry* way = nullptr;
+  if (path != 0) {
+    for (const core::PathEntry& entry : tables.paths) {
+      if (entry.id == path) way = &entry;
+    }
+  } else if (const uint32_t active = tables.peers[found.peer].path; active != core::kNoSlot) {
+    way = &tables.paths[active];
+  }
+  if (way == nullptr) return control_counters_.Drop(core::DropReason::kNoPath);
+  const std::vector<uint8_t> message = MakeControlMessage(type, body);
+  Sealer(*plane_, lanes_.front()->sockets, control_counters_)
+      .Send(found, core::InnerKind::kControl, message, way->endpoint, way->datagram_bytes);
+}
+
+void Engine::SendKeepalive(uint32_t session, const core::SourceAddress& to) {
+  const uint32_t slot = store_->SessionSlot(session);
+  if (slot == core::kNoSlot) return control_counters_.Drop(core::DropReason::kNoSession);
+  constexpr size_t kAnyPath = 548;
+  Sealer(*plane_, lanes_.front()->sockets, control_counters_)
+      .Send(plane_->sessions.at(slot), core::InnerKind::kKeepalive, {}, to, kAnyPath);
+}
+
+void Engine::SendProbe(uint32_t path, uint32_t datagram_bytes) {
+  for (const core::PathEntry& entry : plane_->tables.load()->paths) {
+    if (entry.id == path) housekeeper_->SendProbe(entry, datagram_bytes, control_counters_);
+  }
+}
+
+std::string Engine::Apply(std::span<TableEntry> entries, size_t* refused) {
+  std::string why = store_->Apply(entries, refused);
+  if (why.empty()) housekeeper_->Wake();
+  return why;
+}
+
+uint64_t Engine::Total(core::Counter counter) const {
+  uint64_t sum = control_counters_.Total(counter) + housekeeper_->counters().Total(counter);
+  for (const auto& lane : lanes_) {
+    sum += lane->tx_counters.Total(counter) + lane->rx_counters.Total(counter);
+  }
+  return sum;
+}
+
+uint64_t Engine::Dropped(core::DropReason reason) const {
+  uint64_t sum = control_counters_.Dropped(reason) + housekeeper_->counters().Dropped(reason);
+  for (const auto& lane : lanes_) {
+    sum += lane->tx_counters.Dropped(reason) + lane->rx_counters.Dropped(reason);
+  }
+  return sum;
+}
+
+}  // namespace overlayd::engine

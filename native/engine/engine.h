@@ -1,0 +1,114 @@
+#ifndef OVERLAYD_NATIVE_ENGINE_ENGINE_H_
+#define OVERLAYD_NATIVE_ENGINE_ENGINE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "native/core/aead.h"
+#include "native/engine/housekeeper.h"
+#include "native/engine/plane.h"
+#include "native/engine/rx_path.h"
+#include "native/engine/table_store.h"
+#include "native/engine/tx_path.h"
+#include "native/io/tap_device.h"
+
+/*
+ * The data plane as a whole: opens the devices, runs the threads, takes batches from the control plane.
+ *
+ *   queue pair i:  tx thread   TAP queue i -> UDP sockets of pair i
+ *                  rx thread   UDP sockets of pair i -> TAP queue i
+ *   once:          housekeeper PINGs, reports, ageing
+ *
+ * All methods but the threads' own belong to the control thread.
+ */
+namespace overlayd::engine {
+
+struct EngineConfig {
+  std::string tap_name;
+  uint32_t mtu_bytes = 1388;
+  uint16_t port = 0;
+  std::vector<std::string> bind;  // literals; empty: any address of both families
+  std::array<uint8_t, 16> mesh_id{};
+  std::vector<core::Suite> suites;
+  std::vector<core::Mac> own_macs;
+  size_t queue_pairs = 0;  // 0: chosen from the number of CPUs
+  core::ProviderChoice providers = core::ProviderChoice::kFastest;
+  bool may_use_gso = true;
+  bool may_use_gro = true;
+};
+
+struct EngineInfo {
+  uint16_t port = 0;
+  std::vector<core::SourceAddress> local_addresses;
+  struct SuiteInfo {
+    core::Suite suite;
+    const char* provider;
+    double ns_per_packet;
+  };
+  std::vector<SuiteInfo> suites;  // fastest first
+  std::vector<std::string> offloads;
+  size_t queue_pairs = 0;
+};
+
+/// Why Open failed: `code` is an OVL_ code, `step` the call, `what` the device or address.
+struct OpenFailure {
+  const char* code = nullptr;
+  const char* step = "";
+  int error = 0;
+  std::string what;
+};
+
+class Engine {
+ public:
+  explicit Engine(std::function<void()> wake);
+  ~Engine();
+
+  /// False: nothing is left open.
+  bool Open(const EngineConfig& config, EngineInfo* info, OpenFailure* failure);
+  void Close();
+  [[nodiscard]] bool is_open() const { return is_open_; }
+
+  /// Empty on success; else why `entries[*refused]` cannot be applied, and nothing was.
+  std::string Apply(std::span<TableEntry> entries, size_t* refused);
+  void SendDatagram(const core::SourceAddress& to, std::span<const uint8_t> bytes);
+  void SendControl(uint32_t session, uint32_t path, uint8_t type, std::span<const uint8_t> body);
+  void SendKeepalive(uint32_t session, const core::SourceAddress& to);
+  void SendProbe(uint32_t path, uint32_t datagram_bytes);
+  void ReturnToken(const core::SourceAddress& from) { plane_->gate->ReturnToken(from); }
+
+  std::vector<Event> Drain() { return plane_->events.Drain(); }
+
+  [[nodiscard]] Plane& plane() { return *plane_; }
+  [[nodiscard]] const TableStore& store() const { return *store_; }
+  [[nodiscard]] uint64_t Total(core::Counter counter) const;
+  [[nodiscard]] uint64_t Dropped(core::DropReason reason) const;
+
+ private:
+  struct Lane;
+
+  bool OpenDevices(const EngineConfig& config, EngineInfo* info, OpenFailure* failure);
+  void ChooseSuites(const EngineConfig& config, EngineInfo* info);
+  void StartThreads();
+  void RunTx(Lane& lane);
+  void RunRx(Lane& lane);
+
+  std::function<void()> wake_;
+  std::unique_ptr<Plane> plane_;
+  std::unique_ptr<TableStore> store_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  std::unique_ptr<Housekeeper> housekeeper_;
+  core::CounterBlock control_counters_;
+  std::thread housekeeper_thread_;
+  io::Fd stop_;  // eventfd, readable when the threads shall end
+  bool is_open_ = false;
+};
+
+}  // namespace overlayd::engine
+
+#endif  // OVERLAYD_NATIVE_ENGINE_ENGINE_H_

@@ -1,0 +1,43 @@
+#ifndef OVERLAYD_NATIVE_ENGINE_PATH_STATE_H_
+#define OVERLAYD_NATIVE_ENGINE_PATH_STATE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+
+#include "native/core/echo.h"
+#include "native/core/path_clock.h"
+#include "native/core/spin_lock.h"
+
+namespace overlayd::engine {
+
+/// What a path remembers across table snapshots. Counters are written by any thread, once a train.
+struct alignas(64) PathState {
+  std::atomic<uint64_t> tx_datagrams{0};
+  std::atomic<uint64_t> tx_bytes{0};
+  std::atomic<uint64_t> rx_datagrams{0};
+  std::atomic<uint64_t> rx_bytes{0};
+  std::atomic<uint64_t> last_frame_ms{0};  // last time frames left or came on it
+  /// Largest datagram the kernel still takes: lowered at once by EMSGSIZE, reset when control sets the path again.
+  std::atomic<uint32_t> limit_bytes{UINT32_MAX};
+
+  std::atomic<uint32_t> next_probe{0};
+  /// Longest datagram sent since the last receiver report.
+  std::atomic<uint32_t> largest_sent{0};
+
+  core::SpinLock received_lock;  // a datagram of the rx thread, or a report of the housekeeper
+  core::ReceiveStatistics received;
+  bool has_received = false;
+
+  std::mutex mutex;  // for what follows; taken once a PING, PONG or report, never per frame
+  core::PathClock clock;
+  core::SourceAddress observed;  // how the peer sees us on this path
+  uint64_t last_seen_frame_ms = 0;
+  uint32_t reports_too_small = 0;  // in a row, that show nothing of the size we send
+};
+
+inline constexpr uint32_t kMaxPaths = 16384;
+
+}  // namespace overlayd::engine
+
+#endif  // OVERLAYD_NATIVE_ENGINE_PATH_STATE_H_

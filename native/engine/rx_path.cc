@@ -1,0 +1,452 @@
+#include "native/engine/rx_path.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "native/core/echo.h"
+#include "native/core/wire.h"
+#include "native/engine/control_message.h"
+
+namespace overlayd::engine {
+namespace {
+
+using core::Counter;
+using core::DropReason;
+using core::FrameInfo;
+
+// Slots lie a little further apart than they are long: equal offsets would share cache sets.
+constexpr size_t kSlotSize = 65536;
+constexpr size_t kSlotStride = kSlotSize + 64 * 21;
+constexpr size_t kHeadroom = 64;
+constexpr size_t kManySlots = io::UdpSocket::kMaxBatch;  // single datagrams: join across slots
+constexpr size_t kFewSlots = 8;                          // coalesced ones: stay in cache
+constexpr size_t kBatchesPerDrain = 16;
+constexpr uint64_t kEndpointEventEveryMs = 1000;
+constexpr size_t kControlDatagram = 1200;
+constexpr uint32_t kReportsToShrink = 2;
+constexpr uint64_t kForgedLimit = uint64_t{1} << 36;
+
+}  // namespace
+
+struct RxPath::Opened {
+  core::Session& session;
+  uint32_t slot;
+  uint32_t index;
+  uint32_t phase;
+  uint64_t counter;
+  const core::SourceAddress& from;
+  size_t datagram_size;
+};
+
+RxPath::RxPath(Plane& plane, size_t worker, io::TapQueue& tap, Sockets& sockets,
+               core::CounterBlock& counters)
+    : plane_(plane),
+      worker_(worker),
+      tap_(tap),
+      sockets_(sockets),
+      counters_(counters),
+      buffer_(new uint8_t[kHeadroom + kManySlots * kSlotStride]),
+      slots_in_use_(kManySlots),
+      joiner_({.may_join_tcp = true, .may_join_udp = plane.may_join_udp}),
+      sealer_(plane, sockets, counters) {}
+
+RxPath::~RxPath() = default;
+
+void RxPath::Drain(io::UdpSocket& socket) {
+  const Quiescence::Guard guard(plane_.quiescence, worker_);
+  tables_ = plane_.tables.load(std::memory_order_acquire);
+  now_ms_ = BootTimeMs();
+  cached_index_ = 0;  // tables may have changed since
+  cached_path_peer_ = 0;
+  for (size_t batch = 0; batch < kBatchesPerDrain; ++batch) {
+    const size_t slots = slots_in_use_;
+    for (size_t i = 0; i < slots; ++i) {
+      trains_[i].data = buffer_.get() + kHeadroom + i * kSlotStride;
+      trains_[i].size = kSlotSize;
+    }
+    const int got = socket.Receive(trains_, slots);
+    if (got <= 0) break;  // EAGAIN, or an ICMP error of an earlier send: nothing to do
+    counters_.Add(Counter::kUdpRxCalls);
+    size_t bytes = 0;
+    size_t datagrams = 0;
+    for (int i = 0; i < got; ++i) {
+      const io::InTrain& train = trains_[i];
+      bytes += train.size;
+      if (train.is_truncated) {
+        counters_.Drop(DropReason::kUdpSize);
+        continue;
+      }
+      for (size_t at = 0; at < train.size; at += train.stride) {
+        ++datagrams;
+        OnDatagram(socket, train.data + at, std::min(train.stride, train.size - at), train.from);
+      }
+      if (train.size == 0) counters_.Drop(DropReason::kUdpShort);
+    }
+    WriteRun();
+    counters_.Add(Counter::kUdpRxDatagrams, datagrams);
+    counters_.Add(Counter::kUdpRxBytes, bytes);
+    slots_in_use_ = datagrams >= static_cast<size_t>(got) * 8 ? kFewSlots : kManySlots;
+    if (static_cast<size_t>(got) < slots) break;
+  }
+  if (const uint32_t lost = socket.TakeOverflows(); lost != 0) {
+    counters_.Add(Counter::kRxqOverflow, lost);
+  }
+}
+
+void RxPath::OnDatagram(io::UdpSocket& socket, uint8_t* data, size_t size,
+                        const core::SourceAddress& from) {
+  if (data[0] == core::kTypeData) [[likely]] {
+    return OnData(data, size, from);
+  }
+  OnStranger(socket, data, size, from);
+}
+
+void RxPath::OnStranger(io::UdpSocket& socket, const uint8_t* data, size_t size,
+                        const core::SourceAddress& from) {
+  if (!core::Gate::IsHandshake(data[0])) return counters_.Drop(DropReason::kUdpType);
+  const core::GateDecision decision = plane_.gate->Inspect({data, size}, from, now_ms_);
+  switch (decision.kind) {
+    case core::GateDecision::Kind::kDrop:
+      return counters_.Drop(decision.reason);
+    case core::GateDecision::Kind::kReply:
+      socket.SendOne(decision.reply.data(), decision.reply_size, from);
+      if (decision.other_mesh) {
+        Event event{.kind = EventKind::kOtherMesh};
+        event.endpoint = from;
+        plane_.events.Push(EventRing::Ring::kHandshake, std::move(event));
+      }
+      return;
+    case core::GateDecision::Kind::kPassUp: {
+      Event event{.kind = EventKind::kHandshake};
+      event.endpoint = from;
+      event.has_cookie = decision.has_cookie;
+      event.is_resumed = decision.resumed;
+      event.bytes.assign(data, data + size);
+      const auto ring = data[0] == core::kTypeInit && !decision.resumed
+                            ? EventRing::Ring::kInit
+                            : EventRing::Ring::kHandshake;
+      if (!plane_.events.Push(ring, std::move(event))) counters_.Drop(DropReason::kRingFull);
+      return;
+    }
+  }
+}
+
+void RxPath::OnData(uint8_t* data, size_t size, const core::SourceAddress& from) {
+  if (size < core::kDatagramOverhead) return counters_.Drop(DropReason::kUdpShort);
+  core::DataHeader header;
+  if (!core::ReadDataHeader(data, &header)) return counters_.Drop(DropReason::kGateZero);
+  if (header.receiver_index != cached_index_) {
+    const uint32_t slot =
+        header.receiver_index == 0 ? core::kNoSlot : tables_->sessions.Find(header.receiver_index);
+    if (slot == core::kNoSlot) return counters_.Drop(DropReason::kUnknownSession);
+    cached_index_ = header.receiver_index;
+    cached_slot_ = slot;
+  }
+  core::Session& session = plane_.sessions.at(cached_slot_);
+  core::RxPhase& rx = session.rx[header.phase & 1];
+  const uint32_t phase_plus_one = rx.phase_plus_one.load(std::memory_order_acquire);
+  if (phase_plus_one == 0 || static_cast<uint8_t>(phase_plus_one - 1) != header.phase) {
+    return counters_.Drop(DropReason::kKeyPhase);
+  }
+  if (!rx.window.Check(header.counter)) {
+    session.replayed.fetch_add(1, std::memory_order_relaxed);
+    return counters_.Drop(DropReason::kReplay);
+  }
+  uint8_t* inner = data + core::kDataHeaderSize;
+  const size_t inner_size = size - core::kDataHeaderSize - core::kTagSize;
+  if (!plane_.AeadOf(session).open(rx.key, scratch_, data, header.counter, inner, inner_size)) {
+    const uint64_t forged = session.forged.fetch_add(1, std::memory_order_relaxed) + 1;
+    if (forged == kForgedLimit) {
+      Event event{.kind = EventKind::kSessionLimit};
+      event.session = cached_index_;
+      plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(event));
+    }
+    return counters_.Drop(DropReason::kForged);
+  }
+  const bool is_newest = header.counter >= rx.window.Highest();
+  if (!rx.window.Commit(header.counter)) {
+    session.replayed.fetch_add(1, std::memory_order_relaxed);
+    return counters_.Drop(DropReason::kReplay);
+  }
+  counters_.Add(Counter::kOpened);
+  const Opened opened{session,        cached_slot_, cached_index_, phase_plus_one - 1,
+                      header.counter, from,         size};
+  session.rx_packets.fetch_add(1, std::memory_order_relaxed);
+  session.rx_bytes.fetch_add(size, std::memory_order_relaxed);
+  session.last_rx_ms.store(now_ms_, std::memory_order_relaxed);
+  if (!rx.is_confirmed.load(std::memory_order_relaxed)) [[unlikely]] {
+    if (!rx.is_confirmed.exchange(true)) {
+      Event event{.kind = EventKind::kPhaseConfirmed};
+      event.session = opened.index;
+      event.phase = opened.phase;
+      event.endpoint = from;
+      plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(event));
+    }
+  }
+  const auto kind = static_cast<core::InnerKind>(inner[0]);
+  const uint8_t flags = inner[1];
+  NoteArrival(opened, is_newest, kind, flags);
+  if ((flags & ~core::kKnownFlags) != 0) return counters_.Drop(DropReason::kInnerFlags);
+  if (core::LoadLe24(inner + 2) != 0) return counters_.Drop(DropReason::kInnerNetwork);
+  if (inner[5] != 0) return counters_.Drop(DropReason::kGateZero);
+  OnInner(opened, kind, flags, inner + core::kInnerHeaderSize,
+          inner_size - core::kInnerHeaderSize);
+}
+
+uint32_t RxPath::PathFrom(uint32_t peer, const core::SourceAddress& from) {
+  if (peer == cached_path_peer_ && from == cached_from_) return cached_path_;
+  uint32_t found = core::kNoSlot;
+  const core::PeerEntry& entry = tables_->peers[peer];
+  for (uint32_t at = entry.first_path; at != core::kNoSlot; at = tables_->paths[at].next_of_peer) {
+    if (tables_->paths[at].endpoint == from) {
+      found = at;
+      break;
+    }
+  }
+  cached_path_peer_ = peer;
+  cached_from_ = from;
+  cached_path_ = found;
+  return found;
+}
+
+// Counts the datagram for its path; a newer one from an address that is no path of the peer is told (roaming).
+void RxPath::NoteArrival(const Opened& opened, bool is_newest, core::InnerKind kind,
+                         uint8_t flags) {
+  const uint32_t path = PathFrom(opened.session.peer, opened.from);
+  if (path != core::kNoSlot) {
+    PathState& state = plane_.paths[tables_->paths[path].state];
+    state.rx_datagrams.fetch_add(1, std::memory_order_relaxed);
+    state.rx_bytes.fetch_add(opened.datagram_size, std::memory_order_relaxed);
+    if (kind == core::InnerKind::kFrame || kind == core::InnerKind::kFragment) {
+      state.last_frame_ms.store(now_ms_, std::memory_order_relaxed);
+      const bool is_single = (flags & core::kFlagContinues) == 0;
+      const std::lock_guard guard(state.received_lock);
+      state.received.OnDatagram(opened.counter, opened.datagram_size, is_single, false);
+      state.has_received = true;
+    }
+    return;
+  }
+  if (!is_newest) return;
+  std::atomic<uint64_t>& next = opened.session.next_endpoint_event_ms;
+  if (now_ms_ < next.load(std::memory_order_relaxed)) return;
+  next.store(now_ms_ + kEndpointEventEveryMs, std::memory_order_relaxed);
+  Event event{.kind = EventKind::kEndpointSeen};
+  event.session = opened.index;
+  event.endpoint = opened.from;
+  plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(event));
+}
+
+void RxPath::OnInner(const Opened& opened, core::InnerKind kind, uint8_t flags, uint8_t* content,
+                     size_t size) {
+  switch (kind) {
+    case core::InnerKind::kFrame:
+      return OnFrame(opened, flags, content, size);
+    case core::InnerKind::kControl:
+      return OnControl(opened, content, size);
+    case core::InnerKind::kKeepalive:
+      return;
+    case core::InnerKind::kFragment:
+      return OnFragment(opened, flags, content, size);
+  }
+  counters_.Drop(DropReason::kInnerKind);
+}
+
+void RxPath::OnFrame(const Opened& opened, uint8_t flags, uint8_t* frame, size_t size) {
+  core::Arrival arrival{frame,        size, opened.counter, opened.slot, opened.phase, 0,
+                        /*is_partial=*/false, {}};
+  if (!core::ParseFrame(frame, size, &arrival.info)) {
+    return counters_.Drop(DropReason::kInnerShort);
+  }
+  if (core::IsReservedMulticast(core::LoadMac(frame))) return counters_.Drop(DropReason::kReservedMulticast);
+  const core::Mac mac = core::LoadMac(frame + 6);
+  if (core::IsGroup(mac)) return counters_.Drop(DropReason::kMulticastSource);
+  const uint32_t peer = opened.session.peer;
+  const auto now_s = static_cast<uint32_t>(now_ms_ / 1000);
+  if (mac != cached_mac_ || peer != cached_mac_peer_ || now_s != cached_mac_second_) {
+    if (mac == 0) return counters_.Drop(DropReason::kZeroSource);
+    if (std::find(plane_.own_macs.begin(), plane_.own_macs.end(), mac) != plane_.own_macs.end()) {
+      return counters_.Drop(DropReason::kOwnMac);
+    }
+    const uint32_t declared = tables_->declared_fdb.Find(core::FdbKey(0, mac));
+    if (declared != core::kNoSlot && declared != peer) {
+      return counters_.Drop(DropReason::kOwnSource);
+    }
+    if (declared == core::kNoSlot) {
+      switch (plane_.fdb.Learn(0, mac, static_cast<uint16_t>(peer), now_s)) {
+        case core::Fdb::Learned::kNew:
+          counters_.Add(Counter::kFdbLearned);
+          break;
+        case core::Fdb::Learned::kMoved:
+          counters_.Add(Counter::kFdbMoved);
+          break;
+        default:
+          break;
+      }
+    }
+    cached_mac_ = mac;
+    cached_mac_peer_ = peer;
+    cached_mac_second_ = now_s;
+  }
+  counters_.Add(Counter::kTapTxFrames);
+  counters_.Add(Counter::kTapTxBytes, size);
+  if ((flags & core::kFlagPartialChecksum) != 0) {
+    // Offsets are ours, never the sender's: only a whole TCP or UDP packet may go unfinished (docs/protocol.md §3).
+    if (arrival.info.frame_class != core::FrameClass::kTransport) {
+      return counters_.Drop(DropReason::kPartialChecksumOffsets);
+    }
+    if (!core::VerifyPartial(frame, arrival.info)) {
+      return counters_.Drop(DropReason::kPartialChecksum);
+    }
+    arrival.is_partial = true;
+  }
+  if (joiner_.is_open() && joiner_.Append(arrival)) return;
+  WriteRun();
+  joiner_.Start(arrival);
+}
+
+void RxPath::WriteRun() {
+  if (!joiner_.is_open()) return;
+  const size_t segments = joiner_.segments();
+  const core::Joiner::Joined joined = joiner_.Finish();
+  if (joined.has_completed_checksum) counters_.Add(Counter::kChecksumsCompleted);
+  if (segments > 1) {
+    counters_.Add(joined.offload.gso_type == core::kGsoUdp ? Counter::kUsoJoined
+                                                           : Counter::kJoinedSegments,
+                  segments);
+  }
+  const ssize_t wrote = tap_.Write(joined.offload, joined.slices, joined.slice_count);
+  counters_.Add(Counter::kTapTxWrites);
+  if (wrote < 0) {
+    counters_.Drop(wrote == -EINVAL ? DropReason::kTapEinval : DropReason::kTapWrite, segments);
+  }
+}
+
+void RxPath::OnFragment(const Opened& opened, uint8_t flags, uint8_t* content, size_t size) {
+  counters_.Add(Counter::kFragmentsRx);
+  const core::ReassemblyResult result = reassembler_.Add(
+      {.session = opened.index,
+       .phase = static_cast<uint8_t>(opened.phase),
+       .counter = opened.counter,
+       .flags = flags,
+       .network = 0,
+       .bytes = {content, size}},
+      now_ms_);
+  if (result.timed_out != 0) counters_.Drop(DropReason::kFragmentTimeout, result.timed_out);
+  if (result.pushed_out != 0) counters_.Drop(DropReason::kFragmentFull, result.pushed_out);
+  if (result.kind == core::ReassemblyResult::Kind::kDropped) return counters_.Drop(result.reason);
+  if (result.kind == core::ReassemblyResult::Kind::kIncomplete) return;
+  counters_.Add(Counter::kReassembled);
+  switch (static_cast<core::InnerKind>(result.original_kind)) {
+    case core::InnerKind::kFrame:
+      OnFrame(opened, flags, result.whole.data(), result.whole.size());
+      // The reassembly buffer is borrowed until the next fragment.
+      return WriteRun();
+    case core::InnerKind::kControl:
+      return OnControl(opened, result.whole.data(), result.whole.size());
+    default:
+      counters_.Drop(DropReason::kInnerKind);
+  }
+}
+
+// PING, PONG and reports are answered here: they must not wait for JavaScript (docs/protocol.md, "Who does what").
+void RxPath::OnControl(const Opened& opened, uint8_t* message, size_t size) {
+  ControlMessage control;
+  if (!ReadControlMessage({message, size}, &control)) {
+    return counters_.Drop(DropReason::kInnerShort);
+  }
+  switch (control.type) {
+    case core::kControlPing:
+      return OnPing(opened, control.body);
+    case core::kControlPong:
+      return OnPong(opened, control.body);
+    case core::kControlReceiverReport:
+      return OnReceiverReport(opened, control.body);
+    default:
+      break;
+  }
+  Event event{.kind = EventKind::kControl};
+  event.session = opened.index;
+  event.endpoint = opened.from;
+  event.value = control.type;
+  event.bytes.assign(control.body.begin(), control.body.end());
+  if (!plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(event))) {
+    counters_.Drop(DropReason::kControlQuota);
+  }
+}
+
+void RxPath::OnPing(const Opened& opened, std::span<const uint8_t> body) {
+  const std::optional<core::Ping> ping = core::DecodePing(body);
+  if (!ping) return counters_.Drop(DropReason::kInnerShort);
+  uint8_t pong[core::kPongBytes];
+  core::EncodePong({*ping, opened.from, static_cast<uint16_t>(opened.datagram_size)}, pong);
+  sealer_.Send(opened.session, core::InnerKind::kControl,
+               MakeControlMessage(core::kControlPong, pong), opened.from, kControlDatagram);
+}
+
+void RxPath::OnPong(const Opened& opened, std::span<const uint8_t> body) {
+  const std::optional<core::Pong> pong = core::DecodePong(body);
+  if (!pong) return counters_.Drop(DropReason::kInnerShort);
+  counters_.Add(Counter::kPongsRx);
+  const core::PathEntry* path = nullptr;
+  for (uint32_t at = tables_->peers[opened.session.peer].first_path; at != core::kNoSlot;
+       at = tables_->paths[at].next_of_peer) {
+    if (tables_->paths[at].id == pong->ping.path) path = &tables_->paths[at];
+  }
+  if (path == nullptr) return;  // removed meanwhile
+  PathState& state = plane_.paths[path->state];
+  const uint64_t now_us = BootTimeUs();
+  const bool is_probe = (pong->ping.sequence & core::kProbeSequenceBit) != 0;
+  bool became_alive = false;
+  bool is_observed_new = false;
+  uint32_t rtt_us = 0;
+  {
+    const std::lock_guard guard(state.mutex);
+    if (is_probe) {
+      became_alive = state.clock.OnProbeAnswered(now_us);
+      rtt_us = static_cast<uint32_t>(std::min<uint64_t>(now_us - pong->ping.sent_us, UINT32_MAX));
+    } else {
+      const core::PathClock::PongResult result = state.clock.OnPong(now_us, pong->ping.sequence);
+      if (!result.is_known) return;
+      became_alive = result.became_alive;
+      rtt_us = result.rtt_us;
+    }
+    is_observed_new = !(state.observed == pong->observed);
+    state.observed = pong->observed;
+  }
+  const auto push = [&](EventKind kind, uint32_t value) {
+    Event event{.kind = kind};
+    event.path = path->id;
+    event.rtt_us = rtt_us;
+    event.value = value;
+    event.endpoint = pong->observed;
+    plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(event));
+  };
+  if (became_alive) push(EventKind::kPathAlive, 0);
+  if (is_probe) push(EventKind::kProbeAnswered, pong->received_bytes);
+  if (is_observed_new) push(EventKind::kObserved, 0);
+}
+
+// Two reports in a row that show datagrams, but none of the size we send: the path swallows the long ones.
+void RxPath::OnReceiverReport(const Opened& opened, std::span<const uint8_t> body) {
+  const std::optional<core::ReceiverReport> report = core::DecodeReceiverReport(body);
+  if (!report) return counters_.Drop(DropReason::kInnerShort);
+  const uint32_t position = PathFrom(opened.session.peer, opened.from);
+  if (position == core::kNoSlot) return;
+  const core::PathEntry& path = tables_->paths[position];
+  PathState& state = plane_.paths[path.state];
+  const uint32_t sent = state.largest_sent.exchange(0, std::memory_order_relaxed);
+  const std::lock_guard guard(state.mutex);
+  if (sent <= report->largest_bytes || report->largest_bytes == 0) {
+    state.reports_too_small = 0;
+    return;
+  }
+  if (++state.reports_too_small < kReportsToShrink) return;
+  state.reports_too_small = 0;
+  Event event{.kind = EventKind::kPathTooBig};
+  event.path = path.id;
+  event.value = sent;
+  plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(event));
+}
+
+}  // namespace overlayd::engine

@@ -1,0 +1,87 @@
+#ifndef OVERLAYD_NATIVE_ENGINE_RX_PATH_H_
+#define OVERLAYD_NATIVE_ENGINE_RX_PATH_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "native/core/fragment.h"
+#include "native/core/frame.h"
+#include "native/core/joiner.h"
+#include "native/engine/plane.h"
+#include "native/engine/sealer.h"
+#include "native/io/tap_device.h"
+
+/*
+ * UDP -> TAP, in packet order:
+ *
+ *   Drain      receive coalesced datagrams until the socket is empty
+ *   OnDatagram DATA here; everything else to the gate
+ *   OnData     session by index, replay check, open in place, replay commit
+ *   OnFrame    guards, learn the source MAC, join with the frame before
+ *   WriteRun   one TAP write for a joined train
+ *
+ * Nothing is learned and no endpoint moves before authentication. Belongs to one thread.
+ */
+namespace overlayd::engine {
+
+class RxPath {
+ public:
+  RxPath(Plane& plane, size_t worker, io::TapQueue& tap, Sockets& sockets,
+         core::CounterBlock& counters);
+  ~RxPath();
+
+  /// Moves what waits at `socket`, up to a budget.
+  void Drain(io::UdpSocket& socket);
+
+ private:
+  struct Opened;  // an authentic datagram
+
+  void OnDatagram(io::UdpSocket& socket, uint8_t* data, size_t size,
+                  const core::SourceAddress& from);
+  void OnStranger(io::UdpSocket& socket, const uint8_t* data, size_t size,
+                  const core::SourceAddress& from);
+  void OnData(uint8_t* data, size_t size, const core::SourceAddress& from);
+  void OnInner(const Opened& opened, core::InnerKind kind, uint8_t flags,
+               uint8_t* content, size_t size);
+  void OnFrame(const Opened& opened, uint8_t flags, uint8_t* frame, size_t size);
+  void OnFragment(const Opened& opened, uint8_t flags, uint8_t* content,
+                  size_t size);
+  void OnControl(const Opened& opened, uint8_t* message, size_t size);
+  void OnPing(const Opened& opened, std::span<const uint8_t> body);
+  void OnPong(const Opened& opened, std::span<const uint8_t> body);
+  void OnReceiverReport(const Opened& opened, std::span<const uint8_t> body);
+  void NoteArrival(const Opened& opened, bool is_newest, core::InnerKind kind, uint8_t flags);
+  uint32_t PathFrom(uint32_t peer, const core::SourceAddress& from);
+  void WriteRun();
+
+  Plane& plane_;
+  const size_t worker_;
+  io::TapQueue& tap_;
+  Sockets& sockets_;
+  core::CounterBlock& counters_;
+  const core::Tables* tables_ = nullptr;
+  uint64_t now_ms_ = 0;
+
+  // The last session and sender, since datagrams come in runs.
+  uint32_t cached_index_ = 0;
+  uint32_t cached_slot_ = core::kNoSlot;
+  core::SourceAddress cached_from_;
+  uint32_t cached_path_ = core::kNoSlot;
+  uint32_t cached_path_peer_ = 0;
+  uint64_t cached_mac_ = 0;
+  uint32_t cached_mac_peer_ = 0;
+  uint32_t cached_mac_second_ = 0;
+
+  std::unique_ptr<uint8_t[]> buffer_;
+  io::InTrain trains_[io::UdpSocket::kMaxBatch];
+  size_t slots_in_use_;
+  core::Joiner joiner_;
+  core::Reassembler reassembler_;
+  core::AeadScratch scratch_;
+  Sealer sealer_;
+};
+
+}  // namespace overlayd::engine
+
+#endif  // OVERLAYD_NATIVE_ENGINE_RX_PATH_H_

@@ -1,0 +1,298 @@
+#include "native/engine/table_store.h"
+
+#include <sodium.h>
+
+#include <utility>
+
+namespace overlayd::engine {
+namespace {
+
+constexpr uint32_t kMinDatagramBytes = 548;
+constexpr uint32_t kMaxDatagramBytes = 65507;
+
+template <typename... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+template <typename... Handlers>
+Overloaded(Handlers...) -> Overloaded<Handlers...>;
+
+std::string Number(uint32_t value) { return std::to_string(value); }
+
+}  // namespace
+
+// A copy of the master that the batch is tried on, and what must be undone or finished.
+struct TableStore::Plan {
+  Master master;
+  std::vector<uint32_t> new_states;
+  std::vector<uint32_t> freed_states;
+  std::vector<uint32_t> removed_sessions;  // slots
+  std::unordered_map<uint32_t, const SessionInstall*> installs;
+};
+
+TableStore::TableStore(Plane& plane) : plane_(plane) {
+  free_path_states_.reserve(kMaxPaths);
+  for (uint32_t state = kMaxPaths; state-- > 0;) free_path_states_.push_back(state);
+  Publish();
+}
+
+TableStore::~TableStore() { plane_.tables.store(nullptr); }
+
+std::string TableStore::Apply(std::span<TableEntry> entries, size_t* refused) {
+  Plan plan{master_, {}, {}, {}, {}};
+  for (size_t i = 0; i < entries.size(); ++i) {
+    std::string why = Check(plan, entries[i]);
+    if (!why.empty()) {
+      *refused = i;
+      for (const uint32_t state : plan.new_states) free_path_states_.push_back(state);
+      return why;
+    }
+  }
+  Commit(plan, entries);
+  return {};
+}
+
+// Works on the plan only. Sessions of the same batch are known by their install entry until Commit gives them a slot.
+std::string TableStore::Check(Plan& plan, const TableEntry& entry) {
+  Master& master = plan.master;
+  const auto has_session = [&](uint32_t index) { return master.sessions.contains(index); };
+  const auto unknown_session = [](uint32_t index) { return "unknown session " + Number(index); };
+  return std::visit(
+      Overloaded{
+          [&](const SessionInstall& e) -> std::string {
+            if (e.session == 0 || has_session(e.session)) {
+              return "session " + Number(e.session) + " is 0 or in use";
+            }
+            if (e.peer == 0 || e.peer > core::kMaxPeers) return "peer slot out of range";
+            const auto suite = static_cast<size_t>(e.suite);
+            if (suite >= plane_.aeads.size() || plane_.aeads[suite] == nullptr) {
+              return "suite " + std::to_string(suite) + " is not available";
+            }
+            if (plan.installs.size() >= plane_.sessions.free_slots()) return "session table is full";
+            plan.installs[e.session] = &e;
+            master.sessions[e.session] = core::kNoSlot;
+            return {};
+          },
+          [&](const SessionRxKey& e) -> std::string {
+            return has_session(e.session) ? "" : unknown_session(e.session);
+          },
+          [&](const SessionTxKey& e) -> std::string {
+            return has_session(e.session) ? "" : unknown_session(e.session);
+          },
+          [&](const SessionRxRetire& e) -> std::string {
+            return has_session(e.session) ? "" : unknown_session(e.session);
+          },
+          [&](const SessionRemove& e) -> std::string {
+            const auto found = master.sessions.find(e.session);
+            if (found == master.sessions.end()) return {};  // the wanted end state
+            if (found->second != core::kNoSlot) plan.removed_sessions.push_back(found->second);
+            master.sessions.erase(found);
+            return {};
+          },
+          [&](const PeerSet& e) -> std::string {
+            if (e.peer == 0 || e.peer > core::kMaxPeers) return "peer slot out of range";
+            if (e.session != 0 && !has_session(e.session)) return unknown_session(e.session);
+            if (e.path != 0 && !master.paths.contains(e.path)) {
+              return "unknown path " + Number(e.path);
+            }
+            master.peers[e.peer] = {e.session, e.path};
+            return {};
+          },
+          [&](const PeerRemove& e) -> std::string {
+            master.peers.erase(e.peer);
+            return {};
+          },
+          [&](const PathSet& e) -> std::string {
+            if (e.path == 0) return "path id is 0";
+            if (e.peer == 0 || e.peer > core::kMaxPeers) return "peer slot out of range";
+            if (e.session != 0 && !has_session(e.session)) return unknown_session(e.session);
+            if (e.datagram_bytes < kMinDatagramBytes || e.datagram_bytes > kMaxDatagramBytes) {
+              return "datagramBytes " + Number(e.datagram_bytes) + " is not in 548 ... 65507";
+            }
+            if (e.endpoint.port == 0) return "endpoint has port 0";
+            auto found = master.paths.find(e.path);
+            if (found == master.paths.end()) {
+              if (free_path_states_.empty()) return "path table is full";
+              const uint32_t state = free_path_states_.back();
+              free_path_states_.pop_back();
+              plan.new_states.push_back(state);
+              found = master.paths.emplace(e.path, Master::Path{}).first;
+              found->second.state = state;
+            }
+            const uint32_t state = found->second.state;
+            found->second = {e.peer, e.session, e.endpoint, e.datagram_bytes, state};
+            return {};
+          },
+          [&](const PathRemove& e) -> std::string {
+            const auto found = master.paths.find(e.path);
+            if (found == master.paths.end()) return {};
+            plan.freed_states.push_back(found->second.state);
+            master.paths.erase(found);
+            return {};
+          },
+          [&](const FdbSet& e) -> std::string {
+            if (e.peer == 0 || e.peer > core::kMaxPeers) return "peer slot out of range";
+            master.fdb[core::FdbKey(e.network, e.mac)] = e.peer;
+            return {};
+          },
+          [&](const FdbRemove& e) -> std::string {
+            master.fdb.erase(core::FdbKey(e.network, e.mac));
+            return {};
+          },
+          [](const ResumeSet&) -> std::string { return {}; },
+          [](const ResumeRemove&) -> std::string { return {}; },
+      },
+      entry);
+}
+
+void TableStore::Commit(Plan& plan, std::span<TableEntry> entries) {
+  for (const uint32_t state : plan.new_states) {
+    PathState& fresh = plane_.paths[state];
+    fresh.tx_datagrams = 0;
+    fresh.tx_bytes = 0;
+    fresh.rx_datagrams = 0;
+    fresh.rx_bytes = 0;
+    fresh.last_frame_ms = 0;
+    fresh.largest_sent = 0;
+    {
+      const std::lock_guard guard(fresh.received_lock);
+      fresh.received = {};
+      fresh.has_received = false;
+    }
+    const std::lock_guard guard(fresh.mutex);
+    fresh.clock = core::PathClock();
+    fresh.observed = {};
+    fresh.last_seen_frame_ms = 0;
+    fresh.reports_too_small = 0;
+  }
+  for (auto& [index, slot] : plan.master.sessions) {
+    if (slot != core::kNoSlot) continue;
+    const SessionInstall& install = *plan.installs.at(index);
+    slot = plane_.sessions.Allocate();
+    core::Session& session = plane_.sessions.at(slot);
+    session.peer = install.peer;
+    session.remote_index = install.remote_index;
+    session.suite = install.suite;
+    session.index.store(index, std::memory_order_relaxed);
+    InstallRx(session, 0, install.rx);
+    InstallTx(session, 0, install.tx);
+  }
+  master_ = std::move(plan.master);
+  for (TableEntry& entry : entries) {
+    std::visit(Overloaded{
+                   [&](const SessionRxKey& e) {
+                     const uint32_t slot = SessionSlot(e.session);
+                     if (slot != core::kNoSlot) InstallRx(plane_.sessions.at(slot), e.phase, e.rx);
+                   },
+                   [&](const SessionTxKey& e) {
+                     const uint32_t slot = SessionSlot(e.session);
+                     if (slot != core::kNoSlot) InstallTx(plane_.sessions.at(slot), e.phase, e.tx);
+                   },
+                   [&](const SessionRxRetire& e) {
+                     const uint32_t slot = SessionSlot(e.session);
+                     if (slot == core::kNoSlot) return;
+                     core::RxPhase& rx = plane_.sessions.at(slot).rx[e.phase & 1];
+                     if (rx.phase_plus_one.load() != e.phase + 1) return;
+                     rx.phase_plus_one.store(0);
+                     plane_.quiescence.Synchronize();
+                     sodium_memzero(&rx.key, sizeof rx.key);
+                   },
+                   [&](const PathSet& e) {
+                     const auto found = master_.paths.find(e.path);
+                     if (found != master_.paths.end()) {
+                       plane_.paths[found->second.state].limit_bytes.store(UINT32_MAX);
+                     }
+                   },
+                   [&](const PeerRemove& e) { plane_.fdb.Forget(static_cast<uint16_t>(e.peer)); },
+                   [&](const ResumeSet& e) { (void)plane_.gate->SetResume(e.hint, e.pair_key); },
+                   [&](const ResumeRemove& e) { plane_.gate->RemoveResume(e.hint); },
+                   [](const auto&) {},
+               },
+               entry);
+  }
+  Publish();
+  for (const uint32_t slot : plan.removed_sessions) plane_.sessions.Free(slot);
+  for (const uint32_t state : plan.freed_states) free_path_states_.push_back(state);
+}
+
+void TableStore::Publish() {
+  auto tables = std::make_unique<core::Tables>();
+  tables->peers.resize(core::kMaxPeers + 1);
+  tables->sessions = core::FlatMap(master_.sessions.size());
+  for (const auto& [index, slot] : master_.sessions) tables->sessions.Insert(index, slot);
+  tables->declared_fdb = core::FlatMap(master_.fdb.size());
+  for (const auto& [key, peer] : master_.fdb) tables->declared_fdb.Insert(key, peer);
+  tables->paths.reserve(master_.paths.size());
+  std::unordered_map<uint32_t, uint32_t> positions;
+  for (const auto& [id, path] : master_.paths) {
+    const auto position = static_cast<uint32_t>(tables->paths.size());
+    core::PeerEntry& peer = tables->peers[path.peer];
+    tables->paths.push_back({id, path.peer, SessionSlot(path.session), path.state, peer.first_path,
+                             path.datagram_bytes, path.endpoint});
+    peer.first_path = position;
+    positions[id] = position;
+  }
+  for (const auto& [slot, peer] : master_.peers) {
+    core::PeerEntry& entry = tables->peers[slot];
+    entry.is_present = true;
+    entry.session = SessionSlot(peer.session);
+    const auto position = positions.find(peer.path);
+    if (position != positions.end()) entry.path = position->second;
+    if (entry.session != core::kNoSlot && entry.path != core::kNoSlot) {
+      tables->reachable.push_back(slot);
+    }
+  }
+  plane_.tables.store(tables.get());
+  // The old snapshot, removed sessions and paths are out of every worker's hands after this.
+  plane_.quiescence.Synchronize();
+  published_ = std::move(tables);
+}
+
+void TableStore::InstallRx(core::Session& session, uint32_t phase, const DirectionKey& key) {
+  core::RxPhase& rx = session.rx[phase & 1];
+  if (rx.phase_plus_one.load() == phase + 1) return;  // repeated: the window must not be forgotten
+  if (rx.phase_plus_one.exchange(0) != 0) plane_.quiescence.Synchronize();
+  plane_.AeadOf(session).expand(&rx.key, key.key.data(), key.iv.data());
+  rx.window.Reset();
+  rx.is_confirmed.store(false);
+  rx.phase_plus_one.store(phase + 1, std::memory_order_release);
+}
+
+void TableStore::InstallTx(core::Session& session, uint32_t phase, const DirectionKey& key) {
+  const uint32_t current = session.tx_phase.load();
+  // Never twice the same phase: counters would start again under the same key.
+  if (current != core::kNoTxPhase && phase <= current) return;
+  core::TxPhase& tx = session.tx[phase & 1];
+  // Nobody uses this place: workers that began with the phase before last have left since.
+  plane_.quiescence.Synchronize();
+  plane_.AeadOf(session).expand(&tx.key, key.key.data(), key.iv.data());
+  tx.next_counter.store(0);
+  session.is_limit_reported.store(false);
+  session.tx_phase.store(phase, std::memory_order_release);
+  // Wipe the key before; its last users are waited for.
+  plane_.quiescence.Synchronize();
+  if (current != core::kNoTxPhase) {
+    sodium_memzero(&session.tx[current & 1].key, sizeof(core::AeadKey));
+  }
+}
+
+std::vector<TableStore::PathRow> TableStore::Paths() const {
+  std::vector<PathRow> rows;
+  rows.reserve(master_.paths.size());
+  for (const auto& [id, path] : master_.paths) rows.push_back({id, path.state});
+  return rows;
+}
+
+std::vector<TableStore::SessionRow> TableStore::Sessions() const {
+  std::vector<SessionRow> rows;
+  rows.reserve(master_.sessions.size());
+  for (const auto& [index, slot] : master_.sessions) rows.push_back({index, slot});
+  return rows;
+}
+
+uint32_t TableStore::SessionSlot(uint32_t index) const {
+  const auto found = master_.sessions.find(index);
+  return found == master_.sessions.end() ? core::kNoSlot : found->second;
+}
+
+}  // namespace overlayd::engine

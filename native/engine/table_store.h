@@ -1,0 +1,149 @@
+#ifndef OVERLAYD_NATIVE_ENGINE_TABLE_STORE_H_
+#define OVERLAYD_NATIVE_ENGINE_TABLE_STORE_H_
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "native/core/aead.h"
+#include "native/core/gate.h"
+#include "native/engine/plane.h"
+
+/*
+ * The control plane's side of the tables: takes batches of entries, all or nothing, and publishes a new snapshot.
+ * Belongs to the control thread. What each entry means: src/dataplane/dataplane.ts.
+ */
+namespace overlayd::engine {
+
+struct DirectionKey {
+  std::array<uint8_t, core::kAeadKeySize> key{};
+  std::array<uint8_t, core::kAeadIvSize> iv{};
+};
+
+struct SessionInstall {
+  uint32_t session;
+  uint32_t peer;
+  uint32_t remote_index;
+  core::Suite suite;
+  DirectionKey rx;
+  DirectionKey tx;
+};
+struct SessionRxKey {
+  uint32_t session;
+  uint32_t phase;
+  DirectionKey rx;
+};
+struct SessionTxKey {
+  uint32_t session;
+  uint32_t phase;
+  DirectionKey tx;
+};
+struct SessionRxRetire {
+  uint32_t session;
+  uint32_t phase;
+};
+struct SessionRemove {
+  uint32_t session;
+};
+struct PeerSet {
+  uint32_t peer;
+  uint32_t session;  // 0: none
+  uint32_t path;     // 0: none
+};
+struct PeerRemove {
+  uint32_t peer;
+};
+struct PathSet {
+  uint32_t path;
+  uint32_t peer;
+  uint32_t session;  // 0: silent
+  core::SourceAddress endpoint;
+  uint32_t datagram_bytes;
+};
+struct PathRemove {
+  uint32_t path;
+};
+struct FdbSet {
+  uint32_t network;
+  uint64_t mac;
+  uint32_t peer;
+};
+struct FdbRemove {
+  uint32_t network;
+  uint64_t mac;
+};
+struct ResumeSet {
+  std::array<uint8_t, core::kHintBytes> hint;
+  std::array<uint8_t, core::kPairKeyBytes> pair_key;
+};
+struct ResumeRemove {
+  std::array<uint8_t, core::kHintBytes> hint;
+};
+
+using TableEntry =
+    std::variant<SessionInstall, SessionRxKey, SessionTxKey, SessionRxRetire, SessionRemove,
+                 PeerSet, PeerRemove, PathSet, PathRemove, FdbSet, FdbRemove, ResumeSet,
+                 ResumeRemove>;
+
+class TableStore {
+ public:
+  explicit TableStore(Plane& plane);
+  ~TableStore();
+
+  /// Applies all entries or none. Empty on success, else why entry `*refused` cannot be applied.
+  std::string Apply(std::span<TableEntry> entries, size_t* refused);
+
+  struct PathRow {
+    uint32_t id;
+    uint32_t state;
+  };
+  [[nodiscard]] std::vector<PathRow> Paths() const;
+  struct SessionRow {
+    uint32_t index;
+    uint32_t slot;
+  };
+  [[nodiscard]] std::vector<SessionRow> Sessions() const;
+  /// Slot of a session, kNoSlot when unknown.
+  [[nodiscard]] uint32_t SessionSlot(uint32_t index) const;
+
+ private:
+  struct Master {
+    struct Peer {
+      uint32_t session = 0;
+      uint32_t path = 0;
+    };
+    struct Path {
+      uint32_t peer;
+      uint32_t session;
+      core::SourceAddress endpoint;
+      uint32_t datagram_bytes;
+      uint32_t state;
+    };
+    std::map<uint32_t, Peer> peers;
+    std::map<uint32_t, Path> paths;
+    std::unordered_map<uint32_t, uint32_t> sessions;  // receiver_index -> slot
+    std::map<uint64_t, uint32_t> fdb;                 // FdbKey -> peer
+  };
+  struct Plan;
+
+  std::string Check(Plan& plan, const TableEntry& entry);
+  void Commit(Plan& plan, std::span<TableEntry> entries);
+  void Publish();
+  void InstallRx(core::Session& session, uint32_t phase, const DirectionKey& key);
+  void InstallTx(core::Session& session, uint32_t phase, const DirectionKey& key);
+
+  Plane& plane_;
+  Master master_;
+  std::vector<uint32_t> free_path_states_;
+  std::unique_ptr<const core::Tables> published_;
+};
+
+}  // namespace overlayd::engine
+
+#endif  // OVERLAYD_NATIVE_ENGINE_TABLE_STORE_H_

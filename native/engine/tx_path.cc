@@ -1,0 +1,452 @@
+#include "native/engine/tx_path.h"
+
+#include <poll.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "native/core/checksum.h"
+#include "native/core/fragment.h"
+#include "native/core/mss.h"
+#include "native/core/segment.h"
+
+namespace overlayd::engine {
+namespace {
+
+using core::Counter;
+using core::DropReason;
+using core::FrameInfo;
+using core::kDatagramOverhead;
+using core::kInnerHeaderSize;
+
+constexpr size_t kHeadroom = 64;  // offload header, inner and fragment headers
+constexpr size_t kMaxFrame = 65535 + 64;
+constexpr size_t kArenaSize = 256 * 1024;
+constexpr size_t kMaxTrains = io::UdpSocket::kMaxBatch;
+constexpr size_t kMaxTrainBytes = 65507;  // one UDP payload, IPv4
+constexpr size_t kFlushAtBytes = 48 * 1024;
+constexpr size_t kFramesPerDrain = 256;
+constexpr size_t kMinSegmentPayload = 64;
+constexpr int kWritableWaitMs = 100;
+constexpr uint64_t kSessionLimitPackets = uint64_t{1} << 30;
+// Counters beyond this would endanger the nonce; a rekey was asked for long before.
+constexpr uint64_t kHardLimitPackets = uint64_t{1} << 40;
+
+}  // namespace
+
+struct TxPath::Train {
+  core::SourceAddress to;
+  uint32_t path_state;
+  uint32_t path_id;
+  size_t stride;
+  size_t bytes;
+  size_t count;
+  size_t part_count;
+  bool is_closed;  // a short datagram ended it
+  iovec parts[core::kMaxTrain];
+};
+
+TxPath::TxPath(Plane& plane, size_t worker, io::TapQueue& tap, Sockets& sockets,
+               core::CounterBlock& counters)
+    : plane_(plane),
+      worker_(worker),
+      tap_(tap),
+      sockets_(sockets),
+      counters_(counters),
+      read_buffer_(new uint8_t[kHeadroom + kMaxFrame]),
+      flood_buffer_(new uint8_t[kHeadroom + kMaxFrame]),
+      arena_(new uint8_t[kArenaSize]),
+      trains_(new Train[kMaxTrains]) {}
+
+TxPath::~TxPath() = default;
+
+bool TxPath::Drain() {
+  const Quiescence::Guard guard(plane_.quiescence, worker_);
+  tables_ = plane_.tables.load(std::memory_order_acquire);
+  now_ms_ = BootTimeMs();
+  for (size_t i = 0; i < kFramesPerDrain; ++i) {
+    core::OffloadHeader offload;
+    uint8_t* frame = read_buffer_.get() + kHeadroom;
+    const ssize_t got = tap_.Read(frame, kMaxFrame, &offload);
+    if (got == -EAGAIN || got == -EINTR) break;
+    if (got < 0) {
+      Flush();
+      Event fault{.kind = EventKind::kFault};
+      fault.code = "OVL_TAP_LOST";
+      fault.error = static_cast<int>(-got);
+      plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(fault));
+      return false;
+    }
+    counters_.Add(Counter::kTapRxFrames);
+    counters_.Add(Counter::kTapRxBytes, static_cast<uint64_t>(got));
+    Forward(frame, static_cast<size_t>(got), offload);
+    if (arena_used_ >= kFlushAtBytes) FlushBetweenFrames();
+  }
+  FlushBetweenFrames();
+  return true;
+}
+
+void TxPath::Forward(uint8_t* frame, size_t size, const core::OffloadHeader& offload) {
+  FrameInfo info;
+  if (!core::ParseFrame(frame, size, &info)) return counters_.Drop(DropReason::kTapShort);
+  const core::Mac destination = core::LoadMac(frame);
+  if (core::IsReservedMulticast(destination)) return counters_.Drop(DropReason::kReservedMulticast);
+  bool is_partial = false;
+  if (!SettleChecksum(frame, size, offload, info, &is_partial)) {
+    return counters_.Drop(DropReason::kTapParse);
+  }
+  const size_t gso_size =
+      (offload.gso_type & ~core::kGsoEcn) == core::kGsoNone ? 0 : offload.gso_size;
+  if (gso_size != 0 && !is_partial) return counters_.Drop(DropReason::kTapParse);
+
+  const auto now_s = static_cast<uint32_t>(now_ms_ / 1000);
+  // Local evidence wins: who sends from here is not behind a peer any more.
+  plane_.fdb.Remove(0, core::LoadMac(frame + 6));
+  if (core::IsGroup(destination)) return Flood(frame, size, info, is_partial, gso_size);
+  uint32_t peer = tables_->declared_fdb.Find(core::FdbKey(0, destination));
+  if (peer == core::kNoSlot) {
+    peer = plane_.fdb.Lookup(0, destination, now_s);
+    if (peer == 0) return Flood(frame, size, info, is_partial, gso_size);
+  }
+  ToPeer(peer, frame, size, info, is_partial, gso_size);
+}
+
+// The kernel's offsets are believed only where they agree with our parse; other unfinished checksums are completed here.
+bool TxPath::SettleChecksum(uint8_t* frame, size_t size, const core::OffloadHeader& offload,
+                            const FrameInfo& info, bool* is_partial) {
+  *is_partial = false;
+  if ((offload.flags & core::kOffloadNeedsChecksum) == 0) return true;
+  if (info.frame_class == core::FrameClass::kTransport && info.ip_end == size &&
+      offload.checksum_start == info.l4_offset && offload.checksum_offset == info.ChecksumOffset()) {
+    *is_partial = true;
+    return true;
+  }
+  const size_t start = offload.checksum_start;
+  const size_t field = start + offload.checksum_offset;
+  if (field + 2 > size || start > size) return false;
+  const auto checksum = static_cast<uint16_t>(~core::FoldSum(core::SumBytes(frame + start, size - start)));
+  core::StoreBe16(frame + field, checksum);
+  counters_.Add(Counter::kChecksumsCompleted);
+  return true;
+}
+
+void TxPath::Flood(uint8_t* frame, size_t size, const FrameInfo& info, bool is_partial,
+                   size_t gso_size) {
+  const std::vector<uint32_t>& members = tables_->reachable;
+  if (members.empty()) return counters_.Drop(DropReason::kFloodNoMembers);
+  counters_.Add(Counter::kFlooded);
+  for (size_t i = 0; i + 1 < members.size(); ++i) {
+    uint8_t* copy = flood_buffer_.get() + kHeadroom;  // cutting destroys the frame
+    std::memcpy(copy, frame, size);
+    ToPeer(members[i], copy, size, info, is_partial, gso_size);
+  }
+  ToPeer(members.back(), frame, size, info, is_partial, gso_size);
+}
+
+void TxPath::ToPeer(uint32_t peer_slot, uint8_t* frame, size_t size, const FrameInfo& info,
+                    bool is_partial, size_t gso_size) {
+  const core::PeerEntry& peer = tables_->peers[peer_slot];
+  if (!peer.is_present) return counters_.Drop(DropReason::kNoPeer);
+  if (peer.session == core::kNoSlot) return counters_.Drop(DropReason::kNoSession);
+  if (peer.path == core::kNoSlot) return counters_.Drop(DropReason::kNoPath);
+  core::Session& session = plane_.sessions.at(peer.session);
+  const core::PathEntry& path = tables_->paths[peer.path];
+  const uint32_t phase = session.tx_phase.load(std::memory_order_acquire);
+  if (phase == core::kNoTxPhase) return counters_.Drop(DropReason::kNoSession);
+
+  const size_t datagram = std::min<size_t>(
+      path.datagram_bytes, plane_.paths[path.state].limit_bytes.load(std::memory_order_relaxed));
+  const size_t max_frame = std::min<size_t>(datagram, kMaxTrainBytes) - kDatagramOverhead;
+
+  if (info.IsTcp() && (info.tcp_flags & core::kTcpSyn) != 0 &&
+      core::ClampMss({frame, size}, max_frame - info.l3_offset, is_partial)) {
+    counters_.Add(Counter::kMssClamped);
+  }
+  if (is_partial && (gso_size != 0 || (info.IsTcp() && size > max_frame))) {
+    size_t payload = gso_size != 0 ? gso_size : size - info.payload_offset;
+    if (info.IsTcp() && max_frame >= info.payload_offset + kMinSegmentPayload) {
+      payload = std::min(payload, max_frame - info.payload_offset);
+    }
+    return SendCut(path, session, frame, info, payload, max_frame);
+  }
+  const uint8_t flags = is_partial ? core::kFlagPartialChecksum : 0;
+  if (size > max_frame) return SendFragments(path, session, frame, size, flags, max_frame);
+  uint8_t* inner = frame - kInnerHeaderSize;
+  core::TxPhase& tx = session.tx[phase & 1];
+  const uint64_t counter = core::ReserveCounters(tx, 1);
+  // A hint only: the far side joins small UDP of one flow when it was sent back to back.
+  core::WriteInnerHeader(inner, core::InnerKind::kFrame, flags | core::kFlagContinues, 0);
+  Seal(path, session, phase, counter, inner, kInnerHeaderSize + size);
+}
+
+void TxPath::SendCut(const core::PathEntry& path, core::Session& session, uint8_t* frame,
+                     const FrameInfo& info, size_t segment_payload, size_t max_frame) {
+  core::Cutter cutter(frame, info, segment_payload);
+  const uint32_t phase = session.tx_phase.load(std::memory_order_acquire);
+  if (phase == core::kNoTxPhase) return counters_.Drop(DropReason::kNoSession);
+  const size_t count = cutter.count();
+  if (cutter.FrameSize(0) > max_frame) {  // UDP segments that do not fit, or headers that leave no room
+    for (size_t i = 0; i < count; ++i) {
+      uint8_t* segment = cutter.Make(i);
+      SendFragments(path, session, segment, cutter.FrameSize(i), core::kFlagPartialChecksum,
+                    max_frame);
+    }
+    return;
+  }
+  const uint64_t first = core::ReserveCounters(session.tx[phase & 1], static_cast<uint32_t>(count));
+  if (count > 1) counters_.Add(Counter::kTrainsTx);
+  for (size_t i = 0; i < count; ++i) {
+    uint8_t* segment = cutter.Make(i);
+    uint8_t flags = core::kFlagPartialChecksum;
+    if (i != 0) flags |= core::kFlagContinues;
+    if (i + 1 == count) flags |= core::kFlagLastOfTrain;
+    uint8_t* inner = segment - kInnerHeaderSize;
+    core::WriteInnerHeader(inner, core::InnerKind::kFrame, flags, 0);
+    Seal(path, session, phase, first + i, inner, kInnerHeaderSize + cutter.FrameSize(i));
+  }
+}
+
+// As in Cutter, the headers of a slice overwrite the tail of the slice before, which is sealed already.
+void TxPath::SendFragments(const core::PathEntry& path, core::Session& session, uint8_t* frame,
+                           size_t size, uint8_t flags, size_t max_frame) {
+  const uint32_t phase = session.tx_phase.load(std::memory_order_acquire);
+  if (phase == core::kNoTxPhase) return counters_.Drop(DropReason::kNoSession);
+  const core::FragmentPlan plan =
+      core::PlanFragments(size, max_frame - core::kFragmentHeaderBytes);
+  if (plan.count == 0) return counters_.Drop(DropReason::kTooBig);
+  const uint64_t first = core::ReserveCounters(session.tx[phase & 1], plan.count);
+  for (uint8_t i = 0; i < plan.count; ++i) {
+    uint8_t* header = frame + plan.OffsetOf(i) - core::kFragmentHeaderBytes;
+    uint8_t* inner = header - kInnerHeaderSize;
+    core::WriteInnerHeader(inner, core::InnerKind::kFragment, flags, 0);
+    core::WriteFragmentHeader(header, plan, i, static_cast<uint8_t>(core::InnerKind::kFrame));
+    Seal(path, session, phase, first + i, inner,
+         kInnerHeaderSize + core::kFragmentHeaderBytes + plan.LengthOf(i));
+  }
+  counters_.Add(Counter::kFragmentsTx, plan.count);
+}
+
+void TxPath::Seal(const core::PathEntry& path, core::Session& session, uint32_t phase,
+                  uint64_t counter, const uint8_t* inner, size_t inner_size) {
+  if (counter >= kSessionLimitPackets) [[unlikely]] {
+    if (!session.is_limit_reported.exchange(true, std::memory_order_relaxed)) {
+      Event event{.kind = EventKind::kSessionLimit};
+      event.session = session.index.load(std::memory_order_relaxed);
+      plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(event));
+    }
+    if (counter >= kHardLimitPackets) return counters_.Drop(DropReason::kSessionExpired);
+  }
+  const size_t size = core::kDataHeaderSize + inner_size + core::kTagSize;
+  uint8_t* out = Reserve(path, size);
+  core::WriteDataHeader(out, {static_cast<uint8_t>(phase), session.remote_index, counter});
+  plane_.AeadOf(session).seal(session.tx[phase & 1].key, scratch_, out, counter, inner, inner_size,
+                              out + core::kDataHeaderSize);
+  counters_.Add(Counter::kSealed);
+  session.tx_packets.fetch_add(1, std::memory_order_relaxed);
+  session.tx_bytes.fetch_add(size, std::memory_order_relaxed);
+}
+
+uint8_t* TxPath::Reserve(const core::PathEntry& path, size_t size) {
+  if (arena_used_ + size > kArenaSize) Flush();
+  uint8_t* out = arena_.get() + arena_used_;
+  // Only the youngest train of a path may grow: datagrams of one path stay in order.
+  Train* train = nullptr;
+  for (size_t i = train_count_; i-- > 0;) {
+    if (trains_[i].path_state == path.state) {
+      train = &trains_[i];
+      break;
+    }
+  }
+  if (train == nullptr || train->is_closed || size > train->stride ||
+      train->count == core::kMaxTrain || train->bytes + size > kMaxTrainBytes) {
+    if (train_count_ == kMaxTrains) {
+      Flush();
+      out = arena_.get();
+    }
+    train = &trains_[train_count_++];
+    train->to = path.endpoint;
+    train->path_state = path.state;
+    train->path_id = path.id;
+    train->stride = size;
+    train->bytes = 0;
+    train->count = 0;
+    train->part_count = 0;
+    train->is_closed = false;
+  }
+  if (size != train->stride) train->is_closed = true;
+  iovec* last = train->part_count == 0 ? nullptr : &train->parts[train->part_count - 1];
+  if (last != nullptr && static_cast<uint8_t*>(last->iov_base) + last->iov_len == out) {
+    last->iov_len += size;
+  } else {
+    train->parts[train->part_count++] = {out, size};
+  }
+  train->bytes += size;
+  ++train->count;
+  arena_used_ += size;
+  return out;
+}
+
+// Between frames nothing of the tables is held: a full socket may be waited for outside.
+void TxPath::FlushBetweenFrames() {
+  may_leave_ = true;
+  Flush();
+  may_leave_ = false;
+}
+
+void TxPath::Flush() {
+  // Runs of trains for the same socket go out in one call.
+  size_t first = 0;
+  while (first < train_count_) {
+    io::UdpSocket* socket = sockets_.For(trains_[first].to);
+    size_t end = first + 1;
+    while (end < train_count_ && sockets_.For(trains_[end].to) == socket) ++end;
+    if (socket == nullptr) {
+      counters_.Drop(DropReason::kNoPath, end - first);
+    } else {
+      FlushSocket(*socket, first, end - first);
+    }
+    first = end;
+  }
+  train_count_ = 0;
+  arena_used_ = 0;
+}
+
+void TxPath::FlushSocket(io::UdpSocket& socket, size_t first, size_t count) {
+  io::OutTrain out[kMaxTrains];
+  size_t done = 0;
+  while (done < count) {
+    Train& head = trains_[first + done];
+    if (head.count > 1 && !socket.has_gso()) {
+      SendSingly(socket, head);
+      ++done;
+      continue;
+    }
+    size_t batch = 0;
+    for (; done + batch < count; ++batch) {
+      const Train& train = trains_[first + done + batch];
+      if (train.count > 1 && !socket.has_gso()) break;
+      out[batch] = {train.parts, train.part_count, train.stride, train.count, train.to};
+    }
+    const int sent = socket.Send(out, batch);
+    counters_.Add(Counter::kUdpTxCalls);
+    if (sent == -EAGAIN || sent == -EINTR) {
+      WaitWritable(socket);
+      continue;
+    }
+    if (sent < 0) {
+      OnSendError(socket, head, -sent);
+      ++done;
+      continue;
+    }
+    for (int i = 0; i < sent; ++i) {
+      const Train& train = trains_[first + done + static_cast<size_t>(i)];
+      PathState& state = plane_.paths[train.path_state];
+      state.tx_datagrams.fetch_add(train.count, std::memory_order_relaxed);
+      state.tx_bytes.fetch_add(train.bytes, std::memory_order_relaxed);
+      NoteSent(state, train.stride);
+      counters_.Add(Counter::kUdpTxDatagrams, train.count);
+      counters_.Add(Counter::kUdpTxBytes, train.bytes);
+    }
+    done += static_cast<size_t>(sent);
+  }
+}
+
+void TxPath::NoteSent(PathState& state, size_t size) {
+  state.last_frame_ms.store(now_ms_, std::memory_order_relaxed);
+  if (state.largest_sent.load(std::memory_order_relaxed) < size) {
+    state.largest_sent.store(static_cast<uint32_t>(size), std::memory_order_relaxed);
+  }
+}
+
+// For kernels and devices without UDP_SEGMENT: the datagrams of a train one by one, still in one call.
+void TxPath::SendSingly(io::UdpSocket& socket, Train& train) {
+  iovec parts[core::kMaxTrain];
+  io::OutTrain out[core::kMaxTrain];
+  size_t count = 0;
+  for (size_t i = 0; i < train.part_count; ++i) {
+    auto* at = static_cast<uint8_t*>(train.parts[i].iov_base);
+    size_t left = train.parts[i].iov_len;
+    while (left != 0) {
+      const size_t size = std::min(left, train.stride);
+      parts[count] = {at, size};
+      out[count] = {&parts[count], 1, size, 1, train.to};
+      ++count;
+      at += size;
+      left -= size;
+    }
+  }
+  size_t done = 0;
+  size_t sent_bytes = 0;
+  while (done < count) {
+    const int sent = socket.Send(out + done, count - done);
+    counters_.Add(Counter::kUdpTxCalls);
+    if (sent == -EAGAIN || sent == -EINTR) {
+      WaitWritable(socket);
+      continue;
+    }
+    if (sent < 0) {
+      Train single = train;
+      single.count = 1;
+      OnSendError(socket, single, -sent);
+      ++done;
+      continue;
+    }
+    for (int i = 0; i < sent; ++i) sent_bytes += out[done + static_cast<size_t>(i)].stride;
+    done += static_cast<size_t>(sent);
+    counters_.Add(Counter::kUdpTxDatagrams, static_cast<uint64_t>(sent));
+  }
+  PathState& state = plane_.paths[train.path_state];
+  state.tx_datagrams.fetch_add(count, std::memory_order_relaxed);
+  state.tx_bytes.fetch_add(sent_bytes, std::memory_order_relaxed);
+  NoteSent(state, train.stride);
+  counters_.Add(Counter::kUdpTxBytes, sent_bytes);
+}
+
+void TxPath::OnSendError(io::UdpSocket& socket, Train& train, int error) {
+  PathState& state = plane_.paths[train.path_state];
+  // EIO: the egress device has no transmit checksum. EINVAL: the segment is larger than its MTU, or GSO is not there.
+  if (train.count > 1 && (error == EIO || error == EINVAL)) {
+    if (error == EIO) {
+      socket.DisableGso();
+      counters_.Add(Counter::kGsoFallbacks);
+      Event fault{.kind = EventKind::kFault};
+      fault.code = "OVL_GSO_OFF";
+      fault.error = error;
+      fault.path = train.path_id;
+      plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(fault));
+    }
+    return SendSingly(socket, train);
+  }
+  if (error == EMSGSIZE) {
+    counters_.Drop(DropReason::kTooBig, train.count);
+    const auto limit = static_cast<uint32_t>(train.stride - 1);
+    constexpr uint32_t kFloor = 548;  // docs/protocol.md §8
+    uint32_t known = state.limit_bytes.load(std::memory_order_relaxed);
+    const uint32_t lowered = std::max(kFloor, std::min<uint32_t>(limit, 1200));
+    if (known > lowered) {
+      state.limit_bytes.store(lowered, std::memory_order_relaxed);
+      Event event{.kind = EventKind::kPathTooBig};
+      event.path = train.path_id;
+      event.value = limit;
+      plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(event));
+    }
+    return;
+  }
+  counters_.Drop(error == ENOBUFS ? DropReason::kSendEnobufs : DropReason::kSendError, train.count);
+}
+
+// The kernel's queue is full: wait for it, so that the TAP's queue fills and senders feel it. What waits here is sealed
+// and self-contained, so tables may change meanwhile when no frame is half cut.
+void TxPath::WaitWritable(io::UdpSocket& socket) {
+  if (may_leave_) plane_.quiescence.Exit(worker_);
+  pollfd wait{socket.fd(), POLLOUT, 0};
+  ::poll(&wait, 1, kWritableWaitMs);
+  if (may_leave_) {
+    plane_.quiescence.Enter(worker_);
+    tables_ = plane_.tables.load(std::memory_order_acquire);
+  }
+}
+
+}  // namespace overlayd::engine

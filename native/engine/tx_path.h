@@ -1,0 +1,80 @@
+#ifndef OVERLAYD_NATIVE_ENGINE_TX_PATH_H_
+#define OVERLAYD_NATIVE_ENGINE_TX_PATH_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "native/core/frame.h"
+#include "native/core/joiner.h"
+#include "native/engine/plane.h"
+#include "native/io/tap_device.h"
+
+/*
+ * TAP -> UDP, in packet order:
+ *
+ *   Drain     read frames until the TAP is empty
+ *   Forward   parse, settle the checksum, look up the destination: one peer, or flood
+ *   ToPeer    cut into segments that fit the path (TCP by its own rules, the rest by fragments)
+ *   Seal      straight from the read buffer into the arena
+ *   Reserve   puts datagrams of one path and size into one train
+ *   Flush     one GSO message a train, one call for all
+ *
+ * Nothing is allocated, locked or logged between read and send. Belongs to one thread.
+ */
+namespace overlayd::engine {
+
+class TxPath {
+ public:
+  TxPath(Plane& plane, size_t worker, io::TapQueue& tap, Sockets& sockets,
+         core::CounterBlock& counters);
+  ~TxPath();
+
+  /// Moves what waits at the TAP, up to a budget. False: the TAP is gone (told as a fault event).
+  bool Drain();
+
+ private:
+  struct Train;
+
+  void Forward(uint8_t* frame, size_t size, const core::OffloadHeader& offload);
+  bool SettleChecksum(uint8_t* frame, size_t size, const core::OffloadHeader& offload,
+                      const core::FrameInfo& info, bool* is_partial);
+  void Flood(uint8_t* frame, size_t size, const core::FrameInfo& info, bool is_partial,
+             size_t gso_size);
+  void ToPeer(uint32_t peer, uint8_t* frame, size_t size, const core::FrameInfo& info,
+              bool is_partial, size_t gso_size);
+  void SendCut(const core::PathEntry& path, core::Session& session, uint8_t* frame,
+               const core::FrameInfo& info, size_t segment_payload, size_t max_frame);
+  void SendFragments(const core::PathEntry& path, core::Session& session, uint8_t* frame,
+                     size_t size, uint8_t flags, size_t max_frame);
+  void Seal(const core::PathEntry& path, core::Session& session, uint32_t phase, uint64_t counter,
+            const uint8_t* inner, size_t inner_size);
+  uint8_t* Reserve(const core::PathEntry& path, size_t size);
+  void FlushBetweenFrames();
+  void Flush();
+  void FlushSocket(io::UdpSocket& socket, size_t first, size_t count);
+  void NoteSent(PathState& state, size_t size);
+  void SendSingly(io::UdpSocket& socket, Train& train);
+  void OnSendError(io::UdpSocket& socket, Train& train, int error);
+  void WaitWritable(io::UdpSocket& socket);
+
+  Plane& plane_;
+  const size_t worker_;
+  io::TapQueue& tap_;
+  Sockets& sockets_;
+  core::CounterBlock& counters_;
+  const core::Tables* tables_ = nullptr;
+  uint64_t now_ms_ = 0;
+
+  std::unique_ptr<uint8_t[]> read_buffer_;
+  std::unique_ptr<uint8_t[]> flood_buffer_;
+  std::unique_ptr<uint8_t[]> arena_;
+  size_t arena_used_ = 0;
+  std::unique_ptr<Train[]> trains_;
+  size_t train_count_ = 0;
+  bool may_leave_ = false;
+  core::AeadScratch scratch_;
+};
+
+}  // namespace overlayd::engine
+
+#endif  // OVERLAYD_NATIVE_ENGINE_TX_PATH_H_

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Measures overlayd against other overlays on this machine: two network namespaces, CUBIC, interleaved pairs, medians
+# of pairwise ratios. Says "unfit" when the machine does not hold still.
+#
+# usage: scripts/bench.sh [--quick] [--peers <list>] [--scenarios <list>] [--out <dir>] ...
+#   --quick                3 pairs of 2 s instead of 7 of 3 s
+#   --peers <list>         of veth,vxlan,tinc,wireguard-go; default: all
+#   --scenarios <list>     of tcp,tcp-no-offload,udp64,ping; default: all
+#   --pairs <n>, --seconds <n>
+#   --cipher <list>        for overlayd, as its own option
+#   --wireguard-go <path>  another build of it than the packaged one
+#   --out <dir>            also write path.json there
+#   --no-install           no Debian package is touched
+# Exit: 0 measured, 3 measured on an unfit machine, 1 failed.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+setup_options=(--no-link) arguments=()
+while (($#)); do
+  case $1 in
+    --no-install) setup_options+=(--no-install) ;;
+    -h | --help) usage && exit 0 ;;
+    *) arguments+=("$1") ;;
+  esac
+  shift
+done
+require_root 'the benchmark'
+"$root/scripts/setup.sh" "${setup_options[@]}"
+main=$root/dist/bench/path/main.js
+mapfile -t packages < <(node "$main" ${arguments[@]+"${arguments[@]}"} --packages)
+[[ ${setup_options[*]} == *--no-install* ]] || install_packages iperf3 iputils-ping ethtool "${packages[@]}"
+exec node "$main" ${arguments[@]+"${arguments[@]}"}

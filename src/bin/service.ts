@@ -1,0 +1,194 @@
+import type { DaemonControl } from '../api/control.js';
+import { startApiServer } from '../api/server.js';
+import { productVersion } from '../api/version.js';
+import type { Log } from '../base/log.js';
+import { createSystemClock } from '../base/system-clock.js';
+import { createSystemRng } from '../base/system-rng.js';
+import { meshIdOf } from '../crypto/mesh.js';
+import { derivePrs } from '../crypto/password.js';
+import { sodiumReady } from '../crypto/sodium.js';
+import type { DaemonConfig } from '../daemon/config.js';
+
+import { createNodeTimers } from '../daemon/node-timers.js';
+import type { HostInterface, HostWarning } from '../daemon/ports.js';
+import { ensureStateDir } from '../daemon/state-dir.js';
+import { lockStateDir } from '../daemon/state-lock.js';
+import { openStateStore } from '../daemon/state-store.js';
+import { createHostInterface } from '../netdev/host-interface.js';
+import { createResolver } from '../netdev/resolver.js';
+import { loadDaemonModule } from './daemon-module.js';
+import { loadNativeModule } from './native-module.js';
+
+/*
+ * The composition: every part made once, in the order in which each needs the one before, and undone in reverse.
+ *
+ *   addon -> state directory, lock -> identity, key from the password -> data plane, host interface -> daemon -> API
+ */
+
+export interface ServiceInputs {
+  readonly config: DaemonConfig;
+  readonly password: string;
+  readonly log: Log;
+  readonly pid: number;
+  readonly uid: number;
+  /** Core dumps and ptrace stay possible. */
+  readonly isDebugging: boolean;
+  readonly rekeyAfterMs: number | undefined;
+  /** Conditions found before the start that belong into `status`. */
+  readonly warnings: readonly HostWarning[];
+  /** Something broke that the daemon cannot go on with. */
+  onFatal(error: unknown): void;
+  /** `overlayctl reset` has removed everything: the process ends well. */
+  onReset(): void;
+}
+
+export interface Service {
+  /** Tells systemd, where it listens. */
+  notify(state: string): void;
+  /** Undoes everything in reverse, each part even if another fails. Idempotent. @throws the first failure */
+  stop(): Promise<void>;
+}
+
+/** @throws OverlayError; what was started by then is undone */
+export async function startService(inputs: ServiceInputs): Promise<Service> {
+  const undo = new UndoStack();
+  try {
+    const notify = await compose(inputs, undo);
+    return { notify, stop: () => undo.run() };
+  } catch (error) {
+    // What failed first is what the operator must read; a failure while undoing follows from it.
+    await undo.run().catch((second: unknown) => {
+      inputs.log.warn({ err: second }, 'Could not undo all of the start');
+    });
+    throw error;
+  }
+}
+
+async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: string) => void> {
+  const { config, log } = inputs;
+  const daemons = await loadDaemonModule();
+  const native = await loadNativeModule();
+  const os = native.nativeOs();
+  if (!inputs.isDebugging) os.setDumpable(false);
+
+  ensureStateDir(config.stateDir, inputs.uid);
+  const lock = lockStateDir(config.stateDir, os, inputs.pid);
+  undo.push(() => lock.release());
+
+  await sodiumReady();
+  const rng = createSystemRng();
+  const meshId = meshIdOf(config.meshName);
+  const passwordPrs = await derivePrs(inputs.password, meshId);
+  const state = openStateStore(config.stateDir, { rng, log, ownUid: inputs.uid });
+  undo.push(() => state.close());
+
+  const bridge = createHostInterface({
+    ifName: config.ifName,
+    meshId,
+    peerId: state.identity.id,
+    mtuBytes: config.mtuBytes,
+    pool: config.pool,
+  });
+  undo.push(() => bridge.down());
+  const dataplane = native.createNativeDataPlane();
+  undo.push(() => dataplane.close());
+
+  const daemon = daemons.createDaemon(
+    {
+      dataplane,
+      host: withWarnings(bridge, inputs.warnings),
+      state,
+      clock: createSystemClock(() => os.bootTimeMs()),
+      timers: createNodeTimers(),
+      rng,
+      resolver: createResolver(),
+      log,
+    },
+    {
+      meshName: config.meshName,
+      nickname: config.nickname,
+      passwordPrs,
+      port: config.port,
+      peers: config.peers,
+      addressMode: config.addressMode,
+      pool: config.pool,
+      ifName: config.ifName,
+      mtuBytes: config.mtuBytes,
+      bind: config.bind,
+      advertise: config.advertise,
+      suites: config.suites,
+      discovery: config.discovery,
+      relay: config.relay,
+      version: productVersion(),
+      ...(inputs.rekeyAfterMs === undefined ? {} : { rekeyAfterMs: inputs.rekeyAfterMs }),
+    },
+  );
+  daemon.onFatal((error) => {
+    inputs.onFatal(error);
+  });
+  undo.push(() => daemon.stop());
+  await daemon.start();
+
+  const control = withReset(daemon.control, async () => {
+    await daemon.control.reset();
+    await bridge.removeEverything();
+    inputs.onReset();
+  });
+  const api = await startApiServer(config.socketPath, control, log);
+  undo.push(() => api.close());
+  return (text) => void os.sdNotify(text);
+}
+
+/** Adds what bin knows to what the host is asked for. */
+function withWarnings(host: HostInterface, more: readonly HostWarning[]): HostInterface {
+  return {
+    preflight: () => host.preflight(),
+    up: (mac) => host.up(mac),
+    setAddresses: (cidrs) => host.setAddresses(cidrs),
+    probeAddress: (address) => host.probeAddress(address),
+    warnings: async () => [...more, ...(await host.warnings())],
+    down: () => host.down(),
+  };
+}
+
+/** Reset reaches further than the daemon: it also takes the bridge away under attachments, and ends the process. */
+function withReset(control: DaemonControl, reset: () => Promise<void>): DaemonControl {
+  return {
+    status: () => control.status(),
+    peers: () => control.peers(),
+    routes: () => control.routes(),
+    paths: (peer) => control.paths(peer),
+    report: () => control.report(),
+    connect: (contacts) => control.connect(contacts),
+    forget: (contacts) => control.forget(contacts),
+    events: (afterSeq) => control.events(afterSeq),
+    onEvent: (callback) => control.onEvent(callback),
+    reset,
+  };
+}
+
+class UndoStack {
+  readonly #steps: (() => unknown)[] = [];
+  #running: Promise<void> | undefined;
+
+  push(step: () => unknown): void {
+    this.#steps.push(step);
+  }
+
+  run(): Promise<void> {
+    this.#running ??= this.#runAll();
+    return this.#running;
+  }
+
+  async #runAll(): Promise<void> {
+    const failures: unknown[] = [];
+    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
+      try {
+        await step();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+}

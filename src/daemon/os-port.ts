@@ -1,0 +1,20 @@
+/*
+ * What Node cannot do itself and the addon's os module does. Handed in, so that tests and the rooms above need no
+ * addon.
+ */
+export interface OsModule {
+  /**
+   * Opens (creating it, mode 0600, close-on-exec) and locks a file without waiting. Returns the descriptor; the lock
+   * goes with it, at the latest when the process dies.
+   * @throws an error with `code` EAGAIN or EWOULDBLOCK when another process holds it, else with the open's errno
+   */
+  lockFile(path: string): number;
+  /** Closes what lockFile opened. */
+  unlockFile(descriptor: number): void;
+  /** False: no core dumps and no ptrace by the same user, as both would show keys. */
+  setDumpable(isDumpable: boolean): void;
+  /** Tells systemd, e.g. `READY=1`. False: not started by systemd, or it does not listen. */
+  sdNotify(state: string): boolean;
+  /** CLOCK_BOOTTIME in ms: goes on during suspend. */
+  bootTimeMs(): number;
+}

@@ -1,0 +1,274 @@
+import { chmodSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+import type { Database, RootDatabase } from 'lmdb';
+import { open } from 'lmdb';
+
+import { OverlayError } from '../base/errors.js';
+import type { Rng } from '../base/rng.js';
+import { formatEndpoint, parseEndpoint } from '../model/endpoint.js';
+import type { PeerId } from '../model/peer-id.js';
+import { parsePeerId } from '../model/peer-id.js';
+import { databaseDamage } from './database-file.js';
+import { loadIdentity } from './identity-file.js';
+import type { KnownPeer, Logger, NodeIdentity, StateStore } from './ports.js';
+import { ensureStateDir, stateDirError } from './state-dir.js';
+
+/*
+ * What survives a restart:
+ *
+ *   <state-dir>/identity.json   the node's key, see identity-file.ts
+ *   <state-dir>/state.mdb       lmdb, values in JSON: version · contacts · known peers · own address
+ *
+ * Read whole at start and kept in memory (it is bounded); changes are written behind, in order, one transaction
+ * each. A crash loses the last moments at most; nothing here is more than a memory that the mesh renews.
+ */
+
+const FORMAT_VERSION = 1;
+const MAX_KNOWN_PEERS = 4096;
+const MAX_ENDPOINTS = 8;
+const MAX_CONTACTS = 256;
+
+export interface StateStoreComponents {
+  readonly rng: Rng;
+  readonly log: Logger;
+  /** Of the process; who else may own the directory. */
+  readonly ownUid: number;
+}
+
+/** The store of a state directory with what bin needs besides. */
+export interface OpenStateStore extends StateStore {
+  /** For reset: contacts, known peers and own address go, the identity stays. */
+  clear(): void;
+}
+
+/** @throws OverlayError OVL_STATE_DIR, OVL_STATE_NEWER */
+export function openStateStore(stateDir: string, components: StateStoreComponents): OpenStateStore {
+  ensureStateDir(stateDir, components.ownUid);
+  const identity = loadIdentity(stateDir, components.rng);
+  return new LmdbStateStore(openDatabase(stateDir), identity, components.log);
+}
+
+function openDatabase(stateDir: string): RootDatabase<unknown, string> {
+  const path = join(stateDir, 'state.mdb');
+  const damage = databaseDamage(path);
+  if (damage !== undefined) throw unusable(path, damage);
+  let root: RootDatabase<unknown, string>;
+  try {
+    root = open<unknown, string>({
+      path,
+      noSubdir: true,
+      encoding: 'json',
+      maxDbs: 4,
+      maxReaders: 8,
+    });
+  } catch (cause) {
+    throw unusable(path, cause instanceof Error ? cause.message : String(cause), cause);
+  }
+  for (const file of [path, `${path}-lock`]) if (existsSync(file)) chmodSync(file, 0o600);
+  const version = root.get('version');
+  if (version === undefined) root.putSync('version', FORMAT_VERSION);
+  else if (version !== FORMAT_VERSION) {
+    void root.close();
+    throw new OverlayError(
+      'OVL_STATE_NEWER',
+      `${path} has version ${JSON.stringify(version)}, this overlayd knows ${FORMAT_VERSION}`,
+      {
+        cure: 'Run the newer overlayd that wrote it, or choose another --state-dir',
+        value: path,
+      },
+    );
+  }
+  return root;
+}
+
+function unusable(path: string, why: string, cause?: unknown): OverlayError {
+  return new OverlayError('OVL_STATE_DIR', `Cannot open ${path}: ${why}`, {
+    cure: `Move ${path} away: contacts and known peers are forgotten, the identity stays`,
+    value: path,
+    cause,
+  });
+}
+
+class LmdbStateStore implements OpenStateStore {
+  readonly identity: NodeIdentity;
+  readonly #root: RootDatabase<unknown, string>;
+  readonly #contactTable: Database<unknown, string>;
+  readonly #peerTable: Database<unknown, string>;
+  readonly #log: Logger;
+  /** In order of addition, value: the key's number. */
+  readonly #contacts = new Map<string, string>();
+  /** Least recently saved first. */
+  readonly #peers = new Map<PeerId, KnownPeer>();
+  #nextSequence = 1;
+  #ownAddress: string | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(root: RootDatabase<unknown, string>, identity: NodeIdentity, log: Logger) {
+    this.#root = root;
+    this.identity = identity;
+    this.#log = log;
+    this.#contactTable = root.openDB<unknown, string>('contacts', { encoding: 'json' });
+    this.#peerTable = root.openDB<unknown, string>('peers', { encoding: 'json' });
+    this.#load();
+  }
+
+  contacts(): readonly string[] {
+    return [...this.#contacts.keys()];
+  }
+
+  addContact(text: string): void {
+    if (this.#contacts.has(text)) return;
+    if (this.#contacts.size >= MAX_CONTACTS) {
+      throw new OverlayError(
+        'OVL_USAGE',
+        `Cannot store contact ${text}: ${MAX_CONTACTS} are stored already`,
+        {
+          cure: 'Forget some first (overlayctl forget); peers find each other without',
+          value: text,
+        },
+      );
+    }
+    const key = sequenceKey(this.#nextSequence++);
+    this.#contacts.set(text, key);
+    this.#write(this.#contactTable.put(key, text));
+  }
+
+  removeContact(text: string): boolean {
+    const key = this.#contacts.get(text);
+    if (key === undefined) return false;
+    this.#contacts.delete(text);
+    this.#write(this.#contactTable.remove(key));
+    return true;
+  }
+
+  knownPeers(): readonly KnownPeer[] {
+    return [...this.#peers.values()];
+  }
+
+  saveKnownPeer(peer: KnownPeer): void {
+    this.#peers.delete(peer.id);
+    const kept = { ...peer, endpoints: peer.endpoints.slice(0, MAX_ENDPOINTS) };
+    this.#peers.set(peer.id, kept);
+    this.#write(this.#peerTable.put(peer.id, peerToJson(kept, this.#nextSequence++)));
+    for (const id of this.#peers.keys()) {
+      if (this.#peers.size <= MAX_KNOWN_PEERS) break;
+      this.removeKnownPeer(id);
+    }
+  }
+
+  removeKnownPeer(id: PeerId): void {
+    if (this.#peers.delete(id)) this.#write(this.#peerTable.remove(id));
+  }
+
+  ownAddress(): string | undefined {
+    return this.#ownAddress;
+  }
+
+  saveOwnAddress(cidr: string): void {
+    if (cidr === this.#ownAddress) return;
+    this.#ownAddress = cidr;
+    this.#write(this.#root.put('ownAddress', cidr));
+  }
+
+  clear(): void {
+    for (const text of this.contacts()) this.removeContact(text);
+    for (const id of [...this.#peers.keys()]) this.removeKnownPeer(id);
+    this.#ownAddress = undefined;
+    this.#write(this.#root.remove('ownAddress'));
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#root.flushed.then(() => this.#root.close());
+    return this.#closing;
+  }
+
+  /** A full disk must not stop the mesh: it is said, and what is in memory goes on. */
+  #write(written: Promise<boolean>): void {
+    written.catch((error: unknown) => {
+      const { message } = stateDirError('state.mdb', 'Cannot write', error);
+      this.#log.error({ err: error, code: 'OVL_STATE_DIR' }, message);
+    });
+  }
+
+  #load(): void {
+    let damaged = 0;
+    for (const { key, value } of this.#contactTable.getRange()) {
+      this.#nextSequence = Math.max(this.#nextSequence, Number(key) + 1);
+      if (typeof value === 'string' && this.#contacts.size < MAX_CONTACTS)
+        this.#contacts.set(value, key);
+      else damaged++;
+    }
+    const peers: { peer: KnownPeer; sequence: number }[] = [];
+    for (const { key, value } of this.#peerTable.getRange({ limit: 2 * MAX_KNOWN_PEERS })) {
+      const read = peerFromJson(key, value);
+      if (read === undefined) damaged++;
+      else peers.push(read);
+    }
+    peers.sort((left, right) => left.sequence - right.sequence);
+    for (const { peer, sequence } of peers.slice(-MAX_KNOWN_PEERS)) {
+      this.#peers.set(peer.id, peer);
+      this.#nextSequence = Math.max(this.#nextSequence, sequence + 1);
+    }
+    const ownAddress = this.#root.get('ownAddress');
+    if (typeof ownAddress === 'string') this.#ownAddress = ownAddress;
+    if (damaged > 0)
+      this.#log.warn({ damaged }, 'Some entries of the state are damaged and left out');
+  }
+}
+
+/** Keys that sort as the numbers do. */
+function sequenceKey(sequence: number): string {
+  return String(sequence).padStart(16, '0');
+}
+
+function peerToJson(peer: KnownPeer, sequence: number): Record<string, unknown> {
+  return {
+    sequence,
+    publicKey: toBase64(peer.publicKey),
+    nickname: peer.nickname,
+    endpoints: peer.endpoints.map(formatEndpoint),
+    ...(peer.hint === undefined ? {} : { hint: toBase64(peer.hint) }),
+    ...(peer.pairKey === undefined ? {} : { pairKey: toBase64(peer.pairKey) }),
+  };
+}
+
+function peerFromJson(
+  key: string,
+  value: unknown,
+): { peer: KnownPeer; sequence: number } | undefined {
+  const id = parsePeerId(key);
+  if (id === undefined || typeof value !== 'object' || value === null) return undefined;
+  const { sequence, publicKey, nickname, endpoints, hint, pairKey } = value as Record<
+    string,
+    unknown
+  >;
+  const keyBytes = fromBase64(publicKey, 32);
+  if (typeof sequence !== 'number' || typeof nickname !== 'string' || keyBytes === undefined)
+    return undefined;
+  if (!Array.isArray(endpoints)) return undefined;
+  const hintBytes = fromBase64(hint, 8);
+  const pairBytes = fromBase64(pairKey, 32);
+  const texts = (endpoints as readonly unknown[]).filter((text) => typeof text === 'string');
+  const peer: KnownPeer = {
+    id,
+    publicKey: keyBytes,
+    nickname,
+    endpoints: texts.flatMap((text) => parseEndpoint(text) ?? []).slice(0, MAX_ENDPOINTS),
+    // One without the other is of no use.
+    ...(hintBytes === undefined || pairBytes === undefined
+      ? {}
+      : { hint: hintBytes, pairKey: pairBytes }),
+  };
+  return { peer, sequence };
+}
+
+function toBase64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+}
+
+function fromBase64(text: unknown, length: number): Uint8Array | undefined {
+  if (typeof text !== 'string') return undefined;
+  const bytes = new Uint8Array(Buffer.from(text, 'base64'));
+  return bytes.length === length ? bytes : undefined;
+}

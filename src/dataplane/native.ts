@@ -1,0 +1,210 @@
+import { createRequire } from 'node:module';
+import { OverlayError, type ErrorCode } from '../base/errors.js';
+import type { OsModule } from '../daemon/os-port.js';
+import {
+  endpointFromBytes,
+  endpointToBytes,
+  formatEndpoint,
+  type Endpoint,
+} from '../model/endpoint.js';
+import { macBytes, macFromBytes } from '../model/mac.js';
+import type {
+  Counters,
+  DataPlane,
+  DataPlaneConfig,
+  DataPlaneEvent,
+  DataPlaneInfo,
+  FdbEntry,
+  SendItem,
+  TableEntry,
+} from './dataplane.js';
+
+/*
+ * The data plane of the addon. The only file that knows the addon: it turns endpoints and MACs into bytes and back, and
+ * failures into coded errors; everything else passes through.
+ */
+
+/** What the addon exports: see native/binding. */
+interface Addon {
+  readonly DataPlane: new () => AddonDataPlane;
+  readonly os: OsModule;
+}
+
+interface AddonDataPlane {
+  onReadable(callback: () => void): void;
+  open(config: object): AddonOpened | AddonOpenFailure;
+  apply(batch: readonly object[]): { index: number; reason: string } | null;
+  send(batch: readonly object[]): void;
+  drain(): Record<string, unknown>[];
+  readCounters(): Counters;
+  dumpFdb(): (Omit<FdbEntry, 'mac'> & { readonly mac: Uint8Array })[];
+  close(): void;
+}
+
+interface AddonOpened extends Omit<DataPlaneInfo, 'localAddresses'> {
+  readonly localAddresses: readonly Uint8Array[];
+}
+
+interface AddonOpenFailure {
+  readonly code: ErrorCode;
+  readonly step: string;
+  readonly errno: number;
+  readonly reason: string;
+  readonly what: string;
+}
+
+/** Cures by code; the ones that depend on errno are in `openError`. */
+const OPEN_CURES: Partial<Record<ErrorCode, string>> = {
+  OVL_TAP_OPEN: 'Load the tun module (modprobe tun) and see that /dev/net/tun exists.',
+  OVL_UDP_BIND: 'Stop what uses the port, or choose another with --port or --bind.',
+  OVL_USAGE: 'Allow another cipher with --cipher.',
+};
+
+const EPERM = 1;
+const EACCES = 13;
+const EBUSY = 16;
+
+let loaded: Addon | undefined;
+
+/** @throws OverlayError OVL_ADDON_MISSING */
+function loadAddon(): Addon {
+  if (loaded !== undefined) return loaded;
+  const path = new URL('../../../build/Release/overlayd.node', import.meta.url).pathname;
+  try {
+    loaded = createRequire(import.meta.url)(path) as Addon;
+    return loaded;
+  } catch (cause) {
+    throw new OverlayError('OVL_ADDON_MISSING', `Cannot load the native data plane ${path}`, {
+      cure: 'Build it with scripts/setup.sh.',
+      value: path,
+      cause,
+    });
+  }
+}
+
+function openError(failure: AddonOpenFailure): OverlayError {
+  const isDenied = failure.errno === EPERM || failure.errno === EACCES;
+  const code = isDenied ? 'OVL_NOT_PERMITTED' : failure.code;
+  const cure = isDenied
+    ? 'Run as root, or with CAP_NET_ADMIN and CAP_NET_RAW.'
+    : failure.code === 'OVL_TAP_OPEN' && failure.errno === EBUSY
+      ? 'Another process holds it: stop that, or choose another --ifname.'
+      : (OPEN_CURES[failure.code] ?? 'See docs/operations.md.');
+  const reason = failure.reason === '' ? '' : `: ${failure.reason}`;
+  return new OverlayError(code, `Cannot ${failure.step} for ${failure.what}${reason}`, {
+    cure,
+    value: failure.what,
+    fields: { errno: failure.errno, step: failure.step },
+  });
+}
+
+function toAddonEntry(entry: TableEntry): object {
+  switch (entry.kind) {
+    case 'pathSet':
+      return { ...entry, endpoint: endpointToBytes(entry.endpoint) };
+    case 'fdbSet':
+    case 'fdbRemove':
+      return { ...entry, mac: macBytes(entry.mac) };
+    default:
+      return entry;
+  }
+}
+
+function toAddonItem(item: SendItem): object {
+  switch (item.kind) {
+    case 'datagram':
+    case 'keepalive':
+      return { ...item, to: endpointToBytes(item.to) };
+    case 'returnToken':
+      return { ...item, from: endpointToBytes(item.from) };
+    default:
+      return item;
+  }
+}
+
+function endpointOf(bytes: unknown): Endpoint {
+  const endpoint = endpointFromBytes(bytes as Uint8Array);
+  if (endpoint === undefined) throw new Error('The addon handed over a malformed endpoint');
+  return endpoint;
+}
+
+/** Endpoints come as bytes; all other fields are as dataplane.ts has them. */
+function toEvent(raw: Record<string, unknown>): DataPlaneEvent {
+  if (raw['from'] !== undefined) raw['from'] = endpointOf(raw['from']);
+  if (raw['endpoint'] !== undefined) raw['endpoint'] = endpointOf(raw['endpoint']);
+  return raw as unknown as DataPlaneEvent;
+}
+
+export interface NativeOptions {
+  /** 'libsodium': leave faster providers aside, to compare or when one is distrusted. */
+  readonly provider?: 'fastest' | 'libsodium';
+}
+
+class NativeDataPlane implements DataPlane {
+  readonly #native: AddonDataPlane;
+  readonly #provider: string;
+  #callback: (() => void) | undefined;
+
+  constructor(options: NativeOptions) {
+    this.#native = new (loadAddon().DataPlane)();
+    this.#provider = options.provider ?? 'fastest';
+    this.#native.onReadable(() => this.#callback?.());
+  }
+
+  open(config: DataPlaneConfig): DataPlaneInfo {
+    const opened = this.#native.open({
+      ...config,
+      ownMacs: config.ownMacs.map((mac) => ({ mac: macBytes(mac) })),
+      provider: this.#provider,
+    });
+    if ('code' in opened) throw openError(opened);
+    return { ...opened, localAddresses: opened.localAddresses.map(endpointOf) };
+  }
+
+  onReadable(callback: () => void): void {
+    this.#callback = callback;
+  }
+
+  apply(batch: readonly TableEntry[]): void {
+    const refused = this.#native.apply(batch.map(toAddonEntry));
+    if (refused === null) return;
+    const entry = batch[refused.index];
+    const what =
+      entry?.kind === 'pathSet' ? `pathSet ${formatEndpoint(entry.endpoint)}` : (entry?.kind ?? '');
+    throw new OverlayError('OVL_BATCH_REFUSED', `Cannot apply ${what}: ${refused.reason}`, {
+      cure: 'This is a fault of overlayd: please report it with `overlayctl report`.',
+      value: what,
+      fields: { index: refused.index },
+    });
+  }
+
+  send(batch: readonly SendItem[]): void {
+    this.#native.send(batch.map(toAddonItem));
+  }
+
+  drain(): readonly DataPlaneEvent[] {
+    return this.#native.drain().map(toEvent);
+  }
+
+  readCounters(): Counters {
+    return this.#native.readCounters();
+  }
+
+  dumpFdb(): readonly FdbEntry[] {
+    return this.#native.dumpFdb().map((entry) => ({ ...entry, mac: macFromBytes(entry.mac) }));
+  }
+
+  close(): void {
+    this.#native.close();
+  }
+}
+
+/** @throws OverlayError OVL_ADDON_MISSING */
+export function createNativeDataPlane(options: NativeOptions = {}): DataPlane {
+  return new NativeDataPlane(options);
+}
+
+/** What Node cannot do itself. @throws OverlayError OVL_ADDON_MISSING */
+export function nativeOs(): OsModule {
+  return loadAddon().os;
+}

@@ -1,0 +1,231 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type {
+  DaemonControl,
+  EventDocument,
+  PeerDocument,
+  StatusDocument,
+} from '../../src/api/control.js';
+import { findPeer } from '../../src/api/find-peer.js';
+import type { ApiLog, ApiServer } from '../../src/api/server.js';
+import { startApiServer } from '../../src/api/server.js';
+import { OverlayError } from '../../src/base/errors.js';
+import type { PeerId } from '../../src/model/peer-id.js';
+
+export const ALPHA_ID = '3f2a9c10d4e5f60718293a4b5c6d7e8f';
+export const BETA_ID = '91be77aa00112233445566778899aabb';
+export const GAMMA_ID = '91be77aaffeeddccbbaa998877665544';
+
+export const quietLog: ApiLog = { info: () => {}, error: () => {} };
+
+/** A daemon that answers from plain fields; tests change them, also while a command runs. */
+export class FakeDaemon implements DaemonControl {
+  statusDocument: StatusDocument = twoNodeStatus();
+  peerDocuments: PeerDocument[] = [
+    peer(ALPHA_ID, 'alpha', { self: true, path: null, endpoint: null, cipher: null, rttMs: null }),
+    peer(BETA_ID, 'beta', {}),
+  ];
+  eventDocuments: EventDocument[] = [event(1, 'daemon-ready'), event(2, 'peer-established')];
+  readonly stored: string[] = [];
+  resets = 0;
+  readonly #listeners = new Set<(event: EventDocument) => void>();
+
+  get listenerCount(): number {
+    return this.#listeners.size;
+  }
+
+  emit(document: EventDocument): void {
+    this.eventDocuments.push(document);
+    for (const listener of this.#listeners) listener(document);
+  }
+
+  status(): StatusDocument {
+    return this.statusDocument;
+  }
+
+  peers(): ReturnType<DaemonControl['peers']> {
+    return { schema: 1, peers: this.peerDocuments };
+  }
+
+  routes(): ReturnType<DaemonControl['routes']> {
+    return {
+      schema: 1,
+      routes: [
+        {
+          peer: BETA_ID,
+          nickname: 'beta',
+          path: 'direct',
+          via: [],
+          rttMs: 0.31,
+          lossPct: 0,
+          mtu: 1472,
+          cost: 0.42,
+        },
+      ],
+    };
+  }
+
+  paths(text: string): ReturnType<DaemonControl['paths']> {
+    const found = findPeer(
+      this.peerDocuments.map(({ id, nickname }) => ({ id: id as PeerId, nickname })),
+      text,
+    );
+    return {
+      schema: 1,
+      peer: found.id,
+      nickname: found.nickname,
+      active: 0,
+      candidates: [
+        {
+          kind: 'direct',
+          endpoint: '192.0.2.2:6783',
+          state: 'working',
+          rttMs: 0.31,
+          lossPct: 0,
+          mtu: 1472,
+          cost: 0.42,
+          terms: { srttMs: 0.3, rttvarMs: 0.06 },
+        },
+      ],
+      lastSwitch: null,
+    };
+  }
+
+  report(): ReturnType<DaemonControl['report']> {
+    return {
+      schema: 1,
+      at: '2026-01-02T03:04:05.000Z',
+      status: this.statusDocument,
+      peers: this.peerDocuments,
+      routes: this.routes().routes,
+      paths: [this.paths('beta')],
+      dataplane: {
+        port: 6783,
+        localAddresses: ['0.0.0.0:6783', '[::]:6783'],
+        suites: [{ name: 'aes256gcm', provider: 'ipsec-mb', nsPerPacket: 150 }],
+        offloads: ['vnet_hdr', 'tso'],
+        queuePairs: 1,
+      },
+      counters: { tx_frames: 12, rx_frames: 0 },
+      drops: { no_peer: 3, replay: 0 },
+      fdb: [
+        { network: 0, mac: '02:00:00:00:00:02', peer: BETA_ID, declared: false, ageSeconds: 4 },
+      ],
+      events: this.eventDocuments,
+    };
+  }
+
+  async connect(contacts: readonly string[]): ReturnType<DaemonControl['connect']> {
+    const normal = contacts.map((contact) => {
+      if (!contact.includes('!')) return contact.includes(':') ? contact : `${contact}:6783`;
+      throw new OverlayError('OVL_ENDPOINT_INVALID', `'${contact}' is not an endpoint`, {
+        value: contact,
+        cure: 'Give host[:port] or [v6]:port.',
+      });
+    });
+    this.stored.push(...normal);
+    return { contacts: normal };
+  }
+
+  async forget(contacts: readonly string[]): ReturnType<DaemonControl['forget']> {
+    return {
+      removed: contacts.filter((contact) => this.stored.includes(contact)),
+      unknown: contacts.filter((contact) => !this.stored.includes(contact)),
+    };
+  }
+
+  events(afterSeq: number): readonly EventDocument[] {
+    return this.eventDocuments.filter(({ seq }) => seq > afterSeq);
+  }
+
+  onEvent(callback: (event: EventDocument) => void): () => void {
+    this.#listeners.add(callback);
+    return () => this.#listeners.delete(callback);
+  }
+
+  async reset(): Promise<void> {
+    this.resets += 1;
+  }
+}
+
+export function twoNodeStatus(): StatusDocument {
+  return {
+    schema: 1,
+    ready: true,
+    self: {
+      id: ALPHA_ID,
+      nickname: 'alpha',
+      addresses: ['10.47.0.9/12', 'fd12:3456:789a:bcde::1/64'],
+      mac: '3e:2a:9c:10:d4:e5',
+      ifname: 'overlay0',
+      mtu: 1388,
+      port: 6783,
+      pid: 4711,
+      version: '0.1.0',
+    },
+    mesh: 'default',
+    encryption: true,
+    peers: { known: 2, reachable: 2 },
+    links: { established: 1, connecting: 0, handshaking: 0, idle: 0, retrying: 0, rejected: 0 },
+    contacts: [{ contact: '192.0.2.2:6783', state: 'established', peer: BETA_ID, reason: null }],
+    warnings: [],
+  };
+}
+
+export function peer(id: string, nickname: string, changes: Partial<PeerDocument>): PeerDocument {
+  return {
+    id,
+    nickname,
+    self: false,
+    state: 'established',
+    path: 'direct',
+    endpoint: '192.0.2.2:6783',
+    addresses: ['10.47.0.10/12'],
+    cipher: 'aes256gcm',
+    rttMs: 0.31,
+    lossPct: 0,
+    pmtu: 1472,
+    reason: null,
+    txBytes: 1_234_567,
+    rxBytes: 987,
+    ...changes,
+  };
+}
+
+export function event(
+  seq: number,
+  code: EventDocument['code'],
+  changes: Partial<EventDocument> = {},
+): EventDocument {
+  return {
+    seq,
+    at: '2026-01-02T03:04:05.000Z',
+    level: 'info',
+    code,
+    message: `Event ${seq}`,
+    ...changes,
+  };
+}
+
+/** A directory of its own for each test, with a socket path in it. */
+export class Sandbox {
+  readonly directory = mkdtempSync(join(tmpdir(), 'overlayd-test-'));
+  readonly socket = join(this.directory, 'run', 'overlayd.sock');
+  readonly daemon = new FakeDaemon();
+  #server: ApiServer | undefined;
+
+  async start(log: ApiLog = quietLog): Promise<void> {
+    this.#server = await startApiServer(this.socket, this.daemon, log);
+  }
+
+  async stop(): Promise<void> {
+    await this.#server?.close();
+    this.#server = undefined;
+  }
+
+  async remove(): Promise<void> {
+    await this.stop();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}

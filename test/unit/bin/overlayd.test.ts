@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const OVERLAYD = fileURLToPath(new URL('../../../src/bin/overlayd.js', import.meta.url));
+
+function overlayd(
+  argv: readonly string[],
+  options: { input?: string; env?: NodeJS.ProcessEnv } = {},
+) {
+  const outcome = spawnSync(process.execPath, [OVERLAYD, ...argv], {
+    encoding: 'utf8',
+    input: options.input ?? '',
+    env: { PATH: process.env['PATH'], ...options.env },
+    timeout: 10_000,
+  });
+  return { status: outcome.status, stdout: outcome.stdout, stderr: outcome.stderr };
+}
+
+describe('overlayd as a process', function () {
+  this.timeout(20_000);
+
+  it('bad usage is one line with code and cure on stderr, and exit code 2', () => {
+    for (const [argv, line] of [
+      [
+        ['--password', 'x', '--mtu', '100'],
+        "error: Bad --mtu '100': out of range (OVL_USAGE). Give bytes from 1280 to 9000; 1388 fits nearly every path\n",
+      ],
+      [
+        ['--pasword', 'x'],
+        "error: Unknown flag '--pasword' (OVL_USAGE). Did you mean --password?\n",
+      ],
+      [
+        [],
+        'error: No password is given (OVL_PASSWORD_MISSING). Give --password-file <file>, OVERLAYD_PASSWORD or --password <text>, the same on all nodes of the mesh\n',
+      ],
+    ] as const) {
+      assert.deepEqual(overlayd(argv), { status: 2, stdout: '', stderr: line });
+    }
+  });
+
+  it('an empty password from any source is missing', () => {
+    for (const outcome of [
+      overlayd(['--password', '']),
+      overlayd(['--password-file', '-'], { input: '\n' }),
+      overlayd([], { env: { OVERLAYD_PASSWORD: '' } }),
+    ]) {
+      assert.equal(outcome.status, 2);
+      assert.match(
+        outcome.stderr,
+        /^error: The password from .* is empty \(OVL_PASSWORD_MISSING\)\. /,
+      );
+    }
+  });
+
+  it('help and version go to stdout with exit code 0', () => {
+    const help = overlayd(['--help']);
+    assert.equal(help.status, 0);
+    assert.match(help.stdout, /Usage: overlayd .*\n/);
+    const version = overlayd(['--version']);
+    assert.deepEqual([version.status, version.stderr], [0, '']);
+    assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/);
+  });
+
+  it('a password in argv does not stay visible in the process list', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'overlayd-argv-'));
+    const fifo = join(directory, 'config');
+    execFileSync('sh', ['-c', 'mkfifo "$1"', 'sh', fifo]);
+    // It waits for somebody to write its configuration, with argv read and hidden.
+    const argv = [OVERLAYD, '--password', 'hunter2-hunter2', '--config', fifo];
+    const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'pipe'] });
+    try {
+      await once(child, 'spawn');
+      const shown = (): string => readFileSync(`/proc/${child.pid}/cmdline`, 'utf8');
+      const deadline = AbortSignal.timeout(10_000);
+      while (!shown().startsWith('overlayd')) {
+        assert.equal(deadline.aborted, false, `still shown as ${shown()}`);
+        await delay(10);
+      }
+      assert.equal(shown().replaceAll('\0', ''), 'overlayd');
+      writeFileSync(fifo, '{"prot": 1}');
+      let said = '';
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+      const [exitCode] = (await once(child, 'close')) as [number];
+      assert.equal(exitCode, 2);
+      assert.match(said, /unknown key 'prot' \(OVL_CONFIG_INVALID\)\. Did you mean 'port'\?/);
+    } finally {
+      child.kill('SIGKILL');
+      rmSync(directory, { recursive: true });
+    }
+  });
+});
