@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <new>
 
 #include "native/core/echo.h"
 #include "native/core/path_clock.h"
@@ -37,6 +38,22 @@ struct alignas(64) PathState {
 };
 
 inline constexpr uint32_t kMaxPaths = 16384;
+
+/// All path states, in one mapping whose pages are touched only as paths come to be. Slots are handed out by TableStore.
+class PathStates {
+ public:
+  PathStates();
+  ~PathStates();
+  PathStates(const PathStates&) = delete;
+  PathStates& operator=(const PathStates&) = delete;
+
+  PathState& operator[](uint32_t slot) { return states_[slot]; }
+  /// A fresh state in a slot that no worker holds.
+  void Renew(uint32_t slot) { new (&states_[slot]) PathState(); }
+
+ private:
+  PathState* states_;
+};
 
 }  // namespace overlayd::engine
 

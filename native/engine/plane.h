@@ -28,12 +28,12 @@ inline uint64_t BootTimeMs() { return BootTimeUs() / 1000; }
 /// What all threads of one data plane share. Made before the threads, gone after them.
 struct Plane {
   Plane(std::function<void()> wake, core::HashSeed fdb_seed)
-      : paths(kMaxPaths), fdb(fdb_seed), events(std::move(wake)) {}
+      : fdb(fdb_seed), events(std::move(wake)) {}
 
   Quiescence quiescence;
   std::atomic<const core::Tables*> tables{nullptr};
   SessionTable sessions;
-  std::vector<PathState> paths;  // by PathEntry::state
+  PathStates paths;  // by PathEntry::state
   core::Fdb fdb;
   EventRing events;
 

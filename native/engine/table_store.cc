@@ -146,25 +146,7 @@ std::string TableStore::Check(Plan& plan, const TableEntry& entry) {
 }
 
 void TableStore::Commit(Plan& plan, std::span<TableEntry> entries) {
-  for (const uint32_t state : plan.new_states) {
-    PathState& fresh = plane_.paths[state];
-    fresh.tx_datagrams = 0;
-    fresh.tx_bytes = 0;
-    fresh.rx_datagrams = 0;
-    fresh.rx_bytes = 0;
-    fresh.last_frame_ms = 0;
-    fresh.largest_sent = 0;
-    {
-      const std::lock_guard guard(fresh.received_lock);
-      fresh.received = {};
-      fresh.has_received = false;
-    }
-    const std::lock_guard guard(fresh.mutex);
-    fresh.clock = core::PathClock();
-    fresh.observed = {};
-    fresh.last_seen_frame_ms = 0;
-    fresh.reports_too_small = 0;
-  }
+  for (const uint32_t state : plan.new_states) plane_.paths.Renew(state);
   for (auto& [index, slot] : plan.master.sessions) {
     if (slot != core::kNoSlot) continue;
     const SessionInstall& install = *plan.installs.at(index);
