@@ -19,16 +19,28 @@ function documented(section: string): string[] {
   });
 }
 
-function sources(folder: string): string[] {
+function sources(folder: string, ending = '.ts'): string[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts'))
+    .filter((name) => name.endsWith(ending))
     .map((name) => read(join(folder, name)));
 }
 
 describe('docs/operations.md', () => {
   it('explains exactly the error codes there are', () => {
     assert.deepEqual(documented('Error codes'), [...ERROR_CODES]);
+  });
+
+  it('knows every code that is written anywhere in the program', () => {
+    const texts = [...sources('src'), ...sources('native', '.cc'), ...sources('native', '.h')];
+    const used = texts.flatMap((text) =>
+      Array.from(text.matchAll(/['"](OVL_[A-Z_]+)['"]/g), (match) => match[1] ?? ''),
+    );
+    const known: readonly string[] = ERROR_CODES;
+    assert.deepEqual(
+      used.filter((code) => !known.includes(code)),
+      [],
+    );
   });
 
   it('explains exactly the event codes there are', () => {
@@ -45,7 +57,7 @@ describe('docs/operations.md', () => {
   it('explains every code that the control plane puts into warnings and events', () => {
     const known = new Set([...documented('Warnings'), ...documented('Event codes')]);
     const used = ['src/daemon', 'src/link', 'src/netdev']
-      .flatMap(sources)
+      .flatMap((folder) => sources(folder))
       .flatMap((text) => Array.from(text.matchAll(/\bcode: '([a-z-]+)'/g), (match) => match[1]));
     assert.ok(used.length > 0);
     assert.deepEqual(
