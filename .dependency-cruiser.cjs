@@ -10,6 +10,7 @@
 const from = (room) => ({ path: `^src/${room}/` });
 const DATAPLANE_PORT = '^src/dataplane/dataplane\\.ts$';
 const HOST_PORTS = '^src/daemon/ports\\.ts$';
+const OS_PORT = '^src/daemon/os-port\\.ts$';
 
 /** What a room may import besides itself. Rooms that are not named here may be imported by daemon and bin only. */
 const MAY = {
@@ -34,6 +35,7 @@ const PORTS = {
   crypto: [DATAPLANE_PORT],
   link: [DATAPLANE_PORT],
   netdev: [HOST_PORTS],
+  dataplane: [OS_PORT],
 };
 
 const layers = Object.entries(MAY).map(([room, allowed]) => ({
