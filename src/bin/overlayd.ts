@@ -157,6 +157,7 @@ async function run(config: DaemonConfig, password: string): Promise<void> {
     uid: process.getuid?.() ?? 0,
     isDebugging: process.env['OVERLAYD_DEBUG'] === '1',
     rekeyAfterMs: debugMs('OVERLAYD_DEBUG_REKEY_MS'),
+    isLibsodiumOnly: process.env['OVERLAYD_DEBUG_PROVIDER'] === 'libsodium',
     warnings: warning === undefined ? [] : [warning],
     onFatal: (error) => {
       fail('Stopping', error);

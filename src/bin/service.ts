@@ -9,15 +9,15 @@ import { derivePrs } from '../crypto/password.js';
 import { sodiumReady } from '../crypto/sodium.js';
 import type { DaemonConfig } from '../daemon/config.js';
 
+import { createDaemon } from '../daemon/daemon.js';
 import { createNodeTimers } from '../daemon/node-timers.js';
 import type { HostInterface, HostWarning } from '../daemon/ports.js';
 import { ensureStateDir } from '../daemon/state-dir.js';
 import { lockStateDir } from '../daemon/state-lock.js';
 import { openStateStore } from '../daemon/state-store.js';
+import { createNativeDataPlane, nativeOs } from '../dataplane/native.js';
 import { createHostInterface } from '../netdev/host-interface.js';
 import { createResolver } from '../netdev/resolver.js';
-import { loadDaemonModule } from './daemon-module.js';
-import { loadNativeModule } from './native-module.js';
 
 /*
  * The composition: every part made once, in the order in which each needs the one before, and undone in reverse.
@@ -34,6 +34,8 @@ export interface ServiceInputs {
   /** Core dumps and ptrace stay possible. */
   readonly isDebugging: boolean;
   readonly rekeyAfterMs: number | undefined;
+  /** Leave the faster cipher providers aside, to compare. */
+  readonly isLibsodiumOnly: boolean;
   /** Conditions found before the start that belong into `status`. */
   readonly warnings: readonly HostWarning[];
   /** Something broke that the daemon cannot go on with. */
@@ -66,9 +68,7 @@ export async function startService(inputs: ServiceInputs): Promise<Service> {
 
 async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: string) => void> {
   const { config, log } = inputs;
-  const daemons = await loadDaemonModule();
-  const native = await loadNativeModule();
-  const os = native.nativeOs();
+  const os = nativeOs();
   if (!inputs.isDebugging) os.setDumpable(false);
 
   ensureStateDir(config.stateDir, inputs.uid);
@@ -90,10 +90,12 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
     pool: config.pool,
   });
   undo.push(() => bridge.down());
-  const dataplane = native.createNativeDataPlane();
+  const dataplane = createNativeDataPlane({
+    provider: inputs.isLibsodiumOnly ? 'libsodium' : 'fastest',
+  });
   undo.push(() => dataplane.close());
 
-  const daemon = daemons.createDaemon(
+  const daemon = createDaemon(
     {
       dataplane,
       host: withWarnings(bridge, inputs.warnings),

@@ -7,6 +7,7 @@ import {
   SUITE_CHACHA20POLY1305,
   SUITE_XSALSA20POLY1305,
 } from '../dataplane/dataplane.js';
+import { parseContact } from '../model/contact.js';
 import { nearest } from '../base/suggest.js';
 
 /*
@@ -126,39 +127,14 @@ export function parseBind(flag: string, text: string): string {
   throw bad(flag, text, 'not an IP address', 'Give an address of this host');
 }
 
-/** `host`, `host:port`, `v6`, `[v6]` or `[v6]:port`; kept as typed, names are resolved at every attempt. */
+/** An endpoint to dial or to tell; kept as typed, names are resolved at every attempt. */
 export function parseContactText(flag: string, text: string): string {
-  const shape = 'Give host, host:port or [v6]:port';
-  const bracketed = /^\[([^\]]*)\](?::(.*))?$/.exec(text);
-  const plain = /^([^:]*)(?::([^:]*))?$/.exec(text);
-  const refuse = (why: string): OverlayError =>
-    new OverlayError('OVL_ENDPOINT_INVALID', `Bad --${flag} '${text}': ${why}`, {
-      cure: shape,
-      value: text,
-    });
-  if (bracketed === null && plain === null) {
-    if (ipaddr.IPv6.isValid(text)) return text;
-    throw refuse('not an endpoint');
-  }
-  const host = (bracketed ?? plain)?.[1] ?? '';
-  const port = (bracketed ?? plain)?.[2];
-  if (bracketed !== null && !ipaddr.IPv6.isValid(host))
-    throw refuse(`'${host}' is not an IPv6 address`);
-  if (bracketed === null && !isHost(host))
-    throw refuse(`'${host}' is neither an address nor a host name`);
-  const number = port === undefined ? 1 : wholeNumber(port);
-  if (!(number >= 1 && number <= 65535)) throw refuse(`'${port ?? ''}' is not a port`);
-  return text;
-}
-
-function isHost(host: string): boolean {
-  // All digits and dots: somebody meant an address, and 10.0.0.256 or 10.1 must not be looked up as a name.
-  if (/^[\d.]+$/.test(host)) return ipaddr.IPv4.isValidFourPartDecimal(host);
-  const name = host.endsWith('.') ? host.slice(0, -1) : host;
-  return (
-    name.length <= 253 &&
-    name.split('.').every((label) => /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/.test(label))
-  );
+  // Which port stands in for a missing one does not matter to whether it parses.
+  if (parseContact(text, 1) !== undefined) return text;
+  throw new OverlayError('OVL_ENDPOINT_INVALID', `Bad --${flag} '${text}': not an endpoint`, {
+    cure: 'Give host, host:port or [v6]:port',
+    value: text,
+  });
 }
 
 export function parseAddressMode(
