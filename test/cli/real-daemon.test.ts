@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ApiServer } from '../../src/api/server.js';
+import { startApiServer } from '../../src/api/server.js';
+import type { SimNode } from '../sim/harness.js';
+import { Sim } from '../sim/harness.js';
+import { quietLog } from './fake-daemon.js';
+import type { CliOutcome } from './run-cli.js';
+import { runCli } from './run-cli.js';
+
+/** The whole control plane on a fake underlay and virtual time; overlayctl asks one of the nodes. */
+describe('overlayctl and a real daemon', () => {
+  let directory: string;
+  let sim: Sim;
+  let a: SimNode;
+  let server: ApiServer;
+
+  beforeEach(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'overlayd-test-'));
+    sim = await Sim.create(7);
+    a = sim.node('alpha');
+    await a.start();
+    server = await startApiServer(join(directory, 's'), a.daemon.control, quietLog);
+  });
+  afterEach(async () => {
+    await server.close();
+    await sim.stopAll();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  /** Sleeping lets the simulated network run. */
+  function ctl(...argv: string[]): Promise<CliOutcome> {
+    return runCli(['--socket', join(directory, 's'), ...argv], {
+      monotonicMs: () => sim.time.nowMs(),
+      sleep: (ms) => sim.run(ms),
+    });
+  }
+
+  async function linked(): Promise<SimNode> {
+    const b = sim.node('beta', { peers: [a.address] });
+    await b.start();
+    assert.equal((await ctl('status', '--wait', 'peers=2', '--timeout', '3')).code, 0);
+    await sim.until('names travel', () => a.peerRow(b)?.nickname === 'beta', 1000);
+    return b;
+  }
+
+  it('every document has the shape that overlayctl expects, alone and linked', async () => {
+    const verbs = [['status'], ['peers'], ['routes'], ['report'], ['events'], ['version']];
+    for (const verb of verbs) {
+      const { code, err } = await ctl('--json', ...verb);
+      assert.deepEqual([code, err], [0, ''], verb.join());
+    }
+    const b = await linked();
+    for (const verb of [...verbs, ['paths', 'beta'], ['paths', b.id.slice(0, 8)]]) {
+      for (const json of [[], ['--json']]) {
+        const { code, err } = await ctl(...verb, ...json);
+        assert.deepEqual([code, err], [0, ''], verb.join());
+      }
+    }
+  });
+
+  it('status tells of two nodes and one link', async () => {
+    await linked();
+    const { out } = await ctl('status');
+    assert.match(
+      out,
+      /^overlayd \S+ is ready: 2 nodes \(this one included\), 1 link established\n/,
+    );
+    assert.match(out, / {2}encryption {2}on\n/);
+  });
+
+  it('connect --wait links, forget forgets', async () => {
+    const b = sim.node('beta');
+    await b.start();
+    const connected = await ctl('connect', '--wait', b.address);
+    assert.deepEqual(connected, { code: 0, out: `Connected to ${b.address}:6783\n`, err: '' });
+    assert.ok(a.sees(b));
+    assert.equal((await ctl('forget', b.address)).out, `Forgotten: ${b.address}:6783\n`);
+    assert.equal((await ctl('forget', b.address)).out, `Was not stored: ${b.address}:6783\n`);
+    assert.ok(a.sees(b), 'a link that is up stays up');
+  });
+
+  it('connect --wait names the wrong password, and events says what to do', async () => {
+    const b = sim.node('beta', { password: 'another' });
+    await b.start();
+    const { code, out, err } = await ctl('connect', '--wait', '--timeout', '8', b.address);
+    assert.deepEqual([code, out], [1, '']);
+    assert.match(err, /192\.0\.2\.2:6783 is rejected \(.*password.*\) \(OVL_TIMEOUT\)/);
+    const events = await ctl('events');
+    assert.match(events.out, / {2}wrong-password .*\n {4}what to do: /);
+  });
+
+  it('connect refuses what is no endpoint, as bad usage', async () => {
+    for (const text of ['no such host', 'host:0', 'host:99999', '[::1', '2001:db8::1:x']) {
+      const { code, out, err } = await ctl('connect', text);
+      assert.deepEqual([code, out], [2, ''], text);
+      assert.match(err, /\(OVL_ENDPOINT_INVALID\)/);
+    }
+  });
+
+  it('paths of an unknown peer, and of one too few digits name, are refused', async () => {
+    const b = await linked();
+    assert.match((await ctl('paths', 'gamma')).err, /OVL_NOT_FOUND/);
+    assert.match((await ctl('paths', b.id.slice(0, 7))).err, /at least 8 digits/);
+  });
+});
