@@ -109,7 +109,7 @@ export function renderPaths(paths: PathsDocument): string[] {
   const change =
     lastSwitch === null
       ? 'The path has not changed since the link came up.'
-      : `Last change at ${lastSwitch.at}: from ${orDash(lastSwitch.from)} to ${orDash(lastSwitch.to)}, because ${lastSwitch.reason}.`;
+      : `Last change at ${lastSwitch.at}: from ${lastSwitch.from ?? 'none'} to ${lastSwitch.to ?? 'none'} (${lastSwitch.reason}).`;
   const list = candidates.length === 0 ? ['No way to this peer is known.'] : [head, ...table];
   return [...list, '', printable(change)];
 }
