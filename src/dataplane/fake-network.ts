@@ -41,6 +41,8 @@ export interface FakeDatagram<Payload> {
   readonly payload: Payload;
 }
 
+const RELAY_BACK_MS = 60;
+
 type Receiver<Payload> = (from: Endpoint, to: Endpoint, datagram: FakeDatagram<Payload>) => void;
 
 export class FakeNetwork<Payload> {
@@ -50,6 +52,9 @@ export class FakeNetwork<Payload> {
   readonly #wires = new Map<string, Wire>();
   #default: Wire = GOOD_WIRE;
   #delivered = 0;
+  #tap: ((from: Endpoint, to: Endpoint, payload: Payload) => void) | undefined;
+  #relay:
+    { readonly victim: string; readonly attacker: string; readonly target: string } | undefined;
 
   constructor(scheduler: Scheduler, rng: Rng) {
     this.#scheduler = scheduler;
@@ -90,11 +95,29 @@ export class FakeNetwork<Payload> {
     this.#wires.set(key, { ...(this.#wires.get(key) ?? this.#default), ...wire });
   }
 
+  /**
+   * An attacker who sees what `victim` sends to `target`, sends it on from an address of its own faster than the wire,
+   * and passes what comes back on to the victim, slowly. @returns stop
+   */
+  relayAs(victim: string, attacker: string, target: string): () => void {
+    this.#relay = { victim, attacker, target };
+    return () => {
+      this.#relay = undefined;
+    };
+  }
+
+  /** Sees everything that is sent. */
+  onSend(tap: (from: Endpoint, to: Endpoint, payload: Payload) => void): void {
+    this.#tap = tap;
+  }
+
   /** @returns false when the wire swallows it for its size: what receiver reports would show a second later. */
   send(from: Endpoint, to: Endpoint, datagram: FakeDatagram<Payload>): boolean {
+    this.#tap?.(from, to, datagram.payload);
     const wire = this.#wires.get(`${from.address} ${to.address}`) ?? this.#default;
     if (datagram.bytes > wire.datagramBytes) return false;
     if (wire.isCut) return true;
+    this.#overtake(from, to, datagram);
     const copies = this.#rng.fraction() < wire.duplicates ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
       if (this.#rng.fraction() < wire.loss) continue;
@@ -107,5 +130,18 @@ export class FakeNetwork<Payload> {
       });
     }
     return true;
+  }
+
+  #overtake(from: Endpoint, to: Endpoint, datagram: FakeDatagram<Payload>): void {
+    const relay = this.#relay;
+    if (!relay) return;
+    const pass = (as: Endpoint, target: Endpoint, delayMs: number): void => {
+      this.#scheduler.at(delayMs, () => {
+        this.#receivers.get(formatEndpoint(target))?.(as, target, datagram);
+      });
+    };
+    const own = { ...from, address: relay.attacker };
+    if (relay.victim === from.address && relay.target === to.address) pass(own, to, 0);
+    if (relay.attacker === to.address) pass(own, { ...to, address: relay.victim }, RELAY_BACK_MS);
   }
 }

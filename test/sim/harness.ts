@@ -33,6 +33,8 @@ export interface NodeSettings {
   /** Underlay addresses; by default 192.0.2.<n>. */
   readonly underlay?: readonly string[];
   readonly options?: Partial<DaemonOptions>;
+  /** A copy of that machine: same identity. */
+  readonly identityOf?: SimNode;
 }
 
 export class Sim {
@@ -111,7 +113,7 @@ export class SimNode {
     this.name = name;
     this.#settings = settings;
     this.#underlay = settings.underlay ?? [`192.0.2.${number}`];
-    this.state = new MemoryState(generateIdentity(sim.rng));
+    this.state = new MemoryState(settings.identityOf?.state.identity ?? generateIdentity(sim.rng));
     this.host = new SimHost(sim, this);
   }
 
@@ -273,6 +275,8 @@ export class SimHost implements HostInterface {
   readonly #node: SimNode;
   addresses: readonly string[] = [];
   isUp = false;
+  /** Thrown by `up`. */
+  refuse: Error | undefined;
   /** MACs of machines behind the mesh that are no nodes, by address. */
   static readonly strangers = new Map<string, Mac>();
 
@@ -286,6 +290,7 @@ export class SimHost implements HostInterface {
   }
 
   up(): Promise<void> {
+    if (this.refuse) return Promise.reject(this.refuse);
     this.isUp = true;
     return Promise.resolve();
   }

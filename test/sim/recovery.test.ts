@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+
+import { Sim, twoLinkedNodes, type SimNode } from './harness.js';
+
+/** Says something every 100 ms until it was heard; how long that took. */
+async function trafficBack(
+  sim: Sim,
+  from: SimNode,
+  to: SimNode,
+  withinMs: number,
+): Promise<number> {
+  const text = `mark ${sim.time.nowMs()}`;
+  let isStopped = false;
+  const say = () => {
+    if (isStopped) return;
+    if (from.isRunning) from.say(to, text);
+    sim.time.at(100, say);
+  };
+  say();
+  const tookMs = await sim.until(`${to.name} hears ${from.name}`, () => to.heard(text), withinMs);
+  isStopped = true;
+  return tookMs;
+}
+
+describe('recovery', () => {
+  for (const victimName of ['a', 'b'] as const) {
+    const role = victimName === 'a' ? 'without --peer' : 'with --peer';
+    for (const downMs of [0, 700, 5000, 40_000]) {
+      it(`brings traffic back within 3 s after kill -9 of the node ${role}, down for ${downMs} ms`, async () => {
+        const { sim, a, b } = await twoLinkedNodes(20);
+        const [victim, other] = victimName === 'a' ? [a, b] : [b, a];
+        await sim.run(10_000);
+        victim.kill();
+        await sim.run(downMs);
+        await victim.start();
+        await trafficBack(sim, other, victim, 3000);
+        await trafficBack(sim, victim, other, 1000);
+        await sim.stopAll();
+      });
+    }
+  }
+
+  it('brings traffic back within 3 s when the restarted node had lost its store', async () => {
+    const sim = await Sim.create(21);
+    const a = sim.node('a');
+    const b = sim.node('b', { peers: [a.address] });
+    await a.start();
+    await b.start();
+    await sim.until('linked', () => a.sees(b) && b.sees(a), 1000);
+    let isTalking = true;
+    const talk = () => {
+      if (isTalking && b.isRunning) b.say(a, 'x');
+      if (isTalking) sim.time.at(100, talk);
+    };
+    talk();
+    a.kill();
+    await sim.run(5000);
+    a.state.clear();
+    await a.start();
+    await sim.until('linked again', () => a.sees(b) && b.sees(a), 3000);
+    isTalking = false;
+    await sim.stopAll();
+  });
+
+  it('shows a peer that said goodbye at once, and meets it again', async () => {
+    const { sim, a, b } = await twoLinkedNodes(22);
+    await a.stop();
+    await sim.until('b knows', () => !b.sees(a), 50);
+    const row = b.peerRow(a);
+    assert.match(row?.reason ?? '', /shutdown/);
+    assert.equal(row?.state, 'retrying');
+    await sim.run(20_000);
+    await a.start();
+    await sim.until('linked again', () => a.sees(b) && b.sees(a), 3000);
+    await sim.stopAll();
+  });
+
+  it('notices a cut within a second of traffic and heals after it', async () => {
+    const { sim, a, b } = await twoLinkedNodes(23);
+    let isTalking = true;
+    const talk = () => {
+      if (!isTalking) return;
+      a.say(b, 'x');
+      sim.time.at(50, talk);
+    };
+    talk();
+    await sim.run(1000);
+    sim.network.set(a.address, b.address, { isCut: true });
+    await sim.until('a notices', () => !a.sees(b), 1000);
+    await sim.run(30_000);
+    sim.network.set(a.address, b.address, { isCut: false });
+    await sim.until('both are back', () => a.sees(b) && b.sees(a), 3000);
+    isTalking = false;
+    await sim.stopAll();
+  });
+
+  it('notices a black hole in one direction', async () => {
+    const { sim, a, b } = await twoLinkedNodes(24);
+    let isTalking = true;
+    const talk = () => {
+      if (!isTalking) return;
+      a.say(b, 'x');
+      b.say(a, 'y');
+      sim.time.at(50, talk);
+    };
+    talk();
+    await sim.run(1000);
+    sim.network.setOneWay(a.address, b.address, { isCut: true });
+    await sim.until('both notice', () => !a.sees(b) && !b.sees(a), 2000);
+    isTalking = false;
+    await sim.stopAll();
+  });
+
+  it('follows a peer whose underlay address changes, without a new handshake', async () => {
+    const { sim, a, b } = await twoLinkedNodes(25);
+    let isTalking = true;
+    const talk = () => {
+      if (!isTalking) return;
+      b.say(a, 'x');
+      sim.time.at(50, talk);
+    };
+    talk();
+    await sim.run(2000);
+    const [session] = a.plane.readCounters().sessions;
+    b.moveTo('198.51.100.2');
+    await sim.until(
+      'a sends to the new address',
+      () => a.peerRow(b)?.endpoint === '198.51.100.2:6783',
+      2000,
+    );
+    isTalking = false;
+    assert.ok(a.sees(b));
+    assert.equal(a.plane.readCounters().sessions[0]?.session, session?.session);
+    await trafficBack(sim, a, b, 500);
+    await sim.stopAll();
+  });
+
+  it('does not move to a spoofed address that replays what the peer sent', async () => {
+    const { sim, a, b } = await twoLinkedNodes(26);
+    await sim.run(2000);
+    // Somebody on the way overtakes each datagram of b and passes everything on, both ways, from its own address.
+    sim.network.set(a.address, b.address, { delayMs: 20 });
+    const stop = sim.network.relayAs(b.address, '203.0.113.9', a.address);
+    for (let second = 0; second < 20; second++) {
+      b.say(a, 'x');
+      await sim.run(1000);
+    }
+    const seen = a.daemon.control.paths(b.id).candidates.map((path) => path.endpoint);
+    assert.ok(seen.includes('203.0.113.9:6783'), 'it was tried');
+    stop();
+    assert.equal(a.peerRow(b)?.endpoint, `${b.address}:6783`);
+    assert.ok(a.sees(b));
+    await sim.stopAll();
+  });
+
+  it('finds the size of a path, and another when the underlay changes', async () => {
+    const sim = await Sim.create(27);
+    sim.network.setAll({ datagramBytes: 1400 });
+    const a = sim.node('a');
+    const b = sim.node('b', { peers: [a.address] });
+    await a.start();
+    await b.start();
+    await sim.until('linked', () => a.sees(b) && b.sees(a), 1000);
+    const sizeOf = () => a.peerRow(b)?.pmtu ?? 0;
+    await sim.until('the size is found', () => sizeOf() > 1390 && sizeOf() <= 1400, 20_000);
+    sim.network.setAll({ datagramBytes: 1232 });
+    a.say(b, 'big', 1402);
+    await sim.until('it went down', () => sizeOf() <= 1232 && sizeOf() >= 1200, 10_000);
+    a.say(b, 'big again', 1402);
+    await sim.until('big frames pass', () => b.heard('big again'), 1000);
+    sim.network.setAll({ datagramBytes: 1472 });
+    await sim.until('it went up', () => sizeOf() === 1444, 700_000);
+    await sim.stopAll();
+  });
+
+  it('uses 548 bytes where not even 1200 pass', async () => {
+    const sim = await Sim.create(28);
+    sim.network.setAll({ datagramBytes: 600 });
+    const a = sim.node('a');
+    const b = sim.node('b', { peers: [a.address] });
+    await a.start();
+    await b.start();
+    await sim.until('linked', () => a.sees(b) && b.sees(a), 1000);
+    const sizeOf = () => a.peerRow(b)?.pmtu ?? 0;
+    await sim.until('the size is found', () => sizeOf() >= 548 && sizeOf() <= 600, 10_000);
+    await sim.stopAll();
+  });
+});
