@@ -14,7 +14,7 @@ import type { HostCall, HostReply } from './host-call.js';
  *     ├ overlay0-t (a TAP, persistent here: no data plane opens it)
  *     └ port ─────── veth ───────── peer 10.47.0.2/12        (only in the probe's test)
  */
-const NETNS = `wt-host-${process.pid}`;
+const NETNS = `ovl-host-${process.pid}`;
 const OTHER_NETNS = `${NETNS}-b`;
 const AGENT = fileURLToPath(new URL('./host-agent.js', import.meta.url));
 const MESH = 'a1b2c3d4e5f60718293a4b5c6d7e8f90';
