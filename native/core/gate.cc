@@ -71,11 +71,13 @@ GateDecision ShortReply(uint8_t type, std::span<const uint8_t> init) {
 }  // namespace
 
 Gate::Seeds Gate::DrawSeeds(const RandomBytes& random) {
-  uint8_t bytes[48];
+  uint8_t bytes[64];
   random(bytes);
-  Seeds seeds{
-      {LoadLe64(bytes), LoadLe64(bytes + 8)}, {LoadLe64(bytes + 16), LoadLe64(bytes + 24)}, {}};
-  std::memcpy(seeds.recent.data(), bytes + 32, 16);
+  const auto seed_at = [&bytes](size_t offset) {
+    return HashSeed{LoadLe64(bytes + offset), LoadLe64(bytes + offset + 8)};
+  };
+  Seeds seeds{seed_at(0), seed_at(16), seed_at(32), {}};
+  std::memcpy(seeds.recent.data(), bytes + 48, 16);
   return seeds;
 }
 
@@ -88,6 +90,7 @@ Gate::Gate(std::span<const uint8_t, kMeshIdBytes> mesh_id, const RandomBytes& ra
       cookies_(random),
       sources_(seeds.sources),
       resumptions_(seeds.hints),
+      expected_(seeds.expected),
       recent_(kRecentInits) {
   std::memcpy(mesh_id_.data(), mesh_id.data(), kMeshIdBytes);
 }
@@ -97,11 +100,14 @@ GateDecision Gate::Inspect(std::span<const uint8_t> datagram, const SourceAddres
   const DropReason shape = CheckShape(datagram);
   if (shape != DropReason::kNone) return Drop(shape);
   if (datagram[0] == kTypeInit) return InspectInit(datagram, from, now_ms);
+  const bool is_short = datagram.size() == kShortHandshakeBytes;
+  const uint32_t index = LoadLe32(&datagram[is_short ? kShortReceiverIndex : kReceiverIndex]);
   const std::lock_guard guard(mutex_);
-  TokenBucket& bucket = datagram[0] == kTypeResp    ? resps_
-                        : datagram[0] == kTypeFin   ? fins_
-                        : datagram[0] == kTypeRetry ? retries_
-                                                    : rejects_;
+  TokenBucket& strangers = datagram[0] == kTypeResp    ? resps_
+                           : datagram[0] == kTypeFin   ? fins_
+                           : datagram[0] == kTypeRetry ? retries_
+                                                       : rejects_;
+  TokenBucket& bucket = expected_.Take(index, now_ms) ? expected_rate_ : strangers;
   return bucket.TryTake(now_ms) ? PassUp() : Drop(DropReason::kGateRate);
 }
 
@@ -212,6 +218,13 @@ GateDecision Gate::RejectOtherMesh(std::span<const uint8_t> init, uint64_t now_m
   decision.other_mesh = true;
   decision.reason = DropReason::kUdpMesh;
   return decision;
+}
+
+void Gate::NoteSent(std::span<const uint8_t> datagram, uint64_t now_ms) {
+  if (datagram.size() != kHandshakeBytes) return;
+  if (datagram[0] != kTypeInit && datagram[0] != kTypeResp) return;
+  const std::lock_guard guard(mutex_);
+  expected_.Note(LoadLe32(&datagram[kOffsetSenderIndex]), now_ms);
 }
 
 void Gate::ReturnToken(const SourceAddress& from) {

@@ -10,6 +10,7 @@
 
 #include "native/core/cookie_jar.h"
 #include "native/core/drop_reason.h"
+#include "native/core/expected_replies.h"
 #include "native/core/handshake_layout.h"
 #include "native/core/keyed_hash.h"
 #include "native/core/resume_table.h"
@@ -23,7 +24,7 @@
  *
  *   type, size, version, zeros ── wrong ──> drop
  *        │
- *      INIT                                     RESP, FIN, RETRY, REJECT ──> own rate ──> up
+ *      INIT             RESP, FIN, RETRY, REJECT ── answers us? own rate : strangers' ──> up
  *        │
  *   mesh ── other ──> REJECT (10/s) or drop
  *        │
@@ -55,6 +56,11 @@
  * memory at all; at most 20 000 a second are made, which bounds the work that a flood of forged
  * INITs can cause.
  *
+ * RESP, FIN, RETRY and REJECT name an index of ours. Those that answer a handshake we sent within
+ * 15 s (NoteSent) have a rate apart from the others, so that a flood of forged ones cannot keep a
+ * handshake from completing; the others still pass at a low rate, since we may have restarted or
+ * forgotten.
+ *
  * Any thread may call anything: one mutex, taken after the checks that need no state. DATA never
  * comes here.
  */
@@ -62,11 +68,12 @@ namespace overlayd::core {
 
 struct GateDecision {
   enum class Kind : uint8_t {
-    kDrop,    ///< Count `reason`.
+    kDrop,    ///< It ends here.
     kPassUp,  ///< Hand the datagram to the control plane with the flags.
     kReply,   ///< Send reply[0..reply_size) to where it came from; the datagram ends here.
   };
   Kind kind = Kind::kDrop;
+  /// To be counted unless kNone: with kDrop always, with kReply for other meshes.
   DropReason reason = DropReason::kNone;
   /// The cookie was right: the sender receives at this address.
   bool has_cookie = false;
@@ -83,6 +90,7 @@ struct GateLimits {
   static constexpr TokenRate kInits{200, 200'000};
   static constexpr TokenRate kResumed{50, 50'000};
   static constexpr TokenRate kNodeGuesses{64, 8'000};
+  static constexpr TokenRate kExpected{1'000, 1'000'000};
   static constexpr TokenRate kResps{500, 500'000};
   static constexpr TokenRate kFins{500, 500'000};
   static constexpr TokenRate kRetries{100, 100'000};
@@ -110,6 +118,10 @@ class Gate {
   [[nodiscard]] GateDecision Inspect(std::span<const uint8_t> datagram, const SourceAddress& from,
                                      uint64_t now_ms);
 
+  /// We sent this handshake datagram: answers to its index are expected. Only INIT and RESP matter,
+  /// others are ignored.
+  void NoteSent(std::span<const uint8_t> datagram, uint64_t now_ms);
+
   /// A valid FIN arrived from there: its guess was right, so it does not count. Only for handshakes
   /// not `resumed`.
   void ReturnToken(const SourceAddress& from);
@@ -130,6 +142,7 @@ class Gate {
   struct Seeds {
     HashSeed sources;
     HashSeed hints;
+    HashSeed expected;
     std::array<uint8_t, 16> recent;
   };
   static Seeds DrawSeeds(const RandomBytes& random);
@@ -154,10 +167,12 @@ class Gate {
   CookieJar cookies_;
   SourceTable sources_;
   ResumeTable resumptions_;
+  ExpectedReplies expected_;
   std::vector<RecentInit> recent_;
   TokenBucket node_guesses_{GateLimits::kNodeGuesses};
   TokenBucket inits_{GateLimits::kInits};
   TokenBucket resumed_{GateLimits::kResumed};
+  TokenBucket expected_rate_{GateLimits::kExpected};
   TokenBucket resps_{GateLimits::kResps};
   TokenBucket fins_{GateLimits::kFins};
   TokenBucket retries_{GateLimits::kRetries};

@@ -36,6 +36,8 @@ inline constexpr size_t kShortHandshakeBytes = 64;
 inline constexpr size_t kOffsetVersion = 1;
 inline constexpr size_t kOffsetFlags = 2;
 inline constexpr size_t kOffsetSenderIndex = 4;
+/// Of RESP and FIN; the short ones have kShortReceiverIndex.
+inline constexpr size_t kReceiverIndex = 8;
 inline constexpr size_t kMeshIdBytes = 16;
 inline constexpr size_t kSidBytes = 16;
 inline constexpr size_t kCookieBytes = 16;

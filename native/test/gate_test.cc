@@ -4,8 +4,10 @@
 #include <sodium.h>
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <random>
+#include <thread>
 #include <vector>
 
 #include "native/core/bytes.h"
@@ -362,6 +364,83 @@ TEST_F(GateTest, OtherKindsHaveRatesOfTheirOwn) {
     EXPECT_EQ(passed, kind.burst) << int{kind.type};
   }
   EXPECT_EQ(Inspect(Init(), Source(1)).kind, Kind::kPassUp);
+}
+
+TEST_F(GateTest, FloodOfForgedAnswersLeavesExpectedOnesThrough) {
+  const Bytes init = Init();
+  gate_->NoteSent(init, now_ms_);
+  for (const uint8_t type : {kTypeResp, kTypeFin, kTypeRetry, kTypeReject}) {
+    for (uint32_t i = 0; i < 1'000; ++i) static_cast<void>(Inspect(Plain(type), Source(i)));
+    EXPECT_EQ(Inspect(Plain(type), Source(1)).reason, DropReason::kGateRate);
+    Bytes answer = Plain(type);
+    const bool is_short = answer.size() == kShortHandshakeBytes;
+    std::copy_n(init.begin() + kOffsetSenderIndex, 4,
+                answer.begin() + (is_short ? kShortReceiverIndex : kReceiverIndex));
+    EXPECT_EQ(Inspect(answer, Source(1)).kind, Kind::kPassUp) << int{type};
+  }
+}
+
+TEST_F(GateTest, ExpectedAnswersEndByTimeAndNumber) {
+  for (uint32_t i = 0; i < 1'000; ++i) static_cast<void>(Inspect(Plain(kTypeResp), Source(i)));
+  Bytes resp = Plain(kTypeResp);
+  StoreLe32(&resp[kReceiverIndex], 77);
+  Bytes init = Init();
+  StoreLe32(&init[kOffsetSenderIndex], 77);
+  gate_->NoteSent(init, now_ms_);
+  for (int answer = 0; answer < ExpectedReplies::kAnswers; ++answer) {
+    gate_->NoteSent(init, now_ms_);
+    EXPECT_EQ(Inspect(resp, Source(1)).kind, Kind::kPassUp);
+  }
+  EXPECT_EQ(Inspect(resp, Source(1)).kind, Kind::kDrop);
+
+  ExpectedReplies expected({1, 2});
+  expected.Note(5, now_ms_);
+  EXPECT_TRUE(expected.Take(5, now_ms_ + ExpectedReplies::kLifetimeMs));
+  EXPECT_FALSE(expected.Take(5, now_ms_ + ExpectedReplies::kLifetimeMs + 1));
+  EXPECT_FALSE(expected.Take(6, now_ms_));
+  expected.Note(0, now_ms_);
+  EXPECT_FALSE(expected.Take(0, now_ms_));
+}
+
+TEST(ExpectedReplies, RemembersAsManyHandshakesAsCanBeOpen) {
+  ExpectedReplies expected({3, 4});
+  std::mt19937 rng(6);
+  std::vector<uint32_t> indexes(1'024 + 256);
+  for (uint32_t& index : indexes) index = rng() | 1;
+  for (const uint32_t index : indexes) expected.Note(index, kStartMs);
+  size_t kept = 0;
+  for (const uint32_t index : indexes) kept += expected.Take(index, kStartMs);
+  EXPECT_GE(kept, indexes.size() * 98 / 100) << "1280 in 1024 sets of 4: few sets overflow";
+}
+
+TEST_F(GateTest, ThreadsShareOneGate) {
+  // The rates must hold over both: every INIT is of another source, so only the buckets of all
+  // limit.
+  std::atomic<uint32_t> passed{0};
+  std::array<uint8_t, kHintBytes> hint{};
+  std::array<uint8_t, kPairKeyBytes> pair_key{};
+  std::vector<Bytes> inits;
+  for (int i = 0; i < 64; ++i) inits.push_back(Init());
+  const auto work = [&](uint32_t first) {
+    for (uint32_t i = 0; i < 2'000; ++i) {
+      const GateDecision decision =
+          gate_->Inspect(inits[i % inits.size()], Source(first + i), kStartMs);
+      passed.fetch_add(decision.kind == Kind::kPassUp);
+    }
+  };
+  std::thread other(work, 1);
+  std::thread control([&] {
+    for (uint8_t i = 1; i < 200; ++i) {
+      hint.fill(i);
+      EXPECT_TRUE(gate_->SetResume(hint, pair_key));
+      if (i % 2 == 0) gate_->RemoveResume(hint);
+      gate_->NoteSent(inits[i % inits.size()], kStartMs);
+    }
+  });
+  work(100'000);
+  other.join();
+  control.join();
+  EXPECT_EQ(passed.load(), 33u);
 }
 
 TEST_F(GateTest, EveryOtherSizeIsDropped) {
