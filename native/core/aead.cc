@@ -195,7 +195,8 @@ constexpr Aead kImbChaCha{"ipsec-mb", Suite::kChaCha20Poly1305, SodiumExpandRaw,
 const Aead* FindAead(Suite suite, ProviderChoice choice) {
   if (sodium_init() < 0) return nullptr;
 #ifdef OVERLAYD_HAS_IPSEC_MB
-  if (choice == ProviderChoice::kFastest && suite != Suite::kXSalsa20Poly1305) {
+  const bool has_packet_provider = suite == Suite::kAes256Gcm || suite == Suite::kChaCha20Poly1305;
+  if (choice == ProviderChoice::kFastest && has_packet_provider) {
     if (g_manager == nullptr) g_manager = Manager();
     // Without AES-NI the manager runs table look-ups, which leak through the cache: libsodium refuses those, so do we.
     if (g_manager != nullptr && (g_manager->features & IMB_FEATURE_AESNI) != 0) {
