@@ -144,11 +144,16 @@ class NativeDataPlane implements DataPlane {
   readonly #native: AddonDataPlane;
   readonly #provider: string;
   #callback: (() => void) | undefined;
+  /** The one wake-up came before anybody listened: frames arrive as soon as `open` has returned. */
+  #isWakeHeld = false;
 
   constructor(options: NativeOptions) {
     this.#native = new (loadAddon().DataPlane)();
     this.#provider = options.provider ?? 'fastest';
-    this.#native.onReadable(() => this.#callback?.());
+    this.#native.onReadable(() => {
+      if (this.#callback === undefined) this.#isWakeHeld = true;
+      else this.#callback();
+    });
   }
 
   open(config: DataPlaneConfig): DataPlaneInfo {
@@ -163,6 +168,9 @@ class NativeDataPlane implements DataPlane {
 
   onReadable(callback: () => void): void {
     this.#callback = callback;
+    if (!this.#isWakeHeld) return;
+    this.#isWakeHeld = false;
+    queueMicrotask(callback);
   }
 
   apply(batch: readonly TableEntry[]): void {

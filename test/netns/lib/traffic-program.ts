@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
  *     tcp-send    <address> <port> <bytes>             pseudo-random bytes
  *     udp-receive <address> <port> <count>             until every one arrived, or SIGTERM
  *     udp-send    <address> <port> <count> <per second>
+ *     udp-repeat  <address> <port> <hex> <per second>   the same datagram until SIGTERM
  *
  * Receivers print "ready" when they listen; all end with one line of JSON. A UDP datagram is its index, then
  * bytes that follow from it, so that a flipped, cut or swapped one is seen.
@@ -120,6 +121,24 @@ async function udpSend(
   print({ sent: count });
 }
 
+function udpRepeat(address: string, port: number, hex: string, perSecond: number): void {
+  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
+  const bytes = Buffer.from(hex, 'hex');
+  let sent = 0;
+  // Refused ports are part of the story: nobody may listen there yet.
+  socket.on('error', () => undefined);
+  const timer = setInterval(() => {
+    socket.send(bytes, port, address);
+    sent++;
+  }, 1000 / perSecond);
+  process.once('SIGTERM', () => {
+    clearInterval(timer);
+    socket.close();
+    print({ sent });
+  });
+  process.stdout.write('ready\n');
+}
+
 const [mode, address = '', port = '', first = '0', second = '0'] = process.argv.slice(2);
 switch (mode) {
   case 'tcp-receive':
@@ -133,6 +152,9 @@ switch (mode) {
     break;
   case 'udp-send':
     await udpSend(address, Number(port), Number(first), Number(second));
+    break;
+  case 'udp-repeat':
+    udpRepeat(address, Number(port), first, Number(second));
     break;
   default:
     throw new Error(`unknown mode ${String(mode)}`);

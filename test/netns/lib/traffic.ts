@@ -69,6 +69,19 @@ export async function udpTransfer(
   assert.deepEqual(result, { received: count, corrupt: 0 });
 }
 
+/** Sends one datagram over and over, until the function it gives is called; that gives how often it was sent. */
+export async function repeatDatagram(
+  from: Host,
+  address: string,
+  port: number,
+  bytes: Uint8Array,
+  perSecond: number,
+): Promise<() => Promise<number>> {
+  const hex = Buffer.from(bytes).toString('hex');
+  const sender = await listen(from, ['udp-repeat', address, String(port), hex, String(perSecond)]);
+  return async () => ((await sender.result(0)) as { sent: number }).sent;
+}
+
 interface Receiver {
   /** What it printed at its end, which is asked for after the given time. */
   result(patienceMs: number): Promise<unknown>;
