@@ -243,6 +243,8 @@ void Engine::Close() {
 }
 
 void Engine::SendDatagram(const core::SourceAddress& to, std::span<const uint8_t> bytes) {
+  // Answers to what we sent get through a flood of forged ones.
+  plane_->gate->NoteSent(bytes, BootTimeMs());
   io::UdpSocket* socket = lanes_.front()->sockets.For(to);
   if (socket == nullptr) return control_counters_.Drop(core::DropReason::kNoPath);
   if (socket->SendOne(bytes.data(), bytes.size(), to) != 0) {

@@ -28,6 +28,7 @@ struct alignas(64) PathState {
 
   core::SpinLock received_lock;  // a datagram of the rx thread, or a report of the housekeeper
   core::ReceiveStatistics received;
+  uint32_t received_phase = 0;
   bool has_received = false;
 
   std::mutex mutex;  // for what follows; taken once a PING, PONG or report, never per frame

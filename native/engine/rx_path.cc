@@ -25,6 +25,7 @@ constexpr size_t kBatchesPerDrain = 16;
 constexpr uint64_t kEndpointEventEveryMs = 1000;
 constexpr size_t kControlDatagram = 1200;
 constexpr uint32_t kReportsToShrink = 2;
+constexpr uint32_t kProbesRemembered = 64;
 constexpr uint64_t kForgedLimit = uint64_t{1} << 36;
 
 }  // namespace
@@ -222,6 +223,10 @@ void RxPath::NoteArrival(const Opened& opened, bool is_newest, core::InnerKind k
       state.last_frame_ms.store(now_ms_, std::memory_order_relaxed);
       const bool is_single = (flags & core::kFlagContinues) == 0;
       const std::lock_guard guard(state.received_lock);
+      if (state.received_phase != opened.phase) {
+        state.received_phase = opened.phase;
+        state.received.OnNewPhase();
+      }
       state.received.OnDatagram(opened.counter, opened.datagram_size, is_single, false);
       state.has_received = true;
     }
@@ -258,7 +263,9 @@ void RxPath::OnFrame(const Opened& opened, uint8_t flags, uint8_t* frame, size_t
   if (!core::ParseFrame(frame, size, &arrival.info)) {
     return counters_.Drop(DropReason::kInnerShort);
   }
-  if (core::IsReservedMulticast(core::LoadMac(frame))) return counters_.Drop(DropReason::kReservedMulticast);
+  if (core::IsReservedMulticast(core::LoadMac(frame))) {
+    return counters_.Drop(DropReason::kReservedMulticast);
+  }
   const core::Mac mac = core::LoadMac(frame + 6);
   if (core::IsGroup(mac)) return counters_.Drop(DropReason::kMulticastSource);
   const uint32_t peer = opened.session.peer;
@@ -270,7 +277,7 @@ void RxPath::OnFrame(const Opened& opened, uint8_t flags, uint8_t* frame, size_t
     }
     const uint32_t declared = tables_->declared_fdb.Find(core::FdbKey(0, mac));
     if (declared != core::kNoSlot && declared != peer) {
-      return counters_.Drop(DropReason::kOwnSource);
+      return counters_.Drop(DropReason::kSourceGuard);
     }
     if (declared == core::kNoSlot) {
       switch (plane_.fdb.Learn(0, mac, static_cast<uint16_t>(peer), now_s)) {
@@ -400,6 +407,12 @@ void RxPath::OnPong(const Opened& opened, std::span<const uint8_t> body) {
   bool became_alive = false;
   bool is_observed_new = false;
   uint32_t rtt_us = 0;
+  if (is_probe) {
+    // Only what was sent lately: a member cannot feign answers to probes that never were.
+    const uint32_t number = pong->ping.sequence & ~core::kProbeSequenceBit;
+    const uint32_t next = state.next_probe.load(std::memory_order_relaxed);
+    if (number >= next || next - number > kProbesRemembered) return;
+  }
   {
     const std::lock_guard guard(state.mutex);
     if (is_probe) {
