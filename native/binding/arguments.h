@@ -45,8 +45,7 @@ inline std::string Text(const Napi::Object& object, const char* name) {
 /// Borrowed from the Uint8Array: valid during the call.
 inline std::span<const uint8_t> Bytes(const Napi::Object& object, const char* name) {
   const Napi::Value value = Field(object, name);
-  if (!value.IsTypedArray() ||
-      value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
     Refuse(object.Env(), std::string(name) + " is no Uint8Array");
   }
   const auto array = value.As<Napi::Uint8Array>();

@@ -98,9 +98,7 @@ Napi::Object EventToJs(Napi::Env env, const Event& event) {
   const auto number = [&](const char* name, uint32_t value) {
     out.Set(name, Napi::Number::New(env, value));
   };
-  const auto endpoint = [&](const char* name) {
-    out.Set(name, EndpointToJs(env, event.endpoint));
-  };
+  const auto endpoint = [&](const char* name) { out.Set(name, EndpointToJs(env, event.endpoint)); };
   switch (event.kind) {
     case EventKind::kHandshake:
       set("kind", "handshake");
@@ -212,8 +210,8 @@ engine::Engine& DataPlane::Opened(Napi::Env env) {
 
 void DataPlane::OnReadable(const Napi::CallbackInfo& info) {
   if (has_wake_) Refuse(info.Env(), "onReadable was called before");
-  wake_ = Napi::ThreadSafeFunction::New(info.Env(), info[0].As<Napi::Function>(),
-                                        "overlayd events", /*maxQueueSize=*/0,
+  wake_ = Napi::ThreadSafeFunction::New(info.Env(), info[0].As<Napi::Function>(), "overlayd events",
+                                        /*maxQueueSize=*/0,
                                         /*initialThreadCount=*/1);
   wake_.Unref(info.Env());
   has_wake_ = true;

@@ -136,8 +136,7 @@ const gcm_key_data* GcmKey(const AeadKey& key) {
   return reinterpret_cast<const gcm_key_data*>(key.state);
 }
 
-void ImbAesExpand(AeadKey* key, const uint8_t secret[kAeadKeySize],
-                  const uint8_t iv[kAeadIvSize]) {
+void ImbAesExpand(AeadKey* key, const uint8_t secret[kAeadKeySize], const uint8_t iv[kAeadIvSize]) {
   IMB_AES256_GCM_PRE(g_manager, secret, reinterpret_cast<gcm_key_data*>(key->state));
   std::memcpy(key->iv, iv, kAeadIvSize);
 }

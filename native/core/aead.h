@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+
 #include "native/core/wire.h"
 
 namespace overlayd::core {

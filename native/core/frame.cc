@@ -10,7 +10,6 @@ constexpr size_t kIpv6HeaderSize = 40;
 constexpr size_t kUdpHeaderSize = 8;
 constexpr size_t kTcpMinHeaderSize = 20;
 
-
 bool IsVlanType(uint16_t type) { return type == 0x8100 || type == 0x88a8; }
 
 // Fills l4_offset, protocol, ip_end for an unfragmented packet; false for anything else.

@@ -23,7 +23,8 @@ bool HasPadding(const Arrival& arrival) { return arrival.size != arrival.info.ip
 bool VerifyPartial(const uint8_t* frame, const FrameInfo& info) {
   if (info.frame_class != FrameClass::kTransport) return false;
   const size_t l4_size = info.ip_end - info.l4_offset;
-  if (info.protocol == kProtocolUdp && LoadBe16(frame + info.l4_offset + 4) != l4_size) return false;
+  if (info.protocol == kProtocolUdp && LoadBe16(frame + info.l4_offset + 4) != l4_size)
+    return false;
   const uint16_t field = LoadBe16(frame + info.l4_offset + info.ChecksumOffset());
   return field == PseudoHeaderSum(frame, info, l4_size);
 }
@@ -47,7 +48,8 @@ void Joiner::Start(const Arrival& arrival) {
     last_tcp_flags_ = info.tcp_flags;
     // CWR may stand on the first segment only; PSH and FIN end a run.
     is_joinable_ = options_.may_join_tcp && (info.tcp_flags & ~(kTcpEce | kTcpCwr)) == kTcpAck;
-    next_sequence_ = static_cast<uint32_t>(LoadBe32(arrival.frame + info.l4_offset + 4) + payload_size_);
+    next_sequence_ =
+        static_cast<uint32_t>(LoadBe32(arrival.frame + info.l4_offset + 4) + payload_size_);
   } else {
     is_joinable_ = options_.may_join_udp;
   }

@@ -18,7 +18,6 @@
  */
 namespace overlayd::core {
 
-
 inline constexpr size_t kDataHeaderSize = 16;
 inline constexpr size_t kTagSize = 16;
 inline constexpr size_t kInnerHeaderSize = 6;

@@ -41,8 +41,8 @@ struct Event {
   uint32_t path = 0;   // path id
   uint32_t value = 0;  // datagram bytes, control type, events lost
   uint32_t rtt_us = 0;
-  int error = 0;              // errno
-  const char* code = "";      // OVL_ code, static storage
+  int error = 0;          // errno
+  const char* code = "";  // OVL_ code, static storage
   bool has_cookie = false;
   bool is_resumed = false;
   core::SourceAddress endpoint{};

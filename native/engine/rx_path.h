@@ -42,11 +42,10 @@ class RxPath {
   void OnStranger(io::UdpSocket& socket, const uint8_t* data, size_t size,
                   const core::SourceAddress& from);
   void OnData(uint8_t* data, size_t size, const core::SourceAddress& from);
-  void OnInner(const Opened& opened, core::InnerKind kind, uint8_t flags,
-               uint8_t* content, size_t size);
+  void OnInner(const Opened& opened, core::InnerKind kind, uint8_t flags, uint8_t* content,
+               size_t size);
   void OnFrame(const Opened& opened, uint8_t flags, uint8_t* frame, size_t size);
-  void OnFragment(const Opened& opened, uint8_t flags, uint8_t* content,
-                  size_t size);
+  void OnFragment(const Opened& opened, uint8_t flags, uint8_t* content, size_t size);
   void OnControl(const Opened& opened, uint8_t* message, size_t size);
   void OnPing(const Opened& opened, std::span<const uint8_t> body);
   void OnPong(const Opened& opened, std::span<const uint8_t> body);

@@ -68,7 +68,8 @@ std::string TableStore::Check(Plan& plan, const TableEntry& entry) {
             if (suite >= plane_.aeads.size() || plane_.aeads[suite] == nullptr) {
               return "suite " + std::to_string(suite) + " is not available";
             }
-            if (plan.installs.size() >= plane_.sessions.free_slots()) return "session table is full";
+            if (plan.installs.size() >= plane_.sessions.free_slots())
+              return "session table is full";
             plan.installs[e.session] = &e;
             master.sessions[e.session] = core::kNoSlot;
             return {};

@@ -86,10 +86,9 @@ struct ResumeRemove {
   std::array<uint8_t, core::kHintBytes> hint;
 };
 
-using TableEntry =
-    std::variant<SessionInstall, SessionRxKey, SessionTxKey, SessionRxRetire, SessionRemove,
-                 PeerSet, PeerRemove, PathSet, PathRemove, FdbSet, FdbRemove, ResumeSet,
-                 ResumeRemove>;
+using TableEntry = std::variant<SessionInstall, SessionRxKey, SessionTxKey, SessionRxRetire,
+                                SessionRemove, PeerSet, PeerRemove, PathSet, PathRemove, FdbSet,
+                                FdbRemove, ResumeSet, ResumeRemove>;
 
 class TableStore {
  public:

@@ -119,14 +119,16 @@ bool TxPath::SettleChecksum(uint8_t* frame, size_t size, const core::OffloadHead
   *is_partial = false;
   if ((offload.flags & core::kOffloadNeedsChecksum) == 0) return true;
   if (info.frame_class == core::FrameClass::kTransport && info.ip_end == size &&
-      offload.checksum_start == info.l4_offset && offload.checksum_offset == info.ChecksumOffset()) {
+      offload.checksum_start == info.l4_offset &&
+      offload.checksum_offset == info.ChecksumOffset()) {
     *is_partial = true;
     return true;
   }
   const size_t start = offload.checksum_start;
   const size_t field = start + offload.checksum_offset;
   if (field + 2 > size || start > size) return false;
-  const auto checksum = static_cast<uint16_t>(~core::FoldSum(core::SumBytes(frame + start, size - start)));
+  const auto checksum =
+      static_cast<uint16_t>(~core::FoldSum(core::SumBytes(frame + start, size - start)));
   core::StoreBe16(frame + field, checksum);
   counters_.Add(Counter::kChecksumsCompleted);
   return true;
@@ -187,7 +189,8 @@ void TxPath::SendCut(const core::PathEntry& path, core::Session& session, uint8_
   const uint32_t phase = session.tx_phase.load(std::memory_order_acquire);
   if (phase == core::kNoTxPhase) return counters_.Drop(DropReason::kNoSession);
   const size_t count = cutter.count();
-  if (cutter.FrameSize(0) > max_frame) {  // UDP segments that do not fit, or headers that leave no room
+  if (cutter.FrameSize(0) >
+      max_frame) {  // UDP segments that do not fit, or headers that leave no room
     for (size_t i = 0; i < count; ++i) {
       uint8_t* segment = cutter.Make(i);
       SendFragments(path, session, segment, cutter.FrameSize(i), core::kFlagPartialChecksum,
@@ -213,8 +216,7 @@ void TxPath::SendFragments(const core::PathEntry& path, core::Session& session, 
                            size_t size, uint8_t flags, size_t max_frame) {
   const uint32_t phase = session.tx_phase.load(std::memory_order_acquire);
   if (phase == core::kNoTxPhase) return counters_.Drop(DropReason::kNoSession);
-  const core::FragmentPlan plan =
-      core::PlanFragments(size, max_frame - core::kFragmentHeaderBytes);
+  const core::FragmentPlan plan = core::PlanFragments(size, max_frame - core::kFragmentHeaderBytes);
   if (plan.count == 0) return counters_.Drop(DropReason::kTooBig);
   const uint64_t first = core::ReserveCounters(session.tx[phase & 1], plan.count);
   for (uint8_t i = 0; i < plan.count; ++i) {

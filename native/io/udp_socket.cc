@@ -53,8 +53,7 @@ core::SourceAddress FromSockaddr(const sockaddr_storage& storage) {
                                 ntohs(in6.sin6_port));
   }
   const auto& in4 = reinterpret_cast<const sockaddr_in&>(storage);
-  return core::SourceFromIpv4(reinterpret_cast<const uint8_t*>(&in4.sin_addr),
-                              ntohs(in4.sin_port));
+  return core::SourceFromIpv4(reinterpret_cast<const uint8_t*>(&in4.sin_addr), ntohs(in4.sin_port));
 }
 
 class KernelUdpSocket final : public UdpSocket {
@@ -224,8 +223,8 @@ int OpenUdp(const std::string& address, uint16_t* port, const UdpOptions& option
   const bool has_gro = options.may_use_gro && SetInt(fd.get(), SOL_UDP, UDP_GRO, 1);
   int segment = 0;
   socklen_t segment_size = sizeof segment;
-  const bool has_gso = options.may_use_gso && ::getsockopt(fd.get(), SOL_UDP, UDP_SEGMENT, &segment,
-                                                           &segment_size) == 0;
+  const bool has_gso = options.may_use_gso &&
+                       ::getsockopt(fd.get(), SOL_UDP, UDP_SEGMENT, &segment, &segment_size) == 0;
 
   *step = "bind";
   Sockaddr to_bind;

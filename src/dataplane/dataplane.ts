@@ -60,9 +60,19 @@ export type TableEntry =
       readonly tx: DirectionKey;
     }
   /** Also reads `phase` (the low 8 bits are on the wire); the phase before the current one is dropped when a third would exist. */
-  | { readonly kind: 'sessionRxKey'; readonly session: SessionIndex; readonly phase: number; readonly rx: DirectionKey }
+  | {
+      readonly kind: 'sessionRxKey';
+      readonly session: SessionIndex;
+      readonly phase: number;
+      readonly rx: DirectionKey;
+    }
   /** Sends in `phase` from now on, counters from 0. */
-  | { readonly kind: 'sessionTxKey'; readonly session: SessionIndex; readonly phase: number; readonly tx: DirectionKey }
+  | {
+      readonly kind: 'sessionTxKey';
+      readonly session: SessionIndex;
+      readonly phase: number;
+      readonly tx: DirectionKey;
+    }
   | { readonly kind: 'sessionRxRetire'; readonly session: SessionIndex; readonly phase: number }
   | { readonly kind: 'sessionRemove'; readonly session: SessionIndex }
   /** A peer that frames may be sent to: over which session and path. `session` 0 or `path` 0: known, not reachable now. */
@@ -89,7 +99,12 @@ export type TableEntry =
     }
   | { readonly kind: 'pathRemove'; readonly path: PathId }
   /** A declared MAC, never learned over. */
-  | { readonly kind: 'fdbSet'; readonly network: number; readonly mac: Mac; readonly peer: PeerSlot }
+  | {
+      readonly kind: 'fdbSet';
+      readonly network: number;
+      readonly mac: Mac;
+      readonly peer: PeerSlot;
+    }
   | { readonly kind: 'fdbRemove'; readonly network: number; readonly mac: Mac }
   /** Lets INITs with this resumption hint pass the gate without a guess token (protocol §2). */
   | { readonly kind: 'resumeSet'; readonly hint: Uint8Array; readonly pairKey: Uint8Array }
@@ -145,7 +160,12 @@ export type DataPlaneEvent =
   /** The path's clock changed its mind. Alive: something we sent on it was answered. Dead: three PINGs and 8 × srtt without one. */
   | { readonly kind: 'pathAlive'; readonly path: PathId; readonly rttUs: number }
   | { readonly kind: 'pathDead'; readonly path: PathId }
-  | { readonly kind: 'probeAnswered'; readonly path: PathId; readonly datagramBytes: number; readonly rttUs: number }
+  | {
+      readonly kind: 'probeAnswered';
+      readonly path: PathId;
+      readonly datagramBytes: number;
+      readonly rttUs: number;
+    }
   /** The kernel refused the path's size (EMSGSIZE), or receiver reports show nothing above `datagramBytes` arriving. */
   | { readonly kind: 'pathTooBig'; readonly path: PathId; readonly datagramBytes: number }
   /** How the peer sees us on this path, when it changes. */
@@ -202,7 +222,11 @@ export interface DataPlaneInfo {
   readonly localPort: number;
   readonly localAddresses: readonly Endpoint[];
   /** Offered suites, fastest first, with the provider in use and its measured cost. */
-  readonly suites: readonly { readonly suite: CipherSuite; readonly provider: string; readonly nsPerPacket: number }[];
+  readonly suites: readonly {
+    readonly suite: CipherSuite;
+    readonly provider: string;
+    readonly nsPerPacket: number;
+  }[];
   /** Names of offloads in use, e.g. vnet_hdr, tso, uso, udp_gso, udp_gro. */
   readonly offloads: readonly string[];
   readonly queuePairs: number;

@@ -59,7 +59,6 @@ export const PMTU_FLOOR_BYTES = 548;
 export const PMTU_START_BYTES = 1200;
 export const PMTU_STEP_BYTES = 8;
 export const PMTU_TRIES = 3;
-export const PMTU_MAX_BYTES = 65_507;
 export const PMTU_AGAIN_MS = 600_000;
 export const PMTU_AFTER_RECOVERY_MS = 5000;
 /** What stands around the IP packet of a frame in a DATA datagram: header 16, inner 6, Ethernet and VLAN 18, tag 16. */

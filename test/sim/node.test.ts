@@ -160,10 +160,10 @@ describe('a node', () => {
     const [self, peer] = control.peers().peers;
     assert.equal(self?.self, true);
     assert.equal(peer?.id, b.id);
-    assert.equal(peer?.path, 'direct');
-    assert.equal(peer?.cipher, 'aes256gcm');
-    assert.equal(peer?.pmtu, 1444);
-    assert.equal(peer?.rttMs, 2);
+    assert.equal(peer.path, 'direct');
+    assert.equal(peer.cipher, 'aes256gcm');
+    assert.equal(peer.pmtu, 1444);
+    assert.equal(peer.rttMs, 2);
     const paths = control.paths('b');
     assert.equal(paths.active, 0);
     assert.equal(paths.candidates[0]?.state, 'working');
