@@ -74,4 +74,4 @@ build_addon() {
 }
 
 build_typescript
-[[ ! -f binding.gyp ]] || build_addon
+build_addon

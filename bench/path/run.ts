@@ -37,8 +37,9 @@ export async function bringUp(tunnel: Tunnel): Promise<Contestant> {
     const idleMb = running.pids.length === 0 ? undefined : await residentMb(running);
     return { name: tunnel.name, pair, running, idleMb };
   } catch (error) {
+    const logs = await topology.logs();
     await topology.dispose().catch(() => undefined); // The first error tells more.
-    throw error;
+    throw new Error(`${String(error)}\n${logs}`.trim(), { cause: error });
   }
 }
 

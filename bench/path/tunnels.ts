@@ -59,10 +59,11 @@ export function overlayd(cipher: string | undefined): Tunnel {
     name: 'overlayd',
     packages: [],
     start: async (pair): Promise<Running> => {
-      const args = ['--log-level', 'info', ...(cipher === undefined ? [] : ['--cipher', cipher])];
-      const a = await pair.a.startDaemon({ args });
+      const args = cipher === undefined ? [] : ['--cipher', cipher];
+      const logLevel = 'info';
+      const a = await pair.a.startDaemon({ args, logLevel });
       await a.wait('ready');
-      const b = await pair.b.startDaemon({ args, peers: [pair.a.address(4)] });
+      const b = await pair.b.startDaemon({ args, logLevel, peers: [pair.a.address(4)] });
       await Promise.all([a.wait('peers=2'), b.wait('peers=2')]);
       const addressB = await b.address(4);
       await untilReached(pair, addressB);

@@ -12,6 +12,8 @@ export interface DaemonArguments {
   readonly password?: string;
   readonly peers?: readonly string[];
   readonly args?: readonly string[];
+  /** Default `debug`: what a failed test shows. */
+  readonly logLevel?: string;
   /** Two daemons on one host need two; default `state`. */
   readonly state?: string;
 }
@@ -58,7 +60,7 @@ export class TestDaemon {
     const log = await open(logFile, 'w');
     const [program, ...rest] = host.inside([
       ...[process.execPath, DAEMON, '--state-dir', directory, '--socket', socket],
-      ...['--nickname', host.name, '--log-level', 'debug'],
+      ...['--nickname', host.name, '--log-level', options.logLevel ?? 'debug'],
       ...(options.peers ?? []).flatMap((peer) => ['--peer', peer]),
       ...(options.args ?? []),
     ]);
