@@ -72,7 +72,7 @@ start_daemons() {
     for other in "${hosts[@]}"; do ((other >= host)) || peers+=(--peer "10.99.0.$other"); done
     mkdir -m 700 "$scratch/$host"
     # Not through inside(): the process id must be the daemon's, not a subshell's.
-    OVERLAYD_PASSWORD='demo of three hosts' ip netns exec "$prefix$host" node dist/src/bin/overlayd.js --nickname "host$host" \
+    OVERLAYD_PASSWORD='demo of three hosts' ip netns exec "$prefix$host" scripts/overlayd --nickname "host$host" \
       --state-dir "$scratch/$host" ${peers[@]+"${peers[@]}"} >"$scratch/$host.log" 2>&1 &
     pids+=($!)
   done

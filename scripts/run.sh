@@ -34,4 +34,4 @@ password=${OVERLAYD_PASSWORD-} given=${OVERLAYD_PASSWORD+yes}
 unset OVERLAYD_PASSWORD
 "$root/scripts/setup.sh"
 [[ -z $given ]] || export OVERLAYD_PASSWORD=$password
-exec node "$root/dist/src/bin/overlayd.js" ${arguments[@]+"${arguments[@]}"}
+exec "$root/scripts/overlayd" ${arguments[@]+"${arguments[@]}"}

@@ -54,9 +54,10 @@ install_modules() {
 
 # A wrapper, not a link: it needs no executable bit on build output and finds the same node everywhere.
 link_command() {
-  local name=$1 path=/usr/local/bin/$1 wrapper
-  wrapper=$(printf '#!/bin/sh\n# written by scripts/setup.sh of overlayd\nexec "%s" "%s" "$@"\n' \
-    "$(command -v node)" "$root/dist/src/bin/$name.js")
+  local name=$1 path=/usr/local/bin/$1 program wrapper
+  program="\"$root/scripts/overlayd\""
+  [[ $name == overlayd ]] || program="\"$(command -v node)\" \"$root/dist/src/bin/$name.js\""
+  wrapper=$(printf '#!/bin/sh\n# written by scripts/setup.sh of overlayd\nexec %s "$@"\n' "$program")
   [[ ! -f $path || $(<"$path") != "$wrapper" ]] || return 0
   if [[ -e $path ]] && ! grep -q 'scripts/setup.sh of overlayd' "$path"; then
     die "$path exists and is not ours: move it away, or use --no-link"

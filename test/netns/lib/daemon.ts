@@ -33,7 +33,7 @@ export interface Status {
 }
 
 export const PASSWORD = 'correct horse battery staple';
-const DAEMON = new URL('../../../src/bin/overlayd.js', import.meta.url).pathname;
+const DAEMON = new URL('../../../../scripts/overlayd', import.meta.url).pathname;
 const CTL = new URL('../../../src/bin/overlayctl.js', import.meta.url).pathname;
 
 /** One overlayd in a host's namespace, with its own state directory and socket. Its log is a file beside them. */
@@ -59,7 +59,7 @@ export class TestDaemon {
     const logFile = join(host.directory, `${host.name}-${String(host.daemons.length)}.log`);
     const log = await open(logFile, 'w');
     const [program, ...rest] = host.inside([
-      ...[process.execPath, DAEMON, '--state-dir', directory, '--socket', socket],
+      ...[DAEMON, '--state-dir', directory, '--socket', socket],
       ...['--nickname', host.name, '--log-level', options.logLevel ?? 'debug'],
       ...(options.peers ?? []).flatMap((peer) => ['--peer', peer]),
       ...(options.args ?? []),
