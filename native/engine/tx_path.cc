@@ -120,15 +120,18 @@ bool TxPath::SettleChecksum(uint8_t* frame, size_t size, const core::OffloadHead
   if ((offload.flags & core::kOffloadNeedsChecksum) == 0) return true;
   if (info.frame_class == core::FrameClass::kTransport && info.ip_end == size &&
       offload.checksum_start == info.l4_offset &&
-      offload.checksum_offset == info.ChecksumOffset()) {
+      offload.checksum_offset == info.ChecksumOffset() &&
+      // Segments get a field of their own; a lone one must hold what the far side will look for.
+      (offload.gso_type != core::kGsoNone || core::VerifyPartial(frame, info))) {
     *is_partial = true;
     return true;
   }
   const size_t start = offload.checksum_start;
   const size_t field = start + offload.checksum_offset;
   if (field + 2 > size || start > size) return false;
-  const auto checksum =
+  auto checksum =
       static_cast<uint16_t>(~core::FoldSum(core::SumBytes(frame + start, size - start)));
+  if (checksum == 0) checksum = 0xffff;  // equal as a sum, and never taken for "none"
   core::StoreBe16(frame + field, checksum);
   counters_.Add(Counter::kChecksumsCompleted);
   return true;
@@ -155,8 +158,6 @@ void TxPath::ToPeer(uint32_t peer_slot, uint8_t* frame, size_t size, const Frame
   if (peer.path == core::kNoSlot) return counters_.Drop(DropReason::kNoPath);
   core::Session& session = plane_.sessions.at(peer.session);
   const core::PathEntry& path = tables_->paths[peer.path];
-  const uint32_t phase = session.tx_phase.load(std::memory_order_acquire);
-  if (phase == core::kNoTxPhase) return counters_.Drop(DropReason::kNoSession);
 
   const size_t datagram = std::min<size_t>(
       path.datagram_bytes, plane_.paths[path.state].limit_bytes.load(std::memory_order_relaxed));
@@ -175,9 +176,15 @@ void TxPath::ToPeer(uint32_t peer_slot, uint8_t* frame, size_t size, const Frame
   }
   const uint8_t flags = is_partial ? core::kFlagPartialChecksum : 0;
   if (size > max_frame) return SendFragments(path, session, frame, size, flags, max_frame);
+  SendWhole(path, session, frame, size, flags);
+}
+
+void TxPath::SendWhole(const core::PathEntry& path, core::Session& session, uint8_t* frame,
+                       size_t size, uint8_t flags) {
+  const uint32_t phase = session.tx_phase.load(std::memory_order_acquire);
+  if (phase == core::kNoTxPhase) return counters_.Drop(DropReason::kNoSession);
   uint8_t* inner = frame - kInnerHeaderSize;
-  core::TxPhase& tx = session.tx[phase & 1];
-  const uint64_t counter = core::ReserveCounters(tx, 1);
+  const uint64_t counter = core::ReserveCounters(session.tx[phase & 1], 1);
   // A hint only: the far side joins small UDP of one flow when it was sent back to back.
   core::WriteInnerHeader(inner, core::InnerKind::kFrame, flags | core::kFlagContinues, 0);
   Seal(path, session, phase, counter, inner, kInnerHeaderSize + size);
@@ -193,8 +200,12 @@ void TxPath::SendCut(const core::PathEntry& path, core::Session& session, uint8_
       max_frame) {  // UDP segments that do not fit, or headers that leave no room
     for (size_t i = 0; i < count; ++i) {
       uint8_t* segment = cutter.Make(i);
-      SendFragments(path, session, segment, cutter.FrameSize(i), core::kFlagPartialChecksum,
-                    max_frame);
+      const size_t size = cutter.FrameSize(i);
+      if (size > max_frame) {
+        SendFragments(path, session, segment, size, core::kFlagPartialChecksum, max_frame);
+      } else {  // the last may be short enough
+        SendWhole(path, session, segment, size, core::kFlagPartialChecksum);
+      }
     }
     return;
   }
@@ -344,21 +355,26 @@ void TxPath::FlushSocket(io::UdpSocket& socket, size_t first, size_t count) {
     }
     for (int i = 0; i < sent; ++i) {
       const Train& train = trains_[first + done + static_cast<size_t>(i)];
-      PathState& state = plane_.paths[train.path_state];
-      state.tx_datagrams.fetch_add(train.count, std::memory_order_relaxed);
-      state.tx_bytes.fetch_add(train.bytes, std::memory_order_relaxed);
-      NoteSent(state, train.stride);
-      counters_.Add(Counter::kUdpTxDatagrams, train.count);
-      counters_.Add(Counter::kUdpTxBytes, train.bytes);
+      NoteSent(train, train.count, train.bytes);
     }
     done += static_cast<size_t>(sent);
   }
 }
 
-void TxPath::NoteSent(PathState& state, size_t size) {
-  state.last_frame_ms.store(now_ms_, std::memory_order_relaxed);
-  if (state.largest_sent.load(std::memory_order_relaxed) < size) {
-    state.largest_sent.store(static_cast<uint32_t>(size), std::memory_order_relaxed);
+PathState* TxPath::StateOf(const Train& train) {
+  return train.path_state == core::kNoSlot ? nullptr : &plane_.paths[train.path_state];
+}
+
+void TxPath::NoteSent(const Train& train, size_t datagrams, size_t bytes) {
+  counters_.Add(Counter::kUdpTxDatagrams, datagrams);
+  counters_.Add(Counter::kUdpTxBytes, bytes);
+  PathState* state = StateOf(train);
+  if (state == nullptr || datagrams == 0) return;
+  state->tx_datagrams.fetch_add(datagrams, std::memory_order_relaxed);
+  state->tx_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  state->last_frame_ms.store(now_ms_, std::memory_order_relaxed);
+  if (state->largest_sent.load(std::memory_order_relaxed) < train.stride) {
+    state->largest_sent.store(static_cast<uint32_t>(train.stride), std::memory_order_relaxed);
   }
 }
 
@@ -380,6 +396,7 @@ void TxPath::SendSingly(io::UdpSocket& socket, Train& train) {
     }
   }
   size_t done = 0;
+  size_t sent_datagrams = 0;
   size_t sent_bytes = 0;
   while (done < count) {
     const int sent = socket.Send(out + done, count - done);
@@ -397,17 +414,13 @@ void TxPath::SendSingly(io::UdpSocket& socket, Train& train) {
     }
     for (int i = 0; i < sent; ++i) sent_bytes += out[done + static_cast<size_t>(i)].stride;
     done += static_cast<size_t>(sent);
-    counters_.Add(Counter::kUdpTxDatagrams, static_cast<uint64_t>(sent));
+    sent_datagrams += static_cast<size_t>(sent);
   }
-  PathState& state = plane_.paths[train.path_state];
-  state.tx_datagrams.fetch_add(count, std::memory_order_relaxed);
-  state.tx_bytes.fetch_add(sent_bytes, std::memory_order_relaxed);
-  NoteSent(state, train.stride);
-  counters_.Add(Counter::kUdpTxBytes, sent_bytes);
+  NoteSent(train, sent_datagrams, sent_bytes);
 }
 
 void TxPath::OnSendError(io::UdpSocket& socket, Train& train, int error) {
-  PathState& state = plane_.paths[train.path_state];
+  PathState* state = StateOf(train);
   // EIO: the egress device has no transmit checksum. EINVAL: the segment is larger than its MTU, or GSO is not there.
   if (train.count > 1 && (error == EIO || error == EINVAL)) {
     if (error == EIO) {
@@ -423,15 +436,15 @@ void TxPath::OnSendError(io::UdpSocket& socket, Train& train, int error) {
   }
   if (error == EMSGSIZE) {
     counters_.Drop(DropReason::kTooBig, train.count);
-    const auto limit = static_cast<uint32_t>(train.stride - 1);
-    constexpr uint32_t kFloor = 548;  // docs/protocol.md §8
-    uint32_t known = state.limit_bytes.load(std::memory_order_relaxed);
-    const uint32_t lowered = std::max(kFloor, std::min<uint32_t>(limit, 1200));
-    if (known > lowered) {
-      state.limit_bytes.store(lowered, std::memory_order_relaxed);
+    // docs/protocol.md §8: what nearly every path carries, then the floor. Control finds the size between by probing.
+    constexpr uint32_t kUsual = 1200;
+    constexpr uint32_t kFloor = 548;
+    const uint32_t lowered = train.stride > kUsual ? kUsual : kFloor;
+    if (state != nullptr && state->limit_bytes.load(std::memory_order_relaxed) > lowered) {
+      state->limit_bytes.store(lowered, std::memory_order_relaxed);
       Event event{.kind = EventKind::kPathTooBig};
       event.path = train.path_id;
-      event.value = limit;
+      event.value = lowered;
       plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(event));
     }
     return;
@@ -448,6 +461,20 @@ void TxPath::WaitWritable(io::UdpSocket& socket) {
   if (may_leave_) {
     plane_.quiescence.Enter(worker_);
     tables_ = plane_.tables.load(std::memory_order_acquire);
+    ForgetRemovedPaths();
+  }
+}
+
+// Trains that wait are still sent, but the places of removed paths may belong to others by now.
+void TxPath::ForgetRemovedPaths() {
+  for (size_t i = 0; i < train_count_; ++i) {
+    Train& train = trains_[i];
+    const auto is_same = [&](const core::PathEntry& path) {
+      return path.state == train.path_state && path.id == train.path_id;
+    };
+    if (std::none_of(tables_->paths.begin(), tables_->paths.end(), is_same)) {
+      train.path_state = core::kNoSlot;
+    }
   }
 }
 

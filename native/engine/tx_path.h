@@ -42,6 +42,8 @@ class TxPath {
              size_t gso_size);
   void ToPeer(uint32_t peer, uint8_t* frame, size_t size, const core::FrameInfo& info,
               bool is_partial, size_t gso_size);
+  void SendWhole(const core::PathEntry& path, core::Session& session, uint8_t* frame, size_t size,
+                 uint8_t flags);
   void SendCut(const core::PathEntry& path, core::Session& session, uint8_t* frame,
                const core::FrameInfo& info, size_t segment_payload, size_t max_frame);
   void SendFragments(const core::PathEntry& path, core::Session& session, uint8_t* frame,
@@ -52,7 +54,10 @@ class TxPath {
   void FlushBetweenFrames();
   void Flush();
   void FlushSocket(io::UdpSocket& socket, size_t first, size_t count);
-  void NoteSent(PathState& state, size_t size);
+  /// Where the train's path keeps its statistics; nullptr when it was removed meanwhile.
+  PathState* StateOf(const Train& train);
+  void NoteSent(const Train& train, size_t datagrams, size_t bytes);
+  void ForgetRemovedPaths();
   void SendSingly(io::UdpSocket& socket, Train& train);
   void OnSendError(io::UdpSocket& socket, Train& train, int error);
   void WaitWritable(io::UdpSocket& socket);

@@ -252,6 +252,27 @@ inline Packet RandomPacket(std::mt19937_64& rng, size_t max_payload) {
   return out;
 }
 
+/// Equality of frames that says where they differ instead of printing them.
+inline testing::AssertionResult SameFrames(const std::vector<Bytes>& got,
+                                           const std::vector<Bytes>& expected) {
+  if (got.size() != expected.size()) {
+    return testing::AssertionFailure() << got.size() << " frames, expected " << expected.size();
+  }
+  for (size_t i = 0; i < got.size(); ++i) {
+    if (got[i].size() != expected[i].size()) {
+      return testing::AssertionFailure() << "frame " << i << " has " << got[i].size()
+                                         << " bytes, expected " << expected[i].size();
+    }
+    for (size_t at = 0; at < got[i].size(); ++at) {
+      if (got[i][at] == expected[i][at]) continue;
+      return testing::AssertionFailure()
+             << "frame " << i << " of " << got.size() << ", byte " << at << " of " << got[i].size()
+             << " is " << int{got[i][at]} << ", expected " << int{expected[i][at]};
+    }
+  }
+  return testing::AssertionSuccess();
+}
+
 /// Printed with a failure; OVERLAYD_TEST_SEED repeats it.
 inline uint64_t TestSeed() {
   static const uint64_t seed = [] {
