@@ -190,18 +190,34 @@ void DataPlane::Define(Napi::Env env, Napi::Object exports) {
                                        }));
 }
 
-DataPlane::DataPlane(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DataPlane>(info) {
-  // Threads must be gone before the environment is, also when JavaScript forgot to close.
-  info.Env().AddCleanupHook([this] { Shut(); });
-}
+DataPlane::DataPlane(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<DataPlane>(info), env_(info.Env()) {}
 
+// Also when the collector takes an object that was never closed, or the environment ends.
 DataPlane::~DataPlane() { Shut(); }
 
+/*
+ * The order is what keeps this from touching freed memory: threads first, since they wake through the thread-safe
+ * function; then that function; then the hook, which would otherwise meet an object that was collected.
+ */
 void DataPlane::Shut() {
   if (engine_) engine_->Close();
   engine_.reset();
-  if (std::exchange(has_wake_, false)) wake_.Release();
+  if (!std::exchange(has_wake_, false)) return;
+  wake_.Release();
+  napi_remove_env_cleanup_hook(env_, &DataPlane::OnEnvironmentEnd, this);
 }
+
+// A wake-up may still be delivered while the environment ends: JavaScript cannot be called then, and need not be. What
+// the callback itself throws is left pending, and Node makes it an uncaught exception.
+void DataPlane::CallBack(Napi::Env env, Napi::Function callback, std::nullptr_t*, std::nullptr_t*) {
+  napi_value undefined;
+  if (napi_env(env) == nullptr || callback.IsEmpty()) return;
+  if (napi_get_undefined(env, &undefined) != napi_ok) return;
+  napi_call_function(env, undefined, callback, 0, nullptr, nullptr);
+}
+
+void DataPlane::OnEnvironmentEnd(void* self) { static_cast<DataPlane*>(self)->Shut(); }
 
 engine::Engine& DataPlane::Opened(Napi::Env env) {
   if (!engine_) Refuse(env, "the data plane is not open");
@@ -210,10 +226,12 @@ engine::Engine& DataPlane::Opened(Napi::Env env) {
 
 void DataPlane::OnReadable(const Napi::CallbackInfo& info) {
   if (has_wake_) Refuse(info.Env(), "onReadable was called before");
-  wake_ = Napi::ThreadSafeFunction::New(info.Env(), info[0].As<Napi::Function>(), "overlayd events",
-                                        /*maxQueueSize=*/0,
-                                        /*initialThreadCount=*/1);
+  wake_ = Wake::New(info.Env(), info[0].As<Napi::Function>(), "overlayd events",
+                    /*maxQueueSize=*/0, /*initialThreadCount=*/1);
   wake_.Unref(info.Env());
+  // Threads must be gone before the environment is, also when JavaScript forgot to close. Hooks run last in, first out,
+  // and the thread-safe function has one that frees it: ours comes after it, so that it runs before.
+  napi_add_env_cleanup_hook(env_, &DataPlane::OnEnvironmentEnd, this);
   has_wake_ = true;
 }
 
@@ -391,17 +409,22 @@ Napi::Value DataPlane::DumpFdb(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   engine::Engine& engine = Opened(env);
   auto out = Napi::Array::New(env);
+  const auto add = [&](uint32_t network, core::Mac mac, uint32_t peer, bool is_declared,
+                       uint32_t age_s) {
+    auto row = Napi::Object::New(env);
+    row.Set("network", Napi::Number::New(env, network));
+    auto bytes = Napi::Uint8Array::New(env, 6);
+    core::StoreMac(bytes.Data(), mac);
+    row.Set("mac", bytes);
+    row.Set("peer", Napi::Number::New(env, peer));
+    row.Set("isDeclared", Napi::Boolean::New(env, is_declared));
+    row.Set("ageSeconds", Napi::Number::New(env, age_s));
+    out.Set(out.Length(), row);
+  };
+  for (const auto& row : engine.store().DeclaredFdb()) add(row.network, row.mac, row.peer, true, 0);
   const auto now_s = static_cast<uint32_t>(engine::BootTimeMs() / 1000);
   engine.plane().fdb.Dump(now_s, [&](const core::Fdb::Entry& entry) {
-    auto row = Napi::Object::New(env);
-    row.Set("network", Napi::Number::New(env, entry.network));
-    auto mac = Napi::Uint8Array::New(env, 6);
-    core::StoreMac(mac.Data(), entry.mac);
-    row.Set("mac", mac);
-    row.Set("peer", Napi::Number::New(env, entry.peer));
-    row.Set("isDeclared", Napi::Boolean::New(env, false));
-    row.Set("ageSeconds", Napi::Number::New(env, entry.age_s));
-    out.Set(out.Length(), row);
+    add(entry.network, entry.mac, entry.peer, false, entry.age_s);
   });
   return out;
 }

@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <cstddef>
 #include <memory>
 
 #include "native/engine/engine.h"
@@ -27,10 +28,14 @@ class DataPlane : public Napi::ObjectWrap<DataPlane> {
   void Close(const Napi::CallbackInfo& info);
 
   void Shut();
+  static void OnEnvironmentEnd(void* self);
+  static void CallBack(Napi::Env env, Napi::Function callback, std::nullptr_t*, std::nullptr_t*);
+  using Wake = Napi::TypedThreadSafeFunction<std::nullptr_t, std::nullptr_t, &DataPlane::CallBack>;
   engine::Engine& Opened(Napi::Env env);
 
+  const napi_env env_;
   std::unique_ptr<engine::Engine> engine_;
-  Napi::ThreadSafeFunction wake_;
+  Wake wake_;
   bool has_wake_ = false;
 };
 

@@ -133,11 +133,11 @@ std::string TableStore::Check(Plan& plan, const TableEntry& entry) {
           },
           [&](const FdbSet& e) -> std::string {
             if (e.peer == 0 || e.peer > core::kMaxPeers) return "peer slot out of range";
-            master.fdb[core::FdbKey(e.network, e.mac)] = e.peer;
+            master.fdb[{e.network, e.mac}] = e.peer;
             return {};
           },
           [&](const FdbRemove& e) -> std::string {
-            master.fdb.erase(core::FdbKey(e.network, e.mac));
+            master.fdb.erase({e.network, e.mac});
             return {};
           },
           [](const ResumeSet&) -> std::string { return {}; },
@@ -204,7 +204,9 @@ void TableStore::Publish() {
   tables->sessions = core::FlatMap(master_.sessions.size());
   for (const auto& [index, slot] : master_.sessions) tables->sessions.Insert(index, slot);
   tables->declared_fdb = core::FlatMap(master_.fdb.size());
-  for (const auto& [key, peer] : master_.fdb) tables->declared_fdb.Insert(key, peer);
+  for (const auto& [key, peer] : master_.fdb) {
+    tables->declared_fdb.Insert(core::FdbKey(key.first, key.second), peer);
+  }
   tables->paths.reserve(master_.paths.size());
   std::unordered_map<uint32_t, uint32_t> positions;
   for (const auto& [id, path] : master_.paths) {
@@ -270,6 +272,13 @@ std::vector<TableStore::SessionRow> TableStore::Sessions() const {
   std::vector<SessionRow> rows;
   rows.reserve(master_.sessions.size());
   for (const auto& [index, slot] : master_.sessions) rows.push_back({index, slot});
+  return rows;
+}
+
+std::vector<TableStore::FdbRow> TableStore::DeclaredFdb() const {
+  std::vector<FdbRow> rows;
+  rows.reserve(master_.fdb.size());
+  for (const auto& [key, peer] : master_.fdb) rows.push_back({key.first, key.second, peer});
   return rows;
 }
 

@@ -8,11 +8,13 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "native/core/aead.h"
 #include "native/core/gate.h"
+#include "native/core/mac.h"
 #include "native/engine/plane.h"
 
 /*
@@ -108,6 +110,13 @@ class TableStore {
     uint32_t slot;
   };
   [[nodiscard]] std::vector<SessionRow> Sessions() const;
+  struct FdbRow {
+    uint32_t network;
+    core::Mac mac;
+    uint32_t peer;
+  };
+  /// The declared ones; learned ones are in Plane::fdb.
+  [[nodiscard]] std::vector<FdbRow> DeclaredFdb() const;
   /// Slot of a session, kNoSlot when unknown.
   [[nodiscard]] uint32_t SessionSlot(uint32_t index) const;
 
@@ -127,7 +136,7 @@ class TableStore {
     std::map<uint32_t, Peer> peers;
     std::map<uint32_t, Path> paths;
     std::unordered_map<uint32_t, uint32_t> sessions;  // receiver_index -> slot
-    std::map<uint64_t, uint32_t> fdb;                 // FdbKey -> peer
+    std::map<std::pair<uint32_t, core::Mac>, uint32_t> fdb;  // network, MAC -> peer
   };
   struct Plan;
 

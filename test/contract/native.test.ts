@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { type DataPlaneInfo, SUITE_AES256GCM } from '../../src/dataplane/dataplane.js';
+import { createNativeDataPlane } from '../../src/dataplane/native.js';
+import type { Mac } from '../../src/model/mac.js';
+import { must } from '../netns/lib/exec.js';
+import { describeDataPlane, MAC_A, MAC_B, type Rig } from './data-plane-contract.js';
+
+/*
+ * The addon keeps the contract: two of them in this process, over loopback, each with a TAP without addresses.
+ *
+ *     frame_pipe ── TAP a ── a ══ 127.0.0.1 / 127.0.0.2 ══ b ── TAP b ── frame_pipe
+ */
+
+const ROOT = new URL('../../../', import.meta.url).pathname;
+const POLL_MS = 2;
+let rigs = 0;
+
+async function startPipe(
+  out: string,
+  into: string,
+  frames: Uint8Array[],
+): Promise<{ child: ChildProcess; send(frame: Uint8Array): void }> {
+  const child = spawn(`${ROOT}build/native-test/tools/frame_pipe`, [out, into], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const lines = createInterface(child.stdout);
+  const first = (await once(lines, 'line')) as [string];
+  assert.deepEqual(first, ['ready']);
+  lines.on('line', (line) => frames.push(new Uint8Array(Buffer.from(line, 'hex'))));
+  return { child, send: (frame) => child.stdin.write(`${Buffer.from(frame).toString('hex')}\n`) };
+}
+
+async function until(isDone: () => boolean, withinMs: number): Promise<boolean> {
+  const endMs = performance.now() + withinMs;
+  while (!isDone()) {
+    if (performance.now() > endMs) return false;
+    await delay(POLL_MS);
+  }
+  return true;
+}
+
+const makeRig = async (): Promise<Rig> => {
+  const number = rigs++;
+  const meshId = new Uint8Array(16).fill(1);
+  const tapOf = (side: string) => `ovlc${String(process.pid)}${side}${String(number)}`;
+  const open = async (side: string, address: string, mac: Mac) => {
+    const plane = createNativeDataPlane();
+    const tapName = tapOf(side);
+    const info: DataPlaneInfo = plane.open({
+      tapName,
+      mtuBytes: 1388,
+      port: 0,
+      bind: [address],
+      meshId,
+      suites: [SUITE_AES256GCM],
+      ownMacs: [mac],
+      queuePairs: 1,
+    });
+    // Nothing but the test's own frames.
+    await writeFile(`/proc/sys/net/ipv6/conf/${tapName}/disable_ipv6`, '1').catch(() => undefined);
+    await must(['ip', 'link', 'set', tapName, 'up']);
+    return { plane, endpoint: { family: 4, address, port: info.localPort } as const };
+  };
+  const a = await open('a', '127.0.0.1', MAC_A);
+  const b = await open('b', '127.0.0.2', MAC_B);
+  const framesB: Uint8Array[] = [];
+  const pipe = await startPipe(tapOf('a'), tapOf('b'), framesB);
+  return {
+    a: a.plane,
+    b: b.plane,
+    endpointA: a.endpoint,
+    endpointB: b.endpoint,
+    meshId,
+    injectA: (frame) => pipe.send(frame),
+    framesB,
+    until,
+    close: async () => {
+      const ended = once(pipe.child, 'exit');
+      pipe.child.stdin?.end();
+      await ended;
+      a.plane.close();
+      b.plane.close();
+    },
+  };
+};
+
+before(async function () {
+  this.timeout(60_000);
+  await must(['make', '-s', '-C', `${ROOT}native/test`, 'tools'], { timeoutMs: 60_000 });
+});
+
+describeDataPlane('native', makeRig, { hasFrames: true });
