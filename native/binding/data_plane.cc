@@ -333,6 +333,8 @@ void DataPlane::Send(const Napi::CallbackInfo& info) {
       engine.SendKeepalive(U32(item, "session"), EndpointOf(item, "to"));
     } else if (kind == "probe") {
       engine.SendProbe(U32(item, "path"), U32(item, "datagramBytes"));
+    } else if (kind == "kick") {
+      engine.KickPath(U32(item, "path"));
     } else if (kind == "returnToken") {
       engine.ReturnToken(EndpointOf(item, "from"));
     } else {

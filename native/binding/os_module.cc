@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 
+#include "native/binding/network_watch.h"
 #include "native/os/file_lock.h"
 #include "native/os/peer_credentials.h"
 #include "native/os/process.h"
@@ -97,6 +98,7 @@ Napi::Object InitOs(Napi::Env env) {
   exports.Set("sdNotify", Napi::Function::New(env, SdNotify, "sdNotify"));
   exports.Set("bootTimeMs", Napi::Function::New(env, BootTimeMs, "bootTimeMs"));
   exports.Set("peerCredentials", Napi::Function::New(env, PeerCredentials, "peerCredentials"));
+  exports.Set("watchNetwork", Napi::Function::New(env, WatchNetwork, "watchNetwork"));
   return exports;
 }
 

@@ -122,8 +122,7 @@ bool Engine::OpenDevices(const EngineConfig& config, EngineInfo* info, OpenFailu
   std::vector<std::unique_ptr<io::TapQueue>> queues;
   io::TapOffloads offloads;
   const char* step = "";
-  if (const int error =
-          io::OpenTap(config.tap_name, info->queue_pairs, &queues, &offloads, &step);
+  if (const int error = io::OpenTap(config.tap_name, info->queue_pairs, &queues, &offloads, &step);
       error != 0) {
     *failure = {"OVL_TAP_OPEN", step, -error, config.tap_name};
     return false;
@@ -184,10 +183,10 @@ bool Engine::OpenDevices(const EngineConfig& config, EngineInfo* info, OpenFailu
 void Engine::StartThreads() {
   size_t worker = 0;
   for (auto& lane : lanes_) {
-    lane->tx = std::make_unique<TxPath>(*plane_, worker++, *lane->tap, lane->sockets,
-                                        lane->tx_counters);
-    lane->rx = std::make_unique<RxPath>(*plane_, worker++, *lane->tap, lane->sockets,
-                                        lane->rx_counters);
+    lane->tx =
+        std::make_unique<TxPath>(*plane_, worker++, *lane->tap, lane->sockets, lane->tx_counters);
+    lane->rx =
+        std::make_unique<RxPath>(*plane_, worker++, *lane->tap, lane->sockets, lane->rx_counters);
   }
   housekeeper_ = std::make_unique<Housekeeper>(*plane_, worker++, lanes_.front()->sockets);
   for (auto& lane : lanes_) {
@@ -286,6 +285,16 @@ void Engine::SendProbe(uint32_t path, uint32_t datagram_bytes) {
   for (const core::PathEntry& entry : plane_->tables.load()->paths) {
     if (entry.id == path) housekeeper_->SendProbe(entry, datagram_bytes, control_counters_);
   }
+}
+
+void Engine::KickPath(uint32_t path) {
+  for (const core::PathEntry& entry : plane_->tables.load()->paths) {
+    if (entry.id != path) continue;
+    PathState& state = plane_->paths[entry.state];
+    const std::lock_guard guard(state.mutex);
+    state.clock.Kick();
+  }
+  housekeeper_->Wake();
 }
 
 std::string Engine::Apply(std::span<TableEntry> entries, size_t* refused) {

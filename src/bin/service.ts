@@ -104,6 +104,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       timers: createNodeTimers(),
       rng,
       resolver: createResolver(),
+      network: { watch: (ignored, onChange) => os.watchNetwork(ignored, onChange) },
       log,
     },
     {

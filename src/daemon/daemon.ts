@@ -19,12 +19,14 @@ import { EventRing } from './event-ring.js';
 import { makeLinkCrypto } from './link-crypto.js';
 import { Loop } from './loop.js';
 import { MeshNode, type NodeInput } from './mesh-node.js';
+import { NetworkNews } from './network-news.js';
 import { OwnAddress } from './own-address.js';
 import type {
   DaemonOptions,
   HostInterface,
   HostWarning,
   Logger,
+  NetworkWatcher,
   Resolver,
   StateStore,
   Timers,
@@ -53,6 +55,7 @@ export interface DaemonComponents {
   readonly timers: Timers;
   readonly rng: Rng;
   readonly resolver: Resolver;
+  readonly network: NetworkWatcher;
   readonly log: Logger;
 }
 
@@ -80,6 +83,7 @@ class OverlayDaemon implements Daemon {
   readonly #directory: Directory;
   readonly #loop: Loop<NodeInput>;
   readonly #keeper: AddressKeeper;
+  readonly #news: NetworkNews;
   #links: Links;
   #node: MeshNode;
   #info: DataPlaneInfo | undefined;
@@ -143,6 +147,12 @@ class OverlayDaemon implements Daemon {
         },
       },
     );
+    this.#news = new NetworkNews({ clock, timers: components.timers }, () => {
+      components.log.debug({}, 'The network of this host changed');
+      this.#post((nowMs, out) => {
+        this.#links.onNetworkChange(nowMs, out);
+      });
+    });
     this.control = this.#makeControl();
   }
 
@@ -197,6 +207,7 @@ class OverlayDaemon implements Daemon {
       this.#loop.post({ kind: 'events' });
     });
     this.#loop.start();
+    this.#watchNetwork();
     this.#post((nowMs, out) => {
       for (const { text, host: name, port } of contacts) {
         this.#links.dialer.addContact(text, name, port, nowMs);
@@ -226,6 +237,7 @@ class OverlayDaemon implements Daemon {
       });
     }
     this.#isReady = false;
+    this.#news.stop();
     this.#loop.stop();
     await this.#keeper.stop();
     const failures: unknown[] = [];
@@ -242,6 +254,21 @@ class OverlayDaemon implements Daemon {
     });
     await step(() => this.#components.state.close());
     if (failures.length > 0) throw failures[0];
+  }
+
+  #watchNetwork(): void {
+    const { ifName } = this.#options;
+    const ours = [ifName, `${ifName}-t`];
+    try {
+      this.#news.start(this.#components.network, ours);
+    } catch (error) {
+      this.#emit({
+        level: 'warn',
+        code: 'host-warning',
+        message: `Changes of this host's network are noticed late: ${textOf(error)}`,
+        cure: 'Allow netlink sockets (AF_NETLINK) to overlayd.',
+      });
+    }
   }
 
   #makeLinks(suites: DaemonOptions['suites']): Links {

@@ -17,4 +17,10 @@ export interface OsModule {
   sdNotify(state: string): boolean;
   /** CLOCK_BOOTTIME in ms: goes on during suspend. */
   bootTimeMs(): number;
+  /**
+   * Calls back 50 ms after a link, an address or a route changed on an interface whose name is not among `ignored`; what
+   * happens until then is one call. Ended by the function it returns.
+   * @throws an error with `code` when the kernel refuses
+   */
+  watchNetwork(ignored: readonly string[], callback: () => void): () => void;
 }

@@ -66,6 +66,14 @@ export interface StateStore {
   close(): Promise<void>;
 }
 
+export interface NetworkWatcher {
+  /**
+   * Calls back soon after a link, an address or a route of this host changed, other than on the named interfaces.
+   * @returns what ends it
+   */
+  watch(ignored: readonly string[], onChange: () => void): () => void;
+}
+
 export interface Timers {
   /** Calls back once after `delayMs`; returns the cancel function. */
   set(delayMs: number, callback: () => void): () => void;

@@ -126,6 +126,8 @@ export type SendItem =
   | { readonly kind: 'keepalive'; readonly session: SessionIndex; readonly to: Endpoint }
   /** PING padded so that the UDP payload is `datagramBytes`; answered: `probeAnswered`. */
   | { readonly kind: 'probe'; readonly path: PathId; readonly datagramBytes: number }
+  /** The network changed under the path: its clock PINGs at once, and a dead one from the shortest pause on. */
+  | { readonly kind: 'kick'; readonly path: PathId }
   /** Gives a guess token back to the gate's bucket of this source (a valid FIN arrived). */
   | { readonly kind: 'returnToken'; readonly from: Endpoint };
 

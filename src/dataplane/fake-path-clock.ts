@@ -2,7 +2,7 @@ import type { PathCounters, PathId } from './dataplane.js';
 
 /*
  * The clock of one path as dataplane.ts promises it: PING at once, every 200 ms while the path carried frames in the
- * last second, else every 15 s; dead after three unanswered and 8 × srtt. The addon has the same in C++.
+ * last second or one is unanswered, else every 15 s; dead after three unanswered and 8 × srtt. The addon has the same in C++.
  */
 
 const BUSY_EVERY_MS = 200;
@@ -39,7 +39,8 @@ export class FakePathClock {
   }
 
   nextPingMs(nowMs: number): number {
-    const isBusy = nowMs - this.#lastFrameMs < BUSY_FOR_MS;
+    const isAsking = this.#unanswered > 0 && this.#isAlive === true;
+    const isBusy = isAsking || nowMs - this.#lastFrameMs < BUSY_FOR_MS;
     return this.#lastPingMs + (isBusy ? BUSY_EVERY_MS : IDLE_EVERY_MS);
   }
 

@@ -340,6 +340,9 @@ export class FakeDataPlane implements DataPlane {
       case 'probe':
         this.#sendPing(item.path, item.datagramBytes, true);
         break;
+      case 'kick':
+        this.#ping(item.path);
+        break;
       case 'returnToken':
         this.#gate?.returnToken(item.from);
         break;

@@ -61,6 +61,8 @@ export const PMTU_STEP_BYTES = 8;
 export const PMTU_TRIES = 3;
 export const PMTU_AGAIN_MS = 600_000;
 export const PMTU_AFTER_RECOVERY_MS = 5000;
+/** After a change of the network: the way may be another one, once it has settled. */
+export const PMTU_AFTER_CHANGE_MS = 1000;
 /** What stands around the IP packet of a frame in a DATA datagram: header 16, inner 6, Ethernet and VLAN 18, tag 16. */
 export const DATA_OVERHEAD_BYTES = 56;
 

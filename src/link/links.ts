@@ -218,6 +218,12 @@ export class Links {
     }
   }
 
+  /** Links, addresses or routes of this host changed: whatever waits is tried now, whatever works is asked. */
+  onNetworkChange(nowMs: number, out: Actions): void {
+    this.dialer.wakeAll(nowMs);
+    for (const peer of this.#peers.values()) peer.onNetworkChange(nowMs, out);
+  }
+
   /** Events were lost: take the state of paths and sessions from the counters. */
   resync(counters: Counters, nowMs: number, out: Actions): void {
     for (const { path, isAlive, srttUs } of counters.paths) {

@@ -228,6 +228,14 @@ export class PeerLink {
     this.#settle(nowMs, out);
   }
 
+  /** Links, addresses or routes of this host changed: every path is asked at once, and for its size soon. */
+  onNetworkChange(nowMs: number, out: Actions): void {
+    for (const path of this.paths.all) {
+      path.pmtu.onNetworkChange(nowMs);
+      if (this.#toldPaths.has(path.id)) out.send({ kind: 'kick', path: path.id });
+    }
+  }
+
   onPathAlive(path: number, rttUs: number, nowMs: number, out: Actions): void {
     this.paths.onAlive(path, rttUs, nowMs);
     this.#settle(nowMs, out);

@@ -1,4 +1,5 @@
 import {
+  PMTU_AFTER_CHANGE_MS,
   PMTU_AFTER_RECOVERY_MS,
   PMTU_AGAIN_MS,
   PMTU_FLOOR_BYTES,
@@ -72,6 +73,11 @@ export class PmtuSearch {
   /** The path came back from the dead: its size may be another. */
   onRecovered(nowMs: number): void {
     this.#againAtMs = Math.min(this.#againAtMs, nowMs + PMTU_AFTER_RECOVERY_MS);
+  }
+
+  /** The network of this host changed: the route may be another, with another size. */
+  onNetworkChange(nowMs: number): void {
+    this.#againAtMs = Math.min(this.#againAtMs, nowMs + PMTU_AFTER_CHANGE_MS);
   }
 
   onAnswered(bytes: number, nowMs: number): void {

@@ -107,6 +107,8 @@ export class SimNode {
   #daemon: Daemon | undefined;
   #plane: FakeDataPlane | undefined;
   #process: SimProcess | undefined;
+  #onNetworkChange: (() => void) | undefined;
+  #isToldOfMoves = true;
 
   constructor(sim: Sim, name: string, number: number, settings: NodeSettings) {
     this.#sim = sim;
@@ -158,6 +160,12 @@ export class SimNode {
         timers: this.#process,
         rng: sim.rng,
         resolver: this.#process,
+        network: {
+          watch: (_ignored, onChange) => {
+            this.#onNetworkChange = onChange;
+            return () => (this.#onNetworkChange = undefined);
+          },
+        },
         log: SILENT,
       },
       {
@@ -198,6 +206,7 @@ export class SimNode {
   /** kill -9: nothing is said, nothing is cleaned up. */
   kill(): void {
     this.plane.close();
+    this.#onNetworkChange = undefined;
     this.#process?.kill();
     this.#daemon = undefined;
     this.#plane = undefined;
@@ -207,6 +216,12 @@ export class SimNode {
   moveTo(...underlay: string[]): void {
     this.#underlay = underlay;
     this.#plane?.moveTo(underlay);
+    if (this.#isToldOfMoves) this.#onNetworkChange?.();
+  }
+
+  /** Whether the kernel tells the daemon when its addresses change; default yes. */
+  set isToldOfMoves(isTold: boolean) {
+    this.#isToldOfMoves = isTold;
   }
 
   sees(other: SimNode): boolean {

@@ -111,8 +111,9 @@ describe('recovery', () => {
     await sim.stopAll();
   });
 
-  it('follows a peer whose underlay address changes, without a new handshake', async () => {
+  it('follows a peer whose address changes under a NAT it cannot see, without a new handshake', async () => {
     const { sim, a, b } = await twoLinkedNodes(25);
+    b.isToldOfMoves = false;
     let isTalking = true;
     const talk = () => {
       if (!isTalking) return;
@@ -132,6 +133,31 @@ describe('recovery', () => {
     assert.ok(a.sees(b));
     assert.equal(a.plane.readCounters().sessions[0]?.session, session?.session);
     await trafficBack(sim, a, b, 500);
+    await sim.stopAll();
+  });
+
+  for (const moverName of ['a', 'b'] as const) {
+    it(`follows ${moverName} to a new address within 1 s although nobody says anything`, async () => {
+      const { sim, a, b } = await twoLinkedNodes(251);
+      const [mover, other] = moverName === 'a' ? [a, b] : [b, a];
+      await sim.run(20_000);
+      mover.moveTo('198.51.100.2');
+      await sim.until(
+        'the other sends there',
+        () => other.peerRow(mover)?.endpoint === '198.51.100.2:6783',
+        1000,
+      );
+      assert.ok(a.sees(b) && b.sees(a));
+      await sim.stopAll();
+    });
+  }
+
+  it('finds out within 2 s that both ends moved at once, although nobody says anything', async () => {
+    const { sim, a, b } = await twoLinkedNodes(252);
+    await sim.run(20_000);
+    a.moveTo('198.51.100.1');
+    b.moveTo('198.51.100.2');
+    await sim.until('both notice', () => !a.sees(b) && !b.sees(a), 2000);
     await sim.stopAll();
   });
 
