@@ -30,6 +30,7 @@ constexpr size_t kFlushAtBytes = 48 * 1024;
 constexpr size_t kFramesPerDrain = 256;
 constexpr size_t kMinSegmentPayload = 64;
 constexpr int kWritableWaitMs = 100;
+constexpr int kWritableWaitInsideMs = 10;
 constexpr uint64_t kSessionLimitPackets = uint64_t{1} << 30;
 // Counters beyond this would endanger the nonce; a rekey was asked for long before.
 constexpr uint64_t kHardLimitPackets = uint64_t{1} << 40;
@@ -345,8 +346,11 @@ void TxPath::FlushSocket(io::UdpSocket& socket, size_t first, size_t count) {
     const int sent = socket.Send(out, batch);
     counters_.Add(Counter::kUdpTxCalls);
     if (sent == -EAGAIN || sent == -EINTR) {
-      WaitWritable(socket);
-      continue;
+      if (WaitWritable(socket)) continue;
+      for (; done < count; ++done) {
+        counters_.Drop(DropReason::kSendEnobufs, trains_[first + done].count);
+      }
+      return;
     }
     if (sent < 0) {
       OnSendError(socket, head, -sent);
@@ -402,8 +406,9 @@ void TxPath::SendSingly(io::UdpSocket& socket, Train& train) {
     const int sent = socket.Send(out + done, count - done);
     counters_.Add(Counter::kUdpTxCalls);
     if (sent == -EAGAIN || sent == -EINTR) {
-      WaitWritable(socket);
-      continue;
+      if (WaitWritable(socket)) continue;
+      counters_.Drop(DropReason::kSendEnobufs, count - done);
+      break;
     }
     if (sent < 0) {
       Train single = train;
@@ -453,16 +458,19 @@ void TxPath::OnSendError(io::UdpSocket& socket, Train& train, int error) {
 }
 
 // The kernel's queue is full: wait for it, so that the TAP's queue fills and senders feel it. What waits here is sealed
-// and self-contained, so tables may change meanwhile when no frame is half cut.
-void TxPath::WaitWritable(io::UdpSocket& socket) {
-  if (may_leave_) plane_.quiescence.Exit(worker_);
+// and self-contained, so tables may change meanwhile when no frame is half cut. False: it did not drain in time, and
+// the caller drops what it has: a link that takes nothing must not hold up the control plane, which waits for us.
+bool TxPath::WaitWritable(io::UdpSocket& socket) {
+  const bool may_leave = may_leave_;
+  if (may_leave) plane_.quiescence.Exit(worker_);
   pollfd wait{socket.fd(), POLLOUT, 0};
-  ::poll(&wait, 1, kWritableWaitMs);
-  if (may_leave_) {
+  const int ready = ::poll(&wait, 1, may_leave ? kWritableWaitMs : kWritableWaitInsideMs);
+  if (may_leave) {
     plane_.quiescence.Enter(worker_);
     tables_ = plane_.tables.load(std::memory_order_acquire);
     ForgetRemovedPaths();
   }
+  return ready > 0 || (ready < 0 && errno == EINTR);
 }
 
 // Trains that wait are still sent, but the places of removed paths may belong to others by now.

@@ -60,7 +60,7 @@ class TxPath {
   void ForgetRemovedPaths();
   void SendSingly(io::UdpSocket& socket, Train& train);
   void OnSendError(io::UdpSocket& socket, Train& train, int error);
-  void WaitWritable(io::UdpSocket& socket);
+  bool WaitWritable(io::UdpSocket& socket);
 
   Plane& plane_;
   const size_t worker_;

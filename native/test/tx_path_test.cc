@@ -1,6 +1,7 @@
 #include "native/engine/tx_path.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <map>
@@ -428,6 +429,17 @@ TEST_F(TxPathTest, FullQueueIsWaitedForAndNothingIsLost) {
   Cross();
   EXPECT_TRUE(test::SameFrames(Delivered(b_.tap.Take()), test::NaiveSegments(frame, 1348)));
   EXPECT_EQ(a_.AllDropped(), 0u);
+}
+
+// A link that takes nothing for 100 ms loses what waits, so that the control plane can go on.
+TEST_F(TxPathTest, QueueThatNeverDrainsLosesWhatWaits) {
+  Connect(a_, b_);
+  const uint64_t full = UINT64_MAX - 1;  // an eventfd at its limit is not writable
+  ASSERT_EQ(::write(a_.udp->fd(), &full, sizeof full), static_cast<ssize_t>(sizeof full));
+  a_.udp->on_send = [](const io::OutTrain*, size_t) { return -EAGAIN; };
+  a_.SendPartial(Build(Tcp(3000)), 1348);
+  a_.DrainTx();
+  EXPECT_EQ(a_.TxDropped(DropReason::kSendEnobufs), 3u);
 }
 
 // While a full socket is waited for outside the guard, the path's place may go to another path.
