@@ -150,7 +150,11 @@ export function reportDocument(source: SnapshotSource): ReportDocument {
     routes: routeDocuments(source),
     paths: knownNodes(source).map((node) => pathsOf(source, node, counters)),
     dataplane: dataPlaneDocument(source.info),
-    counters: numbers(counters?.totals),
+    counters: {
+      ...numbers(counters?.totals),
+      half_open: source.links.halfOpenCount,
+      sessions: counters?.sessions.length ?? 0,
+    },
     drops: numbers(counters?.drops),
     fdb: fdb.map((entry) => ({
       network: entry.network,

@@ -100,6 +100,11 @@ export class Links {
     return [...this.#peers.values()];
   }
 
+  /** Handshakes of others in memory: begun and not finished, or finished less than 5 s ago. */
+  get halfOpenCount(): number {
+    return this.#halfOpen.size;
+  }
+
   peer(id: PeerId): PeerLink | undefined {
     return this.#peers.get(id);
   }
