@@ -32,6 +32,18 @@ export interface Status {
   readonly links: { readonly established: number };
 }
 
+/** What the tests read of `overlayctl --json report`. */
+export interface Report {
+  readonly peers: readonly {
+    readonly id: string;
+    readonly self: boolean;
+    readonly state: string;
+    readonly endpoint: string | null;
+  }[];
+  readonly counters: Readonly<Record<string, number>>;
+  readonly drops: Readonly<Record<string, number>>;
+}
+
 export const PASSWORD = 'correct horse battery staple';
 const DAEMON = new URL('../../../../scripts/overlayd', import.meta.url).pathname;
 const CTL = new URL('../../../src/bin/overlayctl.js', import.meta.url).pathname;
@@ -91,6 +103,12 @@ export class TestDaemon {
     const outcome = await this.ctl(['--json', 'status']);
     assert.equal(outcome.code, 0, outcome.stderr);
     return JSON.parse(outcome.stdout) as Status;
+  }
+
+  async report(): Promise<Report> {
+    const outcome = await this.ctl(['--json', 'report']);
+    assert.equal(outcome.code, 0, outcome.stderr);
+    return JSON.parse(outcome.stdout) as Report;
   }
 
   /** Own overlay address of the given family, without the prefix length. */
