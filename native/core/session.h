@@ -36,6 +36,7 @@ struct alignas(64) Session {
   std::atomic<uint32_t> index{0};  // our receiver_index; 0: free
   uint32_t peer = 0;
   uint32_t remote_index = 0;
+  uint32_t next_rx_phase = 0;  // lowest that may still be installed; control thread only
   Suite suite = Suite::kChaCha20Poly1305;
 
   std::atomic<uint32_t> tx_phase{kNoTxPhase};  // selects tx[phase & 1]

@@ -13,10 +13,13 @@ bool EventRing::Push(Ring ring, Event event) {
     std::deque<Event>& queue = rings_[static_cast<size_t>(ring)];
     constexpr size_t kLimits[] = {kMaxInits, kMaxHandshakes, kMaxAuthenticated};
     is_taken = queue.size() < kLimits[static_cast<size_t>(ring)];
-    if (is_taken && event.kind == EventKind::kControl) {
-      size_t& waiting = control_by_session_[event.session];
-      is_taken = waiting < kMaxControlPerSession &&
-                 control_bytes_ + event.bytes.size() <= kMaxControlBytes;
+    // Whatever a member can cause at will counts; phases and limits of a session come once.
+    const bool is_at_will =
+        event.kind != EventKind::kPhaseConfirmed && event.kind != EventKind::kSessionLimit;
+    if (is_taken && ring == Ring::kAuthenticated && event.session != 0 && is_at_will) {
+      size_t& waiting = by_session_[event.session];
+      is_taken =
+          waiting < kMaxPerSession && control_bytes_ + event.bytes.size() <= kMaxControlBytes;
       if (is_taken) {
         ++waiting;
         control_bytes_ += event.bytes.size();
@@ -42,7 +45,7 @@ std::vector<Event> EventRing::Drain() {
     std::move(rings_[ring].begin(), rings_[ring].end(), std::back_inserter(out));
     rings_[ring].clear();
   }
-  control_by_session_.clear();
+  by_session_.clear();
   control_bytes_ = 0;
   if (lost_ != 0) {
     Event overflow{.kind = EventKind::kOverflow};

@@ -54,7 +54,7 @@ class EventRing {
   static constexpr size_t kMaxInits = 256;
   static constexpr size_t kMaxHandshakes = 1024;
   static constexpr size_t kMaxAuthenticated = 8192;
-  static constexpr size_t kMaxControlPerSession = 512;
+  static constexpr size_t kMaxPerSession = 512;
   static constexpr size_t kMaxControlBytes = 8 * 1024 * 1024;
 
   explicit EventRing(std::function<void()> wake) : wake_(std::move(wake)) {}
@@ -70,7 +70,7 @@ class EventRing {
   std::function<void()> wake_;
   std::mutex mutex_;
   std::array<std::deque<Event>, 3> rings_;
-  std::unordered_map<uint32_t, size_t> control_by_session_;
+  std::unordered_map<uint32_t, size_t> by_session_;
   size_t control_bytes_ = 0;
   uint32_t lost_ = 0;
   bool is_told_ = false;

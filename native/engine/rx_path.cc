@@ -60,6 +60,7 @@ void RxPath::Drain(io::UdpSocket& socket) {
   now_ms_ = BootTimeMs();
   cached_index_ = 0;  // tables may have changed since
   cached_path_peer_ = 0;
+  cached_mac_peer_ = 0;
   for (size_t batch = 0; batch < kBatchesPerDrain; ++batch) {
     const size_t slots = slots_in_use_;
     for (size_t i = 0; i < slots; ++i) {
@@ -137,9 +138,10 @@ void RxPath::OnData(uint8_t* data, size_t size, const core::SourceAddress& from)
   if (size < core::kDatagramOverhead) return counters_.Drop(DropReason::kUdpShort);
   core::DataHeader header;
   if (!core::ReadDataHeader(data, &header)) return counters_.Drop(DropReason::kGateZero);
+  // 0 is nobody's index, and means "nothing cached" here.
+  if (header.receiver_index == 0) return counters_.Drop(DropReason::kUnknownSession);
   if (header.receiver_index != cached_index_) {
-    const uint32_t slot =
-        header.receiver_index == 0 ? core::kNoSlot : tables_->sessions.Find(header.receiver_index);
+    const uint32_t slot = tables_->sessions.Find(header.receiver_index);
     if (slot == core::kNoSlot) return counters_.Drop(DropReason::kUnknownSession);
     cached_index_ = header.receiver_index;
     cached_slot_ = slot;
@@ -165,7 +167,11 @@ void RxPath::OnData(uint8_t* data, size_t size, const core::SourceAddress& from)
     }
     return counters_.Drop(DropReason::kForged);
   }
-  const bool is_newest = header.counter >= rx.window.Highest();
+  // By (phase, counter): what the phase before still brings is not newer than anything of this one.
+  const core::RxPhase& other = session.rx[(header.phase & 1) ^ 1];
+  const bool is_newest = header.counter >= rx.window.Highest() &&
+                         (other.phase_plus_one.load(std::memory_order_relaxed) < phase_plus_one ||
+                          !other.is_confirmed.load(std::memory_order_relaxed));
   if (!rx.window.Commit(header.counter)) {
     session.replayed.fetch_add(1, std::memory_order_relaxed);
     return counters_.Drop(DropReason::kReplay);
@@ -191,8 +197,7 @@ void RxPath::OnData(uint8_t* data, size_t size, const core::SourceAddress& from)
   if ((flags & ~core::kKnownFlags) != 0) return counters_.Drop(DropReason::kInnerFlags);
   if (core::LoadLe24(inner + 2) != 0) return counters_.Drop(DropReason::kInnerNetwork);
   if (inner[5] != 0) return counters_.Drop(DropReason::kGateZero);
-  OnInner(opened, kind, flags, inner + core::kInnerHeaderSize,
-          inner_size - core::kInnerHeaderSize);
+  OnInner(opened, kind, flags, inner + core::kInnerHeaderSize, inner_size - core::kInnerHeaderSize);
 }
 
 uint32_t RxPath::PathFrom(uint32_t peer, const core::SourceAddress& from) {
@@ -258,8 +263,14 @@ void RxPath::OnInner(const Opened& opened, core::InnerKind kind, uint8_t flags, 
 }
 
 void RxPath::OnFrame(const Opened& opened, uint8_t flags, uint8_t* frame, size_t size) {
-  core::Arrival arrival{frame,        size, opened.counter, opened.slot, opened.phase, 0,
-                        /*is_partial=*/false, {}};
+  core::Arrival arrival{frame,
+                        size,
+                        opened.counter,
+                        opened.slot,
+                        opened.phase,
+                        0,
+                        /*is_partial=*/false,
+                        {}};
   if (!core::ParseFrame(frame, size, &arrival.info)) {
     return counters_.Drop(DropReason::kInnerShort);
   }
@@ -318,9 +329,9 @@ void RxPath::WriteRun() {
   const core::Joiner::Joined joined = joiner_.Finish();
   if (joined.has_completed_checksum) counters_.Add(Counter::kChecksumsCompleted);
   if (segments > 1) {
-    counters_.Add(joined.offload.gso_type == core::kGsoUdp ? Counter::kUsoJoined
-                                                           : Counter::kJoinedSegments,
-                  segments);
+    counters_.Add(
+        joined.offload.gso_type == core::kGsoUdp ? Counter::kUsoJoined : Counter::kJoinedSegments,
+        segments);
   }
   const ssize_t wrote = tap_.Write(joined.offload, joined.slices, joined.slice_count);
   counters_.Add(Counter::kTapTxWrites);
@@ -331,14 +342,14 @@ void RxPath::WriteRun() {
 
 void RxPath::OnFragment(const Opened& opened, uint8_t flags, uint8_t* content, size_t size) {
   counters_.Add(Counter::kFragmentsRx);
-  const core::ReassemblyResult result = reassembler_.Add(
-      {.session = opened.index,
-       .phase = static_cast<uint8_t>(opened.phase),
-       .counter = opened.counter,
-       .flags = flags,
-       .network = 0,
-       .bytes = {content, size}},
-      now_ms_);
+  const core::ReassemblyResult result =
+      reassembler_.Add({.session = opened.index,
+                        .phase = static_cast<uint8_t>(opened.phase),
+                        .counter = opened.counter,
+                        .flags = flags,
+                        .network = 0,
+                        .bytes = {content, size}},
+                       now_ms_);
   if (result.timed_out != 0) counters_.Drop(DropReason::kFragmentTimeout, result.timed_out);
   if (result.pushed_out != 0) counters_.Drop(DropReason::kFragmentFull, result.pushed_out);
   if (result.kind == core::ReassemblyResult::Kind::kDropped) return counters_.Drop(result.reason);
@@ -429,6 +440,7 @@ void RxPath::OnPong(const Opened& opened, std::span<const uint8_t> body) {
   }
   const auto push = [&](EventKind kind, uint32_t value) {
     Event event{.kind = kind};
+    event.session = opened.index;  // whose quota it takes
     event.path = path->id;
     event.rtt_us = rtt_us;
     event.value = value;
@@ -457,6 +469,7 @@ void RxPath::OnReceiverReport(const Opened& opened, std::span<const uint8_t> bod
   if (++state.reports_too_small < kReportsToShrink) return;
   state.reports_too_small = 0;
   Event event{.kind = EventKind::kPathTooBig};
+  event.session = opened.index;
   event.path = path.id;
   event.value = sent;
   plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(event));

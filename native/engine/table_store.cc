@@ -28,6 +28,7 @@ struct TableStore::Plan {
   std::vector<uint32_t> freed_states;
   std::vector<uint32_t> removed_sessions;  // slots
   std::unordered_map<uint32_t, const SessionInstall*> installs;
+  std::unordered_map<uint32_t, uint32_t> tx_phases;  // by session, where the batch changes them
 };
 
 TableStore::TableStore(Plane& plane) : plane_(plane) {
@@ -39,7 +40,7 @@ TableStore::TableStore(Plane& plane) : plane_(plane) {
 TableStore::~TableStore() { plane_.tables.store(nullptr); }
 
 std::string TableStore::Apply(std::span<TableEntry> entries, size_t* refused) {
-  Plan plan{master_, {}, {}, {}, {}};
+  Plan plan{master_, {}, {}, {}, {}, {}};
   for (size_t i = 0; i < entries.size(); ++i) {
     std::string why = Check(plan, entries[i]);
     if (!why.empty()) {
@@ -71,6 +72,7 @@ std::string TableStore::Check(Plan& plan, const TableEntry& entry) {
             if (plan.installs.size() >= plane_.sessions.free_slots())
               return "session table is full";
             plan.installs[e.session] = &e;
+            plan.tx_phases[e.session] = 0;
             master.sessions[e.session] = core::kNoSlot;
             return {};
           },
@@ -78,7 +80,18 @@ std::string TableStore::Check(Plan& plan, const TableEntry& entry) {
             return has_session(e.session) ? "" : unknown_session(e.session);
           },
           [&](const SessionTxKey& e) -> std::string {
-            return has_session(e.session) ? "" : unknown_session(e.session);
+            const auto found = master.sessions.find(e.session);
+            if (found == master.sessions.end()) return unknown_session(e.session);
+            const auto changed = plan.tx_phases.find(e.session);
+            const uint32_t current = changed != plan.tx_phases.end()
+                                         ? changed->second
+                                         : plane_.sessions.at(found->second).tx_phase.load();
+            // Two places for keys: the one after next would be written over the key in use.
+            if (e.phase > current + 1) {
+              return "phase " + Number(e.phase) + " does not follow " + Number(current);
+            }
+            if (e.phase > current) plan.tx_phases[e.session] = e.phase;
+            return {};
           },
           [&](const SessionRxRetire& e) -> std::string {
             return has_session(e.session) ? "" : unknown_session(e.session);
@@ -235,7 +248,9 @@ void TableStore::Publish() {
 
 void TableStore::InstallRx(core::Session& session, uint32_t phase, const DirectionKey& key) {
   core::RxPhase& rx = session.rx[phase & 1];
-  if (rx.phase_plus_one.load() == phase + 1) return;  // repeated: the window must not be forgotten
+  // Repeated, or older than what was there: its replay window must not be forgotten.
+  if (phase < session.next_rx_phase) return;
+  session.next_rx_phase = phase + 1;
   if (rx.phase_plus_one.exchange(0) != 0) plane_.quiescence.Synchronize();
   plane_.AeadOf(session).expand(&rx.key, key.key.data(), key.iv.data());
   rx.window.Reset();
@@ -248,15 +263,14 @@ void TableStore::InstallTx(core::Session& session, uint32_t phase, const Directi
   // Never twice the same phase: counters would start again under the same key.
   if (current != core::kNoTxPhase && phase <= current) return;
   core::TxPhase& tx = session.tx[phase & 1];
-  // Nobody uses this place: workers that began with the phase before last have left since.
-  plane_.quiescence.Synchronize();
+  // Workers that began with the phase before last leave this place; a new session has none.
+  if (current != core::kNoTxPhase) plane_.quiescence.Synchronize();
   plane_.AeadOf(session).expand(&tx.key, key.key.data(), key.iv.data());
   tx.next_counter.store(0);
   session.is_limit_reported.store(false);
   session.tx_phase.store(phase, std::memory_order_release);
-  // Wipe the key before; its last users are waited for.
-  plane_.quiescence.Synchronize();
   if (current != core::kNoTxPhase) {
+    plane_.quiescence.Synchronize();  // the last users of the key before
     sodium_memzero(&session.tx[current & 1].key, sizeof(core::AeadKey));
   }
 }
