@@ -35,7 +35,18 @@ class Quiescence {
     size_t worker_;
   };
 
-  void Enter(size_t worker) { workers_[worker].seen.store(epoch_.load()); }
+  void Enter(size_t worker) {
+    std::atomic<uint64_t>& seen = workers_[worker].seen;
+    uint64_t epoch = epoch_.load();
+    for (;;) {
+      seen.store(epoch);
+      // Looked at again behind the store: if Synchronize did not see the store, this load sees its epoch, and with it
+      // all that was published before, whatever the order of the loads that follow.
+      const uint64_t now = epoch_.load();
+      if (now == epoch) return;
+      epoch = now;
+    }
+  }
   void Exit(size_t worker) { workers_[worker].seen.store(0, std::memory_order_release); }
 
   void Synchronize() {
