@@ -268,9 +268,12 @@ void Engine::SendControl(uint32_t session, uint32_t path, uint8_t type,
     way = &tables.paths[active];
   }
   if (way == nullptr) return control_counters_.Drop(core::DropReason::kNoPath);
+  if (body.size() > UINT16_MAX) return control_counters_.Drop(core::DropReason::kTooBig);
+  const size_t datagram =
+      std::min<size_t>(way->datagram_bytes, plane_->paths[way->state].limit_bytes.load());
   const std::vector<uint8_t> message = MakeControlMessage(type, body);
   Sealer(*plane_, lanes_.front()->sockets, control_counters_)
-      .Send(found, core::InnerKind::kControl, message, way->endpoint, way->datagram_bytes);
+      .Send(found, core::InnerKind::kControl, message, way->endpoint, datagram);
 }
 
 void Engine::SendKeepalive(uint32_t session, const core::SourceAddress& to) {

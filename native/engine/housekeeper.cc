@@ -116,7 +116,11 @@ void Housekeeper::SendReport(const core::PathEntry& path, PathState& state) {
 void Housekeeper::SendProbe(const core::PathEntry& path, uint32_t datagram_bytes,
                             core::CounterBlock& counters) {
   constexpr size_t kFixed = core::kDatagramOverhead + kControlHeaderBytes;
-  if (path.session == core::kNoSlot || datagram_bytes < kFixed + core::kPingBytes) return;
+  constexpr size_t kLongest = 65507;
+  if (path.session == core::kNoSlot || datagram_bytes < kFixed + core::kPingBytes ||
+      datagram_bytes > kLongest) {
+    return;
+  }
   PathState& state = plane_.paths[path.state];
   std::vector<uint8_t> body(datagram_bytes - kFixed);
   const uint32_t number = state.next_probe.fetch_add(1, std::memory_order_relaxed);
