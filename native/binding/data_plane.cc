@@ -17,10 +17,9 @@ using engine::Event;
 using engine::EventKind;
 using engine::TableEntry;
 
-core::Suite SuiteOf(const Napi::Object& object, const char* name) {
-  const uint32_t suite = U32(object, name);
+core::Suite SuiteOf(Napi::Env env, uint32_t suite) {
   if (suite != 1 && suite != 2 && suite != 4) {
-    Refuse(object.Env(), "suite " + std::to_string(suite) + " is unknown");
+    Refuse(env, "suite " + std::to_string(suite) + " is unknown");
   }
   return static_cast<core::Suite>(suite);
 }
@@ -33,9 +32,10 @@ engine::DirectionKey KeyOf(const Napi::Object& object, const char* name) {
 TableEntry EntryOf(const Napi::Object& entry) {
   const std::string kind = Text(entry, "kind");
   if (kind == "sessionInstall") {
-    return engine::SessionInstall{U32(entry, "session"),     U32(entry, "peer"),
-                                  U32(entry, "remoteIndex"), SuiteOf(entry, "suite"),
-                                  KeyOf(entry, "rx"),        KeyOf(entry, "tx")};
+    return engine::SessionInstall{
+        U32(entry, "session"),     U32(entry, "peer"),
+        U32(entry, "remoteIndex"), SuiteOf(entry.Env(), U32(entry, "suite")),
+        KeyOf(entry, "rx"),        KeyOf(entry, "tx")};
   }
   if (kind == "sessionRxKey") {
     return engine::SessionRxKey{U32(entry, "session"), U32(entry, "phase"), KeyOf(entry, "rx")};
@@ -70,8 +70,13 @@ TableEntry EntryOf(const Napi::Object& entry) {
   Refuse(entry.Env(), "table entry kind " + kind + " is unknown");
 }
 
-// Keys do not stay behind in freed memory.
-void WipeKeys(std::vector<TableEntry>& entries) {
+// Keys do not stay behind in freed memory, also when a later entry is refused by a throw.
+struct KeyWiper {
+  std::vector<TableEntry>& entries;
+  ~KeyWiper();
+};
+
+KeyWiper::~KeyWiper() {
   for (TableEntry& entry : entries) {
     if (auto* install = std::get_if<engine::SessionInstall>(&entry)) {
       sodium_memzero(&install->rx, sizeof install->rx);
@@ -243,7 +248,9 @@ Napi::Value DataPlane::Open(const Napi::CallbackInfo& info) {
   engine::EngineConfig config;
   config.tap_name = Text(options, "tapName");
   config.mtu_bytes = U32(options, "mtuBytes");
-  config.port = static_cast<uint16_t>(U32(options, "port"));
+  const uint32_t port = U32(options, "port");
+  if (port > UINT16_MAX) Refuse(env, "port is not a u16");
+  config.port = static_cast<uint16_t>(port);
   const auto bind = Field(options, "bind").As<Napi::Array>();
   for (uint32_t i = 0; i < bind.Length(); ++i) {
     config.bind.push_back(bind.Get(i).As<Napi::String>().Utf8Value());
@@ -251,8 +258,7 @@ Napi::Value DataPlane::Open(const Napi::CallbackInfo& info) {
   config.mesh_id = FixedBytes<16>(options, "meshId");
   const auto suites = Field(options, "suites").As<Napi::Array>();
   for (uint32_t i = 0; i < suites.Length(); ++i) {
-    config.suites.push_back(
-        static_cast<core::Suite>(suites.Get(i).As<Napi::Number>().Uint32Value()));
+    config.suites.push_back(SuiteOf(env, suites.Get(i).As<Napi::Number>().Uint32Value()));
   }
   const auto macs = Field(options, "ownMacs").As<Napi::Array>();
   for (uint32_t i = 0; i < macs.Length(); ++i) {
@@ -304,13 +310,13 @@ Napi::Value DataPlane::Apply(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto batch = info[0].As<Napi::Array>();
   std::vector<TableEntry> entries;
+  const KeyWiper wiper{entries};
   entries.reserve(batch.Length());
   for (uint32_t i = 0; i < batch.Length(); ++i) {
     entries.push_back(EntryOf(batch.Get(i).As<Napi::Object>()));
   }
   size_t refused = 0;
   const std::string why = Opened(env).Apply(entries, &refused);
-  WipeKeys(entries);
   if (why.empty()) return env.Null();
   auto out = Napi::Object::New(env);
   out.Set("index", Napi::Number::New(env, static_cast<double>(refused)));

@@ -218,6 +218,8 @@ void TableStore::Publish() {
   for (const auto& [index, slot] : master_.sessions) tables->sessions.Insert(index, slot);
   tables->declared_fdb = core::FlatMap(master_.fdb.size());
   for (const auto& [key, peer] : master_.fdb) {
+    if (key.first != 0)
+      continue;  // frames of one network only yet; and FdbKey has no room for all 24 bits
     tables->declared_fdb.Insert(core::FdbKey(key.first, key.second), peer);
   }
   tables->paths.reserve(master_.paths.size());

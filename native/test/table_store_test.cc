@@ -70,6 +70,11 @@ TEST_F(TableStoreTest, RefusesWhatIsOutOfRange) {
   EXPECT_EQ(node_.store->Paths().size() + node_.store->Sessions().size(), 0u);
 }
 
+TEST_F(TableStoreTest, OtherNetworksDoNotReachIntoThisOne) {
+  ASSERT_EQ(node_.Apply({FdbSet{0x10000, 2, 1}, FdbSet{0x8000, 0, 1}}), "");
+  EXPECT_EQ(Tables().declared_fdb.Find(core::FdbKey(0, 2)), core::kNoSlot);
+}
+
 TEST_F(TableStoreTest, RemovalsAreIdempotent) {
   EXPECT_EQ(node_.Apply(
                 {SessionRemove{5}, PathRemove{5}, PeerRemove{5}, FdbRemove{0, 5}, ResumeRemove{}}),
