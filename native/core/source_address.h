@@ -34,6 +34,25 @@ struct SourceAddress {
   return std::memcmp(source.ip.data(), kMappedPrefix, sizeof kMappedPrefix) == 0;
 }
 
+/// A range of addresses; an IPv4 one is kept mapped, its length counted from the front of the mapped form.
+struct AddressPrefix {
+  std::array<uint8_t, 16> ip{};
+  uint8_t bits = 128;
+
+  [[nodiscard]] bool Contains(const SourceAddress& address) const {
+    const size_t whole = bits / 8;
+    if (std::memcmp(ip.data(), address.ip.data(), whole) != 0) return false;
+    const int rest = bits % 8;
+    return rest == 0 || ((ip[whole] ^ address.ip[whole]) >> (8 - rest)) == 0;
+  }
+};
+
+/// `bits` as written behind the slash of either family; more than the family has counts as all.
+[[nodiscard]] inline AddressPrefix PrefixOf(const SourceAddress& base, uint32_t bits) {
+  const uint32_t mapped = IsIpv4(base) ? bits + 96 : bits;
+  return {base.ip, static_cast<uint8_t>(mapped < 128 ? mapped : 128)};
+}
+
 /// Encoded size of an endpoint on the wire: family u8 (4 or 6), address 16 (IPv4 in the first 4,
 /// rest zero), port u16 little-endian. The same as `endpointToBytes` in src/model/endpoint.ts.
 inline constexpr size_t kEndpointBytes = 19;

@@ -83,6 +83,7 @@ bool Engine::Open(const EngineConfig& config, EngineInfo* info, OpenFailure* fai
   plane_->mesh_id = config.mesh_id;
   plane_->mtu_bytes = config.mtu_bytes;
   plane_->own_macs = config.own_macs;
+  plane_->overlay_prefixes = config.overlay_prefixes;
   plane_->gate = std::make_unique<core::Gate>(
       std::span<const uint8_t, core::kMeshIdBytes>(plane_->mesh_id), FillRandom);
   ChooseSuites(config, info);

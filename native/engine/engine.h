@@ -37,6 +37,7 @@ struct EngineConfig {
   std::array<uint8_t, 16> mesh_id{};
   std::vector<core::Suite> suites;
   std::vector<core::Mac> own_macs;
+  std::vector<core::AddressPrefix> overlay_prefixes;
   size_t queue_pairs = 0;  // 0: chosen from the number of CPUs
   core::ProviderChoice providers = core::ProviderChoice::kFastest;
   bool may_use_gso = true;

@@ -42,6 +42,8 @@ struct Plane {
   std::array<const core::Aead*, 5> aeads{};  // by suite number; nullptr: not on this machine
   std::array<uint8_t, 16> mesh_id{};
   std::vector<uint64_t> own_macs;  // refused as source of frames from peers
+  std::vector<core::AddressPrefix>
+      overlay_prefixes;  // no datagram of the tunnel may come from there
   uint32_t mtu_bytes = 0;
   bool may_join_udp = false;
 

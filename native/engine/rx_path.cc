@@ -79,6 +79,11 @@ void RxPath::Drain(io::UdpSocket& socket) {
         counters_.Drop(DropReason::kUdpSize);
         continue;
       }
+      if (IsFromOverlay(train.from)) [[unlikely]] {
+        counters_.Drop(DropReason::kCandidateInOverlay,
+                       train.stride == 0 ? 1 : (train.size + train.stride - 1) / train.stride);
+        continue;
+      }
       for (size_t at = 0; at < train.size; at += train.stride) {
         ++datagrams;
         OnDatagram(socket, train.data + at, std::min(train.stride, train.size - at), train.from);
@@ -94,6 +99,12 @@ void RxPath::Drain(io::UdpSocket& socket) {
   if (const uint32_t lost = socket.TakeOverflows(); lost != 0) {
     counters_.Add(Counter::kRxqOverflow, lost);
   }
+}
+
+// The tunnel inside itself: it would die with the link it runs over (docs/protocol.md §6).
+bool RxPath::IsFromOverlay(const core::SourceAddress& from) const {
+  return std::any_of(plane_.overlay_prefixes.begin(), plane_.overlay_prefixes.end(),
+                     [&](const core::AddressPrefix& prefix) { return prefix.Contains(from); });
 }
 
 void RxPath::OnDatagram(io::UdpSocket& socket, uint8_t* data, size_t size,

@@ -37,6 +37,7 @@ class RxPath {
  private:
   struct Opened;  // an authentic datagram
 
+  [[nodiscard]] bool IsFromOverlay(const core::SourceAddress& from) const;
   void OnDatagram(io::UdpSocket& socket, uint8_t* data, size_t size,
                   const core::SourceAddress& from);
   void OnStranger(io::UdpSocket& socket, const uint8_t* data, size_t size,

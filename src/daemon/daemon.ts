@@ -20,7 +20,7 @@ import { makeLinkCrypto } from './link-crypto.js';
 import { Loop } from './loop.js';
 import { MeshNode, type NodeInput } from './mesh-node.js';
 import { NetworkNews } from './network-news.js';
-import { OwnAddress } from './own-address.js';
+import { meshIpv6, OwnAddress } from './own-address.js';
 import type {
   DaemonOptions,
   HostInterface,
@@ -192,6 +192,7 @@ class OverlayDaemon implements Daemon {
       suites: this.#options.suites,
       ownMacs: [macOfPeer(id), tapMacOfPeer(id)],
       queuePairs: 0,
+      overlayPrefixes: this.#overlayPrefixes(),
     });
     // The order of preference is measured by the data plane, so handshakes are made only now.
     this.#links = this.#makeLinks(this.#info.suites.map(({ suite }) => suite));
@@ -271,6 +272,13 @@ class OverlayDaemon implements Daemon {
     }
   }
 
+  /** Where overlay addresses lie: no datagram of the tunnel may come from there or go there. */
+  #overlayPrefixes(): readonly string[] {
+    const { pool, addressMode, meshName } = this.#options;
+    const fixed = typeof addressMode === 'object' ? [addressMode.cidr] : [];
+    return [pool, meshIpv6(this.#components.state.identity.id, meshIdOf(meshName)), ...fixed];
+  }
+
   #makeLinks(suites: DaemonOptions['suites']): Links {
     const { state, rng } = this.#components;
     const party = {
@@ -287,6 +295,7 @@ class OverlayDaemon implements Daemon {
         ownId: state.identity.id,
         mtuBytes: this.#options.mtuBytes,
         rekeyAfterMs: this.#options.rekeyAfterMs ?? REKEY_AFTER_MS,
+        overlay: this.#overlayPrefixes(),
       },
     );
   }

@@ -39,6 +39,8 @@ export interface DataPlaneConfig {
   readonly ownMacs: readonly Mac[];
   /** Queue pairs; 0: chosen from the number of CPUs. */
   readonly queuePairs: number;
+  /** Cidr texts of the overlay itself: datagrams from there are dropped (the tunnel inside itself). */
+  readonly overlayPrefixes?: readonly string[];
 }
 
 /** Key and iv of one direction in one phase. The data plane copies them; callers zero theirs after `apply`. */

@@ -5,6 +5,7 @@ import {
   endpointFromBytes,
   endpointToBytes,
   formatEndpoint,
+  makeEndpoint,
   type Endpoint,
 } from '../model/endpoint.js';
 import { macBytes, macFromBytes } from '../model/mac.js';
@@ -98,6 +99,13 @@ function openError(failure: AddonOpenFailure): OverlayError {
   });
 }
 
+function toAddonPrefix(cidr: string): object {
+  const slash = cidr.lastIndexOf('/');
+  const base = makeEndpoint(cidr.slice(0, slash), 0);
+  if (!base) throw new Error(`${cidr} is no prefix`);
+  return { base: endpointToBytes(base), bits: Number(cidr.slice(slash + 1)) };
+}
+
 function toAddonEntry(entry: TableEntry): object {
   switch (entry.kind) {
     case 'pathSet':
@@ -160,6 +168,7 @@ class NativeDataPlane implements DataPlane {
     const opened = this.#native.open({
       ...config,
       ownMacs: config.ownMacs.map((mac) => ({ mac: macBytes(mac) })),
+      overlayPrefixes: (config.overlayPrefixes ?? []).map(toAddonPrefix),
       provider: this.#provider,
     });
     if ('code' in opened) throw openError(opened);

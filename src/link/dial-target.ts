@@ -22,6 +22,7 @@ export type DialProblem =
   | 'version-mismatch'
   | 'no-common-cipher'
   | 'self'
+  | 'in-overlay'
   | 'clone';
 
 /** For people, in `reason` fields. */
@@ -35,6 +36,7 @@ export const PROBLEM_TEXT: Readonly<Record<DialProblem, string>> = {
   'version-mismatch': 'no common protocol version',
   'no-common-cipher': 'no common cipher',
   self: 'this is our own address',
+  'in-overlay': 'no address to dial: inside the overlay, or not unicast',
   clone: 'a node with our own identity answers there',
 };
 
@@ -46,6 +48,7 @@ const REFUSALS: readonly DialProblem[] = [
   'identity-mismatch',
   'version-mismatch',
   'no-common-cipher',
+  'in-overlay',
   'clone',
 ];
 

@@ -5,6 +5,7 @@ import { shortPeerId, type PeerId } from '../model/peer-id.js';
 import { parseReject, parseRetry, REJECT_OTHER_MESH } from '../wire/handshake.js';
 import type { Actions, Note } from './actions.js';
 import { HandshakeAttempt } from './attempt.js';
+import type { CandidateRule } from './candidates.js';
 import {
   ATTEMPTS_PER_TARGET,
   ENDPOINTS_PER_ATTEMPT,
@@ -52,6 +53,7 @@ export interface DialerComponents {
   readonly rng: Rng;
   readonly indexes: IndexPool;
   readonly view: PeerView;
+  readonly unfit: CandidateRule;
 }
 
 /** A handshake that this side finished; the session goes in, then FIN goes out. */
@@ -278,9 +280,10 @@ export class Dialer {
       if (target.contact !== undefined) this.#trouble(target, 'unresolved', undefined, out);
       return;
     }
-    const others = endpoints.filter((endpoint) => !this.#own.has(formatEndpoint(endpoint)));
+    const fit = endpoints.filter((endpoint) => !this.#components.unfit(endpoint));
+    const others = fit.filter((endpoint) => !this.#own.has(formatEndpoint(endpoint)));
     if (others.length === 0) {
-      this.#trouble(target, 'self', endpoints[0], out);
+      this.#trouble(target, fit.length === 0 ? 'in-overlay' : 'self', endpoints[0], out);
       const isName = makeEndpoint(target.host, target.port) === undefined;
       target.nextAtMs = isName ? nowMs + SELF_NAME_AGAIN_MS : Number.POSITIVE_INFINITY;
       return;
@@ -506,6 +509,13 @@ function problemNote(problem: DialProblem, where: string, peer: PeerId | undefin
         level: 'info',
         code: 'contact-is-self',
         message: `${where} is this node itself and is not dialled again`,
+      };
+    case 'in-overlay':
+      return {
+        level: 'warn',
+        code: 'contact-refused',
+        message: `${where} is not dialled: its address lies inside the overlay, or is none of one host`,
+        cure: 'Name an address of the underlay. If the underlay itself lies in the pool, choose another --ipalloc-range on all nodes.',
       };
     case 'clone':
       return {

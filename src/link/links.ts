@@ -7,6 +7,7 @@ import { CONTROL } from '../wire/control-types.js';
 import { decodeClose } from '../wire/control.js';
 import { FIN_TYPE, INIT_TYPE, REJECT_TYPE, RESP_TYPE, RETRY_TYPE } from '../wire/handshake.js';
 import type { Actions } from './actions.js';
+import { candidateRule, type CandidateRule } from './candidates.js';
 import { ADMIT_BURST, ADMIT_PER_SECOND, DATA_OVERHEAD_BYTES, MAX_PEERS } from './constants.js';
 import type { HandshakeDone, LinkCrypto, Resume } from './crypto-port.js';
 import { Dialer } from './dialer.js';
@@ -38,6 +39,8 @@ export interface LinksOptions {
   readonly ownId: PeerId;
   readonly mtuBytes: number;
   readonly rekeyAfterMs: number;
+  /** Cidr texts: the pool and own overlay addresses. No way to a peer may lie there. */
+  readonly overlay: readonly string[];
 }
 
 /** What is to be stored of a peer after a handshake. */
@@ -65,6 +68,7 @@ export class Links {
   readonly #components: LinksComponents;
   readonly #options: LinksOptions;
   readonly #indexes: IndexPool;
+  readonly #unfit: CandidateRule;
   readonly #slots = new SlotPool(MAX_PEERS);
   readonly #halfOpen = new HalfOpenTable();
   readonly #unfinished = new UnfinishedCounter();
@@ -85,9 +89,11 @@ export class Links {
     this.#components = components;
     this.#options = options;
     this.#indexes = new IndexPool(components.rng);
+    this.#unfit = candidateRule(options.overlay);
     this.dialer = new Dialer({
       ...components,
       indexes: this.#indexes,
+      unfit: this.#unfit,
       view: {
         isReachable: (peer) => this.#peers.get(peer)?.isReachable ?? false,
         wantsRenewal: (peer) => this.#peers.get(peer)?.wantsRenewal ?? false,
@@ -160,6 +166,7 @@ export class Links {
         this.#onPhaseConfirmed(event.session, event.phase, event.from, nowMs, out);
         return undefined;
       case 'endpointSeen':
+        if (this.#unfit(event.from)) return undefined;
         this.#with(this.#bySession.get(event.session), nowMs, out, (peer) => {
           peer.onEndpointSeen(event.from, nowMs, out);
         });
@@ -290,6 +297,7 @@ export class Links {
     nowMs: number,
     out: Actions,
   ): void {
+    if (this.#unfit(from)) return; // answered, it would become a path
     switch (bytes[0]) {
       case INIT_TYPE:
         this.#onInit(from, bytes, isResumed, nowMs, out);
@@ -368,7 +376,7 @@ export class Links {
     if (this.#install(done, how, nowMs, out)) {
       this.#unconfirmed.set(done.localIndex, acquaintanceOf(done, from, this.#components.crypto));
       const others = attempt.endpoints.filter(
-        (endpoint) => formatEndpoint(endpoint) !== formatEndpoint(from),
+        (endpoint) => formatEndpoint(endpoint) !== formatEndpoint(from) && !this.#unfit(endpoint),
       );
       this.#with(this.#peers.get(done.peer.id), nowMs, out, (peer) => {
         peer.addCandidates(others, nowMs, out);

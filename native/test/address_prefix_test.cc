@@ -1,0 +1,38 @@
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+
+#include "native/core/source_address.h"
+
+namespace overlayd::core {
+namespace {
+
+SourceAddress Address(const char* text) {
+  uint8_t ip[16];
+  if (inet_pton(AF_INET, text, ip) == 1) return SourceFromIpv4(ip, 1);
+  EXPECT_EQ(inet_pton(AF_INET6, text, ip), 1) << text;
+  return SourceFromIpv6(ip, 1);
+}
+
+TEST(AddressPrefixTest, ContainsWhatSharesItsBits) {
+  const AddressPrefix pool = PrefixOf(Address("10.32.0.0"), 12);
+  EXPECT_TRUE(pool.Contains(Address("10.32.0.0")));
+  EXPECT_TRUE(pool.Contains(Address("10.47.255.255")));
+  EXPECT_FALSE(pool.Contains(Address("10.31.255.255")));
+  EXPECT_FALSE(pool.Contains(Address("10.48.0.0")));
+  EXPECT_FALSE(pool.Contains(Address("a20:0::1"))) << "another family";
+  const AddressPrefix mesh = PrefixOf(Address("fd12:3456:789a:bcde:1:2:3:4"), 64);
+  EXPECT_TRUE(mesh.Contains(Address("fd12:3456:789a:bcde::")));
+  EXPECT_FALSE(mesh.Contains(Address("fd12:3456:789a:bcdf::")));
+}
+
+TEST(AddressPrefixTest, TakesLengthsAtTheirEnds) {
+  EXPECT_TRUE(PrefixOf(Address("0.0.0.0"), 0).Contains(Address("203.0.113.1")));
+  EXPECT_FALSE(PrefixOf(Address("0.0.0.0"), 0).Contains(Address("2001:db8::1")));
+  EXPECT_TRUE(PrefixOf(Address("::"), 0).Contains(Address("2001:db8::1")));
+  EXPECT_TRUE(PrefixOf(Address("192.0.2.1"), 32).Contains(Address("192.0.2.1")));
+  EXPECT_FALSE(PrefixOf(Address("192.0.2.1"), 32).Contains(Address("192.0.2.0")));
+  EXPECT_FALSE(PrefixOf(Address("192.0.2.1"), 4'000'000'000).Contains(Address("192.0.2.0")));
+}
+
+}  // namespace
+}  // namespace overlayd::core
