@@ -264,9 +264,10 @@ Napi::Value DataPlane::Open(const Napi::CallbackInfo& info) {
   for (uint32_t i = 0; i < macs.Length(); ++i) {
     config.own_macs.push_back(MacOf(macs.Get(i).As<Napi::Object>(), "mac"));
   }
-  const auto prefixes = Field(options, "overlayPrefixes").As<Napi::Array>();
-  for (uint32_t i = 0; i < prefixes.Length(); ++i) {
-    const auto prefix = prefixes.Get(i).As<Napi::Object>();
+  // Optional: a data plane without an overlay to guard has none.
+  const Napi::Value prefixes = options.Get("overlayPrefixes");
+  for (uint32_t i = 0; prefixes.IsArray() && i < prefixes.As<Napi::Array>().Length(); ++i) {
+    const auto prefix = prefixes.As<Napi::Array>().Get(i).As<Napi::Object>();
     config.overlay_prefixes.push_back(
         core::PrefixOf(EndpointOf(prefix, "base"), U32(prefix, "bits")));
   }
