@@ -3,6 +3,7 @@
 # of pairwise ratios. Says "unfit" when the machine does not hold still.
 #
 # usage: scripts/bench.sh [--quick] [--peers <list>] [--scenarios <list>] [--out <dir>] ...
+#        scripts/bench.sh --native   ns per packet of the data plane's parts instead
 #   --quick                3 pairs of 2 s instead of 7 of 3 s
 #   --peers <list>         of veth,vxlan,tinc,wireguard-go; default: all
 #   --scenarios <list>     of tcp,tcp-no-offload,udp64,ping; default: all
@@ -16,17 +17,19 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-setup_options=(--no-link) arguments=()
+setup_options=(--no-link) arguments=() kind=path
 while (($#)); do
   case $1 in
+    --native) kind=native ;;
     --no-install) setup_options+=(--no-install) ;;
     -h | --help) usage && exit 0 ;;
     *) arguments+=("$1") ;;
   esac
   shift
 done
-require_root 'the benchmark'
+[[ $kind == native ]] || require_root 'the benchmark'
 "$root/scripts/setup.sh" "${setup_options[@]}"
+[[ $kind == path ]] || exec make -s --no-print-directory -C "$root/bench/native" bench
 main=$root/dist/bench/path/main.js
 mapfile -t packages < <(node "$main" ${arguments[@]+"${arguments[@]}"} --packages)
 [[ ${setup_options[*]} == *--no-install* ]] || install_packages iperf3 iputils-ping ethtool "${packages[@]}"

@@ -3,7 +3,8 @@
 #
 # usage: scripts/test.sh [--no-install] [suite...]
 #   --no-install  no Debian package is touched; a missing tool then fails the tests that need it
-#   suite         native, unit, contract, sim, cli, netns, portable; default: all
+#   suite         native, perf, unit, contract, sim, cli, netns, portable; default: all
+#   perf          instructions and system calls per packet against bench/baseline.json
 #   portable      the addon built without libipsec-mb: native, contract and netns again
 #   OVERLAYD_TEST_LONG=1  with the long transfers (1 GB instead of 64 MB)
 #
@@ -18,12 +19,12 @@ while (($#)); do
   case $1 in
     --no-install) setup_options+=(--no-install) ;;
     -h | --help) usage && exit 0 ;;
-    native | unit | contract | sim | cli | netns | portable) suites+=("$1") ;;
+    native | perf | unit | contract | sim | cli | netns | portable) suites+=("$1") ;;
     *) say "error: unknown option or suite $1" && usage >&2 && exit 2 ;;
   esac
   shift
 done
-((${#suites[@]})) || suites=(native unit contract sim cli netns portable)
+((${#suites[@]})) || suites=(native perf unit contract sim cli netns portable)
 
 passed=0 failed=0 skipped=0
 failures=()
@@ -66,6 +67,14 @@ run_native() {
     "$(sum "$log" 's/^\[  SKIPPED \] ([0-9]+) tests?, listed below:$/\1/p')"
 }
 
+run_perf() {
+  local status=0
+  printf '\n== perf\n'
+  timeout --kill-after=10 120 scripts/perf-check.sh --no-install >"$log" 2>&1 || status=$?
+  cat "$log"
+  record perf "$status" "$(grep -c '^ok ' "$log" || true)" "$(grep -c '^FAIL ' "$log" || true)" 0
+}
+
 # A tree of its own, so that the build of this one stays as it is.
 build_portable() {
   mkdir -p build-portable
@@ -89,6 +98,7 @@ scripts/setup.sh "${setup_options[@]}"
 for suite in "${suites[@]}"; do
   case $suite in
     native) run_native native . ;;
+    perf) run_perf ;;
     netns) run_mocha netns . 900 ;;
     portable) build_portable && run_portable ;;
     *) run_mocha "$suite" . 300 ;;
