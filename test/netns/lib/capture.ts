@@ -40,6 +40,11 @@ export class Capture {
     return new Capture(child, file);
   }
 
+  /** What was written until now. */
+  sofar(): Promise<Buffer> {
+    return readFile(this.#file);
+  }
+
   /** Ends the capture and gives the raw bytes of the file. Idempotent. */
   async stop(): Promise<Buffer> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {

@@ -22,6 +22,8 @@ import { PASSWORD } from './daemon.js';
  */
 
 const KIND_FRAME = 0;
+export const FLAG_PARTIAL_CHECKSUM = 0x01;
+export const FLAG_CONTINUES = 0x02;
 
 const rng = createSystemRng();
 
@@ -132,42 +134,30 @@ export class HostileMember {
     return new HostileMember(attacker, at, victim, done);
   }
 
-  get peerId(): string {
-    return this.#done.peer.id;
-  }
-
-  /** Any plaintext, sealed with the next counter. */
-  seal(kind: number, flags: number, content: Uint8Array): Uint8Array {
-    const inner = new Uint8Array(6 + content.length);
-    inner.set([kind, flags]);
-    inner.set(content, 6);
-    return this.sealRaw(inner);
-  }
-
-  sealRaw(inner: Uint8Array): Uint8Array {
+  /** A frame sealed with the next counter. */
+  seal(flags: number, frame: Uint8Array): Uint8Array {
+    const inner = new Uint8Array(6 + frame.length);
+    inner.set([KIND_FRAME, flags]);
+    inner.set(frame, 6);
     const header = new Uint8Array(16);
     const fields = new DataView(header.buffer);
     header[0] = 0x10;
     fields.setUint32(4, this.#done.remoteIndex, true);
     fields.setBigUint64(8, this.#counter, true);
-    const nonce = this.#done.tx.iv.slice(0, 12);
+    const { key, iv } = this.#done.tx;
+    const nonce = iv.slice(0, 12);
     const counter = new Uint8Array(header.buffer, 8, 8);
     for (let index = 0; index < 8; index++) nonce[4 + index] = nonce[4 + index]! ^ counter[index]!;
     this.#counter += 1n;
-    const { key } = this.#done.tx;
     const sealed = sodium.crypto_aead_chacha20poly1305_ietf_encrypt(
-      inner,
-      header,
-      null,
-      nonce,
-      key,
+      ...([inner, header, null, nonce, key] as const),
     );
     return Buffer.concat([header, sealed]);
   }
 
   /** Frames as they are, each in a datagram of its own. */
   async sendFrames(frames: readonly Uint8Array[], flags = 0): Promise<void> {
-    await this.sendSealed(frames.map((frame) => this.seal(KIND_FRAME, flags, frame)));
+    await this.sendSealed(frames.map((frame) => this.seal(flags, frame)));
   }
 
   async sendSealed(datagrams: readonly Uint8Array[]): Promise<void> {
