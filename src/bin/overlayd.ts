@@ -10,7 +10,7 @@ import type { DaemonConfig } from '../daemon/config.js';
 import { loadConfig } from '../daemon/config.js';
 import { changedSettings } from '../daemon/config-diff.js';
 import { passwordWarning, readPassword } from '../daemon/password.js';
-import type { Service } from './service.js';
+import type { Service, ServiceInputs } from './service.js';
 import { startService } from './service.js';
 
 /*
@@ -24,6 +24,11 @@ const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
 /** What is not undone by then stays; systemd would wait longer and then kill. */
 const STOP_TIMEOUT_MS = 8000;
+const NEW_IDENTITY = {
+  code: 'new-identity',
+  message: 'This node took a new identity: another one ran with the identity it had',
+  cure: 'Do not copy the state directory: a machine without one makes its own identity.',
+};
 const SECRET_ENV = 'OVERLAYD_PASSWORD';
 
 // First of all: it overwrites the argument area, where `ps` would show the password.
@@ -151,7 +156,7 @@ async function run(config: DaemonConfig, password: string): Promise<void> {
 
   const warning = passwordWarning(password);
   if (warning !== undefined) log.warn({ code: warning.code, cure: warning.cure }, warning.message);
-  const starting = startService({
+  const inputs: ServiceInputs = {
     config,
     password,
     log,
@@ -168,7 +173,25 @@ async function run(config: DaemonConfig, password: string): Promise<void> {
       log.info({}, 'Everything is removed; stopping');
       setImmediate(() => void stop(0));
     },
-  });
+    onCloned: () => {
+      // Not from inside the daemon's own turn.
+      setImmediate(() => void startAgain());
+    },
+  };
+  const startAgain = async (): Promise<void> => {
+    if (stopping !== undefined || service === undefined) return;
+    const before = service;
+    starting = before
+      .stop()
+      .then(() => startService({ ...inputs, warnings: [...inputs.warnings, NEW_IDENTITY] }));
+    try {
+      service = await starting;
+    } catch (error) {
+      service = undefined;
+      fail('Cannot start with the new identity', error);
+    }
+  };
+  let starting = startService(inputs);
   try {
     service = await starting;
   } catch (error) {

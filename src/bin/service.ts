@@ -40,6 +40,8 @@ export interface ServiceInputs {
   readonly warnings: readonly HostWarning[];
   /** Something broke that the daemon cannot go on with. */
   onFatal(error: unknown): void;
+  /** A clone was met and the identity replaced: the caller stops this service and starts another. */
+  onCloned(): void;
   /** `overlayctl reset` has removed everything: the process ends well. */
   onReset(): void;
 }
@@ -128,6 +130,9 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
   );
   daemon.onFatal((error) => {
     inputs.onFatal(error);
+  });
+  daemon.onCloned(() => {
+    inputs.onCloned();
   });
   undo.push(() => daemon.stop());
   await daemon.start();

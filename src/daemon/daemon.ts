@@ -12,8 +12,9 @@ import type { DataPlane, DataPlaneInfo } from '../dataplane/dataplane.js';
 import { REKEY_AFTER_MS } from '../link/constants.js';
 import { Links } from '../link/links.js';
 import { parseContact, type Contact } from '../model/contact.js';
-import { macOfPeer, tapMacOfPeer } from '../model/peer-id.js';
+import { macOfPeer, tapMacOfPeer, type PeerId } from '../model/peer-id.js';
 import { AddressKeeper } from './address-keeper.js';
+import { CloneWatch } from './clone-watch.js';
 import { Directory } from './directory.js';
 import { EventRing } from './event-ring.js';
 import { makeLinkCrypto } from './link-crypto.js';
@@ -66,6 +67,8 @@ export interface Daemon {
   readonly control: DaemonControl;
   /** Our bug, or a host that refuses what it accepted before: the caller stops the daemon. */
   onFatal(callback: (error: unknown) => void): void;
+  /** Another process has our identity and ours was replaced: the caller stops this daemon and makes another. */
+  onCloned(callback: () => void): void;
   /** `reset` did its work: the caller ends the process. */
   onReset(callback: () => void): void;
 }
@@ -95,12 +98,16 @@ class OverlayDaemon implements Daemon {
   #hasBridge = false;
   #onFatal: (error: unknown) => void = () => undefined;
   #onReset: () => void = () => undefined;
+  #onCloned: () => void = () => undefined;
+  readonly #instance: Uint8Array;
+  #clones: CloneWatch | undefined;
 
   constructor(components: DaemonComponents, options: DaemonOptions) {
     this.#components = components;
     this.#options = options;
     const { state, clock } = components;
     const { id } = state.identity;
+    this.#instance = components.rng.bytes(INSTANCE_BYTES);
     this.#directory = new Directory(id, options.nickname);
     const own = new OwnAddress({
       id,
@@ -164,6 +171,10 @@ class OverlayDaemon implements Daemon {
     this.#onReset = callback;
   }
 
+  onCloned(callback: () => void): void {
+    this.#onCloned = callback;
+  }
+
   start(): Promise<void> {
     this.#startWork ??= this.#start();
     this.#starting ??= this.#startWork.catch(async (error: unknown) => {
@@ -182,6 +193,7 @@ class OverlayDaemon implements Daemon {
     const { dataplane, host, state } = this.#components;
     const { id } = state.identity;
     const contacts = this.#startContacts();
+    this.#clones = this.#makeCloneWatch();
     await host.preflight();
     this.#info = dataplane.open({
       tapName: `${this.#options.ifName}-t`,
@@ -257,6 +269,45 @@ class OverlayDaemon implements Daemon {
     if (failures.length > 0) throw failures[0];
   }
 
+  /** Without its instance on disk this run would look like a clone to the next one: then it says nothing of itself. */
+  #makeCloneWatch(): CloneWatch | undefined {
+    const { state, clock, log } = this.#components;
+    try {
+      state.addInstance(this.#instance);
+    } catch (error) {
+      log.warn(
+        { err: error },
+        'This run cannot be told from a clone later, and does not look for one',
+      );
+      return undefined;
+    }
+    const own = { instance: this.#instance, startedAtMs: BigInt(Math.round(clock.wallMs())) };
+    const meshId = meshIdOf(this.#options.meshName);
+    return new CloneWatch(state.identity, meshId, own, (instance) => state.isOwnInstance(instance));
+  }
+
+  #onClone(verdict: 'move' | 'stay', peer: PeerId): void {
+    const { state } = this.#components;
+    const isOurs = verdict === 'move';
+    this.#emit({
+      level: 'error',
+      code: 'clone-detected',
+      message: isOurs
+        ? 'Another node runs with this identity and was started earlier: this one takes a new identity'
+        : 'Another node runs with this identity and was started later: that one takes a new identity',
+      peer,
+      cure: 'Do not copy the state directory: a machine without one makes its own identity.',
+    });
+    if (!isOurs) return;
+    try {
+      state.replaceIdentity();
+    } catch (error) {
+      this.#onFatal(error);
+      return;
+    }
+    this.#onCloned();
+  }
+
   #watchNetwork(): void {
     const { ifName } = this.#options;
     const ours = [ifName, `${ifName}-t`];
@@ -284,7 +335,7 @@ class OverlayDaemon implements Daemon {
     const party = {
       identity: state.identity,
       meshId: meshIdOf(this.#options.meshName),
-      instance: rng.bytes(INSTANCE_BYTES),
+      instance: this.#instance,
       suites,
       maxDatagramBytes: MAX_DATAGRAM_BYTES,
       capabilities: 0,
@@ -316,6 +367,10 @@ class OverlayDaemon implements Daemon {
         },
         emit: this.#emit,
         ownAddresses: () => this.#keeper.cidrs,
+        clones: this.#clones,
+        onClone: (verdict, peer) => {
+          this.#onClone(verdict, peer);
+        },
         onPeerUp: () => {
           this.#keeper.onPeerUp();
         },

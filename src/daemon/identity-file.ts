@@ -8,7 +8,7 @@ import { identityFromSeed } from '../crypto/identity.js';
 import { stateDirError, writeFileAtomically } from './state-dir.js';
 
 /*
- * identity.json, 0600:  { "version": 1, "seed": "<32 bytes, base64>" }
+ * identity.json, 0600:  { "version": 1, "seed": "<32 bytes, base64>", "parent": "<PeerId before, after a clone was met>" }
  *
  * A file of its own, apart from the database: whoever moves a node saves this one.
  */
@@ -25,8 +25,17 @@ export function loadIdentity(stateDir: string, rng: Rng): Identity {
   const path = join(stateDir, FILE);
   const text = readIfThere(path);
   if (text !== undefined) return identityFromText(path, text);
+  return makeIdentity(path, rng, {});
+}
+
+/** Another identity in place of `parent`, which is kept by name. @throws OverlayError OVL_STATE_DIR */
+export function replaceIdentity(stateDir: string, rng: Rng, parent: Identity): Identity {
+  return makeIdentity(join(stateDir, FILE), rng, { parent: parent.id });
+}
+
+function makeIdentity(path: string, rng: Rng, more: { readonly parent?: string }): Identity {
   const seed = rng.bytes(SEED_BYTES);
-  const document = { version: VERSION, seed: Buffer.from(seed).toString('base64') };
+  const document = { version: VERSION, seed: Buffer.from(seed).toString('base64'), ...more };
   writeFileAtomically(path, `${JSON.stringify(document)}\n`);
   const identity = identityFromSeed(seed);
   seed.fill(0);

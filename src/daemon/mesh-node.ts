@@ -7,7 +7,14 @@ import { Actions } from '../link/actions.js';
 import { PEER_INFO_EVERY_MS } from '../link/constants.js';
 import type { Links } from '../link/links.js';
 import { CONTROL } from '../wire/control-types.js';
-import { decodePeerInfo, encodeClose, encodePeerInfo, type CloseReason } from '../wire/control.js';
+import {
+  decodePeerInfo,
+  encodeClose,
+  encodePeerInfo,
+  type CloseReason,
+  type PeerInfo,
+} from '../wire/control.js';
+import type { CloneWatch } from './clone-watch.js';
 import type { Directory } from './directory.js';
 import { perform } from './effects.js';
 import type { Logger, Resolver, StateStore } from './ports.js';
@@ -35,6 +42,9 @@ export interface MeshNodeComponents {
   readonly post: (input: NodeInput) => void;
   readonly emit: (event: Omit<EventDocument, 'seq' | 'at'>) => void;
   readonly ownAddresses: () => readonly string[];
+  readonly clones: CloneWatch | undefined;
+  /** A peer met another process with our identity. */
+  readonly onClone: (verdict: 'move' | 'stay', peer: PeerId) => void;
   readonly onPeerUp: (peer: PeerId) => void;
   readonly onAddressClaim: (peer: PeerId, cidrs: readonly string[]) => void;
 }
@@ -135,6 +145,7 @@ export class MeshNode {
     const { directory, emit, state } = this.#components;
     const info = decodePeerInfo(body);
     if (!info.ok) return;
+    this.#onStatements(peer, info.value);
     const outcome = directory.learn(peer, info.value);
     if (outcome === 'clash') {
       emit({
@@ -150,6 +161,14 @@ export class MeshNode {
       if (known) state.saveKnownPeer({ ...known, nickname: info.value.nickname });
     }
     this.#components.onAddressClaim(peer, info.value.addresses);
+  }
+
+  #onStatements(peer: PeerId, { presence, met }: PeerInfo): void {
+    const { clones, links } = this.#components;
+    const publicKey = links.peer(peer)?.publicKey;
+    if (presence && publicKey) clones?.onPresence(peer, publicKey, presence);
+    const verdict = met ? (clones?.judge(met) ?? 'none') : 'none';
+    if (verdict !== 'none') this.#components.onClone(verdict, peer);
   }
 
   #onDeadlines(nowMs: number, out: Actions): void {
@@ -209,7 +228,15 @@ export class MeshNode {
       return;
     }
     const addresses = this.#components.ownAddresses();
-    const body = encodePeerInfo({ nickname: this.#nickname, addresses, version: this.#version });
+    const { clones } = this.#components;
+    const met = clones?.met(peer);
+    const body = encodePeerInfo({
+      nickname: this.#nickname,
+      addresses,
+      version: this.#version,
+      ...(clones && { presence: clones.presence }),
+      ...(met && { met }),
+    });
     const type = CONTROL.PEER_INFO;
     out.send({ kind: 'control', session: session.index, path: 0, type, body });
   }

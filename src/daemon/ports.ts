@@ -61,6 +61,15 @@ export interface StateStore {
   removeKnownPeer(id: PeerId): void;
   ownAddress(): string | undefined;
   saveOwnAddress(cidr: string): void;
+  /** Did a process on this state directory ever run with that instance? */
+  isOwnInstance(instance: Uint8Array): boolean;
+  /** Remembers this run's instance, on disk at once. @throws OVL_STATE_DIR */
+  addInstance(instance: Uint8Array): void;
+  /**
+   * Makes another identity, with this one as parent, for the next start; what was agreed under the old one goes.
+   * @throws OVL_STATE_DIR
+   */
+  replaceIdentity(): void;
   /** For reset: contacts, known peers and own address go, the identity stays. */
   clear(): void;
   close(): Promise<void>;

@@ -10,7 +10,8 @@ import { formatEndpoint, parseEndpoint } from '../model/endpoint.js';
 import type { PeerId } from '../model/peer-id.js';
 import { parsePeerId } from '../model/peer-id.js';
 import { databaseDamage } from './database-file.js';
-import { loadIdentity } from './identity-file.js';
+import { loadIdentity, replaceIdentity } from './identity-file.js';
+import { InstanceFile } from './instance-file.js';
 import type { KnownPeer, Logger, NodeIdentity, StateStore } from './ports.js';
 import { ensureStateDir, stateDirError } from './state-dir.js';
 
@@ -18,6 +19,7 @@ import { ensureStateDir, stateDirError } from './state-dir.js';
  * What survives a restart:
  *
  *   <state-dir>/identity.json   the node's key, see identity-file.ts
+ *   <state-dir>/instances.json  which processes ran on it, see instance-file.ts
  *   <state-dir>/state.mdb       lmdb, values in JSON: version · contacts · known peers · own address
  *
  * Read whole at start and kept in memory (it is bounded); changes are written behind, in order, one transaction
@@ -46,7 +48,10 @@ export interface OpenStateStore extends StateStore {
 export function openStateStore(stateDir: string, components: StateStoreComponents): OpenStateStore {
   ensureStateDir(stateDir, components.ownUid);
   const identity = loadIdentity(stateDir, components.rng);
-  return new LmdbStateStore(openDatabase(stateDir), identity, components.log);
+  return new LmdbStateStore(openDatabase(stateDir), identity, components.log, {
+    instances: new InstanceFile(stateDir),
+    replace: () => replaceIdentity(stateDir, components.rng, identity),
+  });
 }
 
 function openDatabase(stateDir: string): RootDatabase<unknown, string> {
@@ -104,7 +109,15 @@ class LmdbStateStore implements OpenStateStore {
   #ownAddress: string | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(root: RootDatabase<unknown, string>, identity: NodeIdentity, log: Logger) {
+  readonly #files: { readonly instances: InstanceFile; readonly replace: () => unknown };
+
+  constructor(
+    root: RootDatabase<unknown, string>,
+    identity: NodeIdentity,
+    log: Logger,
+    files: { readonly instances: InstanceFile; readonly replace: () => unknown },
+  ) {
+    this.#files = files;
     this.#root = root;
     this.identity = identity;
     this.#log = log;
@@ -169,6 +182,24 @@ class LmdbStateStore implements OpenStateStore {
     if (cidr === this.#ownAddress) return;
     this.#ownAddress = cidr;
     this.#write(this.#root.put('ownAddress', cidr));
+  }
+
+  isOwnInstance(instance: Uint8Array): boolean {
+    return this.#files.instances.has(instance);
+  }
+
+  addInstance(instance: Uint8Array): void {
+    this.#files.instances.add(instance);
+  }
+
+  replaceIdentity(): void {
+    this.#files.replace();
+    // Pair keys and the address belong to the one that keeps the old identity.
+    for (const { id, publicKey, nickname, endpoints } of this.knownPeers()) {
+      this.saveKnownPeer({ id, publicKey, nickname, endpoints });
+    }
+    this.#ownAddress = undefined;
+    this.#write(this.#root.remove('ownAddress'));
   }
 
   clear(): void {

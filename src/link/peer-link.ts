@@ -312,6 +312,8 @@ export class PeerLink {
         message: `Peer ${shortPeerId(this.id)} was restarted`,
         peer: this.id,
       });
+      // Reachable before and after, perhaps: the new process knows nothing of us all the same.
+      if (this.#isReachable) out.push({ kind: 'peerUp', peer: this.id });
     }
     this.#instance = instance;
     for (const session of this.sessions) this.#remove(session, nowMs);

@@ -37,6 +37,10 @@ export interface PeerInfo {
   /** Own addresses on the default network, as cidr text. */
   readonly addresses: readonly string[];
   readonly version: string;
+  /** The sender's own statement (src/crypto/presence.ts). */
+  readonly presence?: Uint8Array;
+  /** That of another process with the receiver's identity. */
+  readonly met?: Uint8Array;
 }
 
 export const X25519_BYTES = 32;
@@ -45,6 +49,7 @@ export const MAX_PHASE = 0xffff_ffff;
 const MAX_NICKNAME = 63;
 const MAX_ADDRESSES = 8;
 const MAX_VERSION = 32;
+const PRESENCE_BYTES = 80;
 
 const CLOSE_LIMITS: PackLimits = { bytes: 256, depth: 2, items: 16 };
 const REKEY_LIMITS: PackLimits = { bytes: 160, depth: 2, items: 8 };
@@ -91,8 +96,9 @@ export function decodeRekey2(body: Uint8Array): Result<Rekey2, BodyRefusal> {
 /** @throws RangeError for what `decodePeerInfo` would refuse: the caller checks its configuration first (`isNickname`). */
 export function encodePeerInfo(info: PeerInfo): Uint8Array {
   if (!isPeerInfo(info)) throw new RangeError('PEER_INFO has a field that peers would refuse');
-  const { nickname, addresses, version } = info;
-  return packMessage({ nickname, addresses, version });
+  const { nickname, addresses, version, presence, met } = info;
+  const statements = { ...(presence && { presence }), ...(met && { met }) };
+  return packMessage({ nickname, addresses, version, ...statements });
 }
 
 export function decodePeerInfo(body: Uint8Array): Result<PeerInfo, BodyRefusal> {
@@ -102,8 +108,19 @@ export function decodePeerInfo(body: Uint8Array): Result<PeerInfo, BodyRefusal> 
     nickname: map.value.get('nickname'),
     addresses: map.value.get('addresses'),
     version: map.value.get('version'),
+    ...statementOf(map.value, 'presence'),
+    ...statementOf(map.value, 'met'),
   };
   return isPeerInfo(info) ? ok(info) : fail('fields');
+}
+
+function statementOf(map: ReadonlyMap<unknown, unknown>, key: 'presence' | 'met'): object {
+  const value = map.get(key);
+  return value instanceof Uint8Array
+    ? { [key]: new Uint8Array(value) }
+    : value === undefined
+      ? {}
+      : { [key]: value };
 }
 
 /** A label that can be shown anywhere: 1 to 63 characters, none that moves a cursor, breaks a line or turns text around. */
@@ -117,8 +134,10 @@ export function isNickname(text: string): boolean {
 }
 
 function isPeerInfo(info: { [Key in keyof PeerInfo]: unknown }): info is PeerInfo {
-  const { nickname, addresses, version } = info;
+  const { nickname, addresses, version, presence, met } = info;
   return (
+    (presence === undefined || isBytes(presence, PRESENCE_BYTES)) &&
+    (met === undefined || isBytes(met, PRESENCE_BYTES)) &&
     typeof nickname === 'string' &&
     isNickname(nickname) &&
     Array.isArray(addresses) &&

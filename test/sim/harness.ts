@@ -115,7 +115,10 @@ export class SimNode {
     this.name = name;
     this.#settings = settings;
     this.#underlay = settings.underlay ?? [`192.0.2.${number}`];
-    this.state = new MemoryState(settings.identityOf?.state.identity ?? generateIdentity(sim.rng));
+    this.state = new MemoryState(
+      settings.identityOf?.state.identity ?? generateIdentity(sim.rng),
+      sim.rng,
+    );
     this.host = new SimHost(sim, this);
   }
 
@@ -191,6 +194,9 @@ export class SimNode {
     this.#daemon.control.onEvent((event) => this.events.push(event));
     this.#daemon.onFatal((error) => {
       throw error;
+    });
+    this.#daemon.onCloned(() => {
+      void this.stop().then(() => this.start(more));
     });
     await this.#daemon.start();
   }

@@ -1,14 +1,19 @@
+import type { Rng } from '../../src/base/rng.js';
+import { generateIdentity } from '../../src/crypto/identity.js';
 import type { KnownPeer, NodeIdentity, StateStore } from '../../src/daemon/ports.js';
 import type { PeerId } from '../../src/model/peer-id.js';
 
 /** A state directory in memory: outlives the daemon that uses it, like the real one. */
 export class MemoryState implements StateStore {
-  readonly identity: NodeIdentity;
+  identity: NodeIdentity;
+  readonly #instances = new Set<string>();
   readonly #contacts = new Set<string>();
   readonly #peers = new Map<PeerId, KnownPeer>();
+  readonly #rng: Rng;
   #ownAddress: string | undefined;
 
-  constructor(identity: NodeIdentity) {
+  constructor(identity: NodeIdentity, rng: Rng) {
+    this.#rng = rng;
     this.identity = identity;
   }
 
@@ -42,6 +47,19 @@ export class MemoryState implements StateStore {
 
   saveOwnAddress(cidr: string): void {
     this.#ownAddress = cidr;
+  }
+
+  isOwnInstance(instance: Uint8Array): boolean {
+    return this.#instances.has(Buffer.from(instance).toString('hex'));
+  }
+
+  addInstance(instance: Uint8Array): void {
+    this.#instances.add(Buffer.from(instance).toString('hex'));
+  }
+
+  replaceIdentity(): void {
+    this.identity = generateIdentity(this.#rng);
+    this.#ownAddress = undefined;
   }
 
   clear(): void {

@@ -94,6 +94,47 @@ describe('state store', () => {
     }
   });
 
+  it('takes another identity on demand, with the old one as parent and nothing agreed under it', async () => {
+    const first = openStore();
+    const { id } = first.identity;
+    first.addContact('b:1');
+    first.saveOwnAddress('10.47.1.1/12');
+    const keys = { hint: new Uint8Array(8).fill(1), pairKey: new Uint8Array(32).fill(2) };
+    first.saveKnownPeer(peer(3, keys));
+    first.replaceIdentity();
+    const second = await reopened(first);
+    assert.notEqual(second.identity.id, id);
+    const file = join(stateDir, 'identity.json');
+    assert.equal((JSON.parse(readFileSync(file, 'utf8')) as { parent: string }).parent, id);
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    assert.equal(second.ownAddress(), undefined);
+    assert.deepEqual(second.contacts(), ['b:1']);
+    assert.deepEqual(second.knownPeers(), [peer(3)]);
+  });
+
+  it('knows the instances of its earlier runs, the last 1024 of them', async () => {
+    const instance = (number: number) => Uint8Array.of(0, 0, 0, 0, 0, 0, number >> 8, number & 255);
+    const first = openStore();
+    assert.equal(first.isOwnInstance(instance(1)), false);
+    first.addInstance(instance(1));
+    const second = await reopened(first);
+    assert.equal(second.isOwnInstance(instance(1)), true);
+    const many = Array.from({ length: 1023 }, (_, at) =>
+      Buffer.from(instance(at + 2)).toString('hex'),
+    );
+    const oldest = Buffer.from(instance(1)).toString('hex');
+    const path = join(stateDir, 'instances.json');
+    writeFileSync(path, JSON.stringify({ version: 1, instances: [oldest, ...many] }));
+    const third = await reopened(second);
+    third.addInstance(instance(2000));
+    const fourth = await reopened(third);
+    assert.equal(fourth.isOwnInstance(instance(1)), false);
+    assert.equal(fourth.isOwnInstance(instance(2)), true);
+    assert.equal(fourth.isOwnInstance(instance(2000)), true);
+    writeFileSync(path, 'not json');
+    assert.equal((await reopened(fourth)).isOwnInstance(instance(2000)), false);
+  });
+
   it('remembers contacts in order, without doubles, until they are removed', async () => {
     const first = openStore();
     for (const text of ['b:1', 'a:1', 'b:1', 'c:1']) first.addContact(text);
