@@ -44,6 +44,8 @@ class FakeNet {
   }
   /// May change a message, or swallow it (false).
   std::function<bool(Message&)> filter;
+  /// Told when a message has come where it was sent. Any thread.
+  std::function<void(const core::SourceAddress& from)> on_delivered;
   /// Off: trains arrive as single datagrams, as without UDP_GRO.
   bool coalesces = true;
   bool keeps_log = true;
@@ -152,13 +154,19 @@ inline void FakeNet::Deliver(Message message) {
     if (found == sockets_.end()) return;
     to = found->second;
   }
-  if (coalesces || message.count == 1) return to->Enqueue(std::move(message));
+  const core::SourceAddress sender = message.from;
+  if (coalesces || message.count == 1) {
+    to->Enqueue(std::move(message));
+    if (on_delivered) on_delivered(sender);
+    return;
+  }
   for (size_t at = 0; at < message.bytes.size(); at += message.stride) {
     const size_t size = std::min(message.stride, message.bytes.size() - at);
     const auto from = message.bytes.begin() + static_cast<ptrdiff_t>(at);
     to->Enqueue(
         {message.from, message.to, Bytes(from, from + static_cast<ptrdiff_t>(size)), size, 1});
   }
+  if (on_delivered) on_delivered(sender);
 }
 
 /// 192.0.2.`host`.
