@@ -498,6 +498,9 @@ export class Links {
     this.#reindex(peer);
     const after = stateBits(peer);
     if (!before.isReachable && after.isReachable) this.dialer.onPeerUp(peer.id);
+    if (before.isReachable && after.isReachable && before.endpoint !== after.endpoint) {
+      this.#onMoved(peer, nowMs);
+    }
     if (!before.wantsRenewal && after.wantsRenewal) this.dialer.wake(peer.id, 0, nowMs);
     if (before.isReachable && !after.isReachable) {
       // A peer that said goodbye is given a moment; one that fell silent is asked at once.
@@ -540,6 +543,17 @@ export class Links {
     out.push({ kind: 'peerChanged', peer: acquaintance.id });
   }
 
+  /** It is reached elsewhere now: that is where to dial after a restart. */
+  #onMoved(peer: PeerLink, nowMs: number): void {
+    const { id, publicKey, paths } = peer;
+    const target = this.dialer.targetOf(id);
+    if (!paths.active || !target?.resume || target.contact !== undefined) return;
+    const { endpoint } = paths.active;
+    const { resume } = target;
+    this.dialer.setPeer(id, withFirst(endpoint, target.endpoints), resume, nowMs);
+    this.#acquaintances.push({ id, publicKey, endpoint, ...resume });
+  }
+
   #peerAt(endpoint: Endpoint): PeerId | undefined {
     const text = formatEndpoint(endpoint);
     for (const peer of this.#peers.values()) {
@@ -574,9 +588,11 @@ function stateBits(peer: PeerLink): {
   readonly isReachable: boolean;
   readonly wantsRenewal: boolean;
   readonly sessions: number;
+  readonly endpoint: Endpoint | undefined;
 } {
   const { isReachable, wantsRenewal } = peer;
-  return { isReachable, wantsRenewal, sessions: peer.sessions.length };
+  const endpoint = peer.paths.active?.endpoint;
+  return { isReachable, wantsRenewal, sessions: peer.sessions.length, endpoint };
 }
 
 /** Bytes 8..12 of RESP and FIN. */

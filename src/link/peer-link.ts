@@ -7,7 +7,7 @@ import { CONTROL } from '../wire/control-types.js';
 import type { Actions } from './actions.js';
 import { OVERLAP_MS } from './constants.js';
 import type { HandshakeDone, LinkCrypto } from './crypto-port.js';
-import { PathSet, usefulDatagramBytes } from './path-set.js';
+import { PathSet, usefulDatagramBytes, type PathSwitch } from './path-set.js';
 import { Rekey, type RekeyAction } from './rekey.js';
 import { keptOf, type LinkSession } from './sessions.js';
 
@@ -55,6 +55,8 @@ export class PeerLink {
   #lostAtMs = Number.NEGATIVE_INFINITY;
   #toldPeer = '';
   readonly #toldPaths = new Map<number, string>();
+  #notedSwitch: PathSwitch | undefined;
+  #notedMtuBytes = 0;
   #gone: number[] = [];
 
   constructor(components: PeerLinkComponents, options: PeerLinkOptions) {
@@ -417,6 +419,36 @@ export class PeerLink {
     for (const index of this.#gone) out.table({ kind: 'sessionRemove', session: index });
     this.#gone = [];
     this.#settleReachable(nowMs, out);
+    this.#noteChanges(out);
+  }
+
+  #noteChanges(out: Actions): void {
+    const { active, lastSwitch } = this.paths;
+    if (lastSwitch !== this.#notedSwitch) {
+      this.#notedSwitch = lastSwitch;
+      const from = lastSwitch?.from && formatEndpoint(lastSwitch.from);
+      const to = lastSwitch?.to && formatEndpoint(lastSwitch.to);
+      if (this.#isReachable && lastSwitch && from && to && from !== to) {
+        out.note({
+          level: 'info',
+          code: 'peer-path-changed',
+          message: `Traffic to ${shortPeerId(this.id)} goes to ${to} instead of ${from}: ${lastSwitch.reason}`,
+          peer: this.id,
+          endpoint: to,
+        });
+      }
+    }
+    if (!active?.pmtu.isSettled || active.pmtu.bytes === this.#notedMtuBytes) return;
+    const before = this.#notedMtuBytes;
+    this.#notedMtuBytes = active.pmtu.bytes;
+    if (before === 0) return;
+    out.note({
+      level: 'info',
+      code: 'peer-mtu-changed',
+      message: `Datagrams to ${shortPeerId(this.id)} may have ${active.pmtu.bytes} bytes, ${before} before`,
+      peer: this.id,
+      endpoint: formatEndpoint(active.endpoint),
+    });
   }
 
   #tellPeer(session: number, path: number, out: Actions): void {

@@ -131,6 +131,10 @@ describe('recovery', () => {
     );
     isTalking = false;
     assert.ok(a.sees(b));
+    assert.ok(a.codes().includes('peer-path-changed'));
+    const [stored] = a.state.knownPeers();
+    assert.equal(stored?.endpoints[0]?.address, '198.51.100.2', 'dialled there after a restart');
+    assert.ok(stored.pairKey, 'with what was agreed');
     assert.equal(a.plane.readCounters().sessions[0]?.session, session?.session);
     await trafficBack(sim, a, b, 500);
     await sim.stopAll();
@@ -196,6 +200,7 @@ describe('recovery', () => {
     await sim.until('big frames pass', () => b.heard('big again'), 1000);
     sim.network.setAll({ datagramBytes: 1472 });
     await sim.until('it went up', () => sizeOf() === 1444, 700_000);
+    assert.ok(a.codes().includes('peer-mtu-changed'));
     await sim.stopAll();
   });
 
