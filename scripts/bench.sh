@@ -5,12 +5,13 @@
 # usage: scripts/bench.sh [--quick] [--peers <list>] [--scenarios <list>] [--out <dir>] ...
 #        scripts/bench.sh --native   ns per packet of the data plane's parts instead
 #   --quick                3 pairs of 2 s instead of 7 of 3 s
-#   --peers <list>         of veth,vxlan,tinc,wireguard-go; default: all
-#   --scenarios <list>     of tcp,tcp-no-offload,udp64,ping; default: all
+#   --peers <list>         of veth,vxlan,tinc,n2n,fastd,nebula,openvpn,wireguard-go,wireguard-go-build; default: all
+#   --scenarios <list>     of tcp,tcp8,tcp-both,tcp-no-offload,udp64,udp512,udp1400,ping,ping-p99,ping-loaded,
+#                          ping-loaded-p99,cpu,tcp-libsodium-chacha,tcp-mtu9000; default: all
 #   --pairs <n>, --seconds <n>
 #   --cipher <list>        for overlayd, as its own option
-#   --wireguard-go <path>  another build of it than the packaged one
-#   --out <dir>            also write path.json there
+#   --wireguard-go <path>  also another build of it than the packaged one, as the peer wireguard-go-build
+#   --out <dir>            also write path.json and results.md there
 #   --no-install           no Debian package is touched
 # Exit: 0 measured, 3 measured on an unfit machine, 1 failed.
 set -euo pipefail

@@ -1,15 +1,15 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import type { Host } from '../../test/netns/lib/topology.js';
 import { waitFor } from '../../test/netns/lib/wait.js';
 import { Background } from './process.js';
-import { median } from './statistics.js';
 import type { Pair, Running } from './tunnel.js';
 
 const PORT = '5201';
 
 interface IperfEnd {
   readonly end: {
-    readonly sum_received?: { readonly bits_per_second: number };
+    readonly sum_received?: { readonly bits_per_second: number; readonly bytes: number };
+    readonly sum_received_bidir_reverse?: { readonly bits_per_second: number };
     readonly sum?: {
       readonly packets: number;
       readonly lost_packets: number;
@@ -33,29 +33,40 @@ async function isListening(host: Host): Promise<boolean> {
   return (await host.must(['ss', '-Htln'])).includes(`:${PORT}`);
 }
 
-/** One TCP stream with CUBIC, a to b. Gb/s as received. */
-export async function tcpGbps(pair: Pair, running: Running, seconds: number): Promise<number> {
-  const result = await iperf(pair, running.addressB, ['-C', 'cubic', '-t', String(seconds)]);
-  return (result.end.sum_received?.bits_per_second ?? Number.NaN) / 1e9;
+/** TCP with CUBIC, a to b; one stream unless iperf3's options say more. Gb/s as received, all streams and directions. */
+export async function tcpGbps(
+  pair: Pair,
+  running: Running,
+  seconds: number,
+  options: readonly string[] = [],
+): Promise<number> {
+  const args = ['-C', 'cubic', '-t', String(seconds), ...options];
+  const { end } = await iperf(pair, running.addressB, args);
+  const there = end.sum_received?.bits_per_second ?? Number.NaN;
+  return (there + (end.sum_received_bidir_reverse?.bits_per_second ?? 0)) / 1e9;
 }
 
-const UDP_BYTES = 64;
 const LOSS_LIMIT = 0.01;
 /** Ends the search when the bounds are this near. */
 const UDP_PRECISION = 0.05;
 
 /**
- * Highest rate of 64-byte UDP datagrams that loses less than 1 % (RFC 2544 §26.1, with its zero loss relaxed), in
+ * Highest rate of UDP datagrams with `bytes` of payload that loses less than 1 % (RFC 2544 §26.1, with its zero loss relaxed), in
  * kpps as delivered. Found by halving between the best rate that passed and the least that did not.
  */
-export async function udpKpps(pair: Pair, running: Running, seconds: number): Promise<number> {
+export async function udpKpps(
+  pair: Pair,
+  running: Running,
+  seconds: number,
+  bytes: number,
+): Promise<number> {
   let best = 0;
   let passed = 0;
   let refused = 600_000;
   let rate = 100_000;
   while ((refused - passed) / refused > UDP_PRECISION && refused > 2000) {
-    const bits = String(Math.round(rate * UDP_BYTES * 8));
-    const args = ['-u', '-l', String(UDP_BYTES), '-b', bits, '-t', String(seconds)];
+    const bits = String(Math.round(rate * bytes * 8));
+    const args = ['-u', '-l', String(bytes), '-b', bits, '-t', String(seconds)];
     const { sum } = (await iperf(pair, running.addressB, args)).end;
     if (sum === undefined || sum.packets === 0) throw new Error('iperf3 reports no datagrams');
     const delivered = (sum.packets - sum.lost_packets) / sum.seconds;
@@ -72,22 +83,66 @@ export async function udpKpps(pair: Pair, running: Running, seconds: number): Pr
   return best / 1000;
 }
 
-/** Median round trip of 200 echo requests on an idle path, in ms. */
-export async function pingMs(pair: Pair, running: Running): Promise<number> {
+/** Round trips of 200 echo requests, 5 ms apart, in ms. */
+export async function pingMs(pair: Pair, running: Running): Promise<number[]> {
   const text = await pair.a.must(['ping', '-n', '-c', '200', '-i', '0.005', running.addressB]);
   const times = [...text.matchAll(/ time=([\d.]+) ms/g)].map((match) => Number(match[1]));
   if (times.length === 0) throw new Error(`no answer from ${running.addressB}`);
-  return median(times);
+  return times;
 }
 
-/** Mean resident memory of its processes, in MB. */
-export async function residentMb(running: Running): Promise<number> {
+/** The same while one TCP stream fills the path. */
+export async function loadedPingMs(
+  pair: Pair,
+  running: Running,
+  seconds: number,
+): Promise<number[]> {
+  // Long enough to outlast the pings, which wait for slow answers.
+  const load = tcpGbps(pair, running, Math.max(3, seconds));
+  const [times] = await Promise.all([pingMs(pair, running), load]);
+  return times;
+}
+
+/** User and system time that both daemons together take for 10^9 bytes of one TCP stream. */
+export async function cpuSecondsPerGb(
+  pair: Pair,
+  running: Running,
+  seconds: number,
+): Promise<number> {
+  const before = await cpuSeconds(running);
+  const { end } = await iperf(pair, running.addressB, ['-C', 'cubic', '-t', String(seconds)]);
+  const after = await cpuSeconds(running);
+  return (after - before) / ((end.sum_received?.bytes ?? Number.NaN) / 1e9);
+}
+
+/** Kernel ticks are 10 ms for programs on every architecture. */
+const TICKS_PER_SECOND = 100;
+
+async function cpuSeconds(running: Running): Promise<number> {
+  let ticks = 0;
+  for (const pid of running.pids) {
+    const stat = await readFile(`/proc/${String(pid)}/stat`, 'utf8');
+    // Behind the name, which may hold blanks: state is field 3, utime 14, stime 15.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    ticks += Number(fields[11]) + Number(fields[12]);
+  }
+  return ticks / TICKS_PER_SECOND;
+}
+
+/** Mean resident memory of its processes in MB: now, or the most since forgetPeak. */
+export async function residentMb(running: Running, which: 'now' | 'peak'): Promise<number> {
+  const line = which === 'now' ? /^VmRSS:\s+(\d+) kB$/m : /^VmHWM:\s+(\d+) kB$/m;
   let total = 0;
   for (const pid of running.pids) {
     const status = await readFile(`/proc/${String(pid)}/status`, 'utf8');
-    total += Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? Number.NaN);
+    total += Number(line.exec(status)?.[1] ?? Number.NaN);
   }
   return total / running.pids.length / 1000;
+}
+
+/** So that the peak is the load's: starting up takes memory of its own (Argon2id does). */
+export async function forgetPeak(running: Running): Promise<void> {
+  for (const pid of running.pids) await writeFile(`/proc/${String(pid)}/clear_refs`, '5');
 }
 
 /** What many clouds look like: no UDP segmentation on the way out, no joining on the way in. */

@@ -1,23 +1,35 @@
 import { cpus, release } from 'node:os';
 import { must } from '../../test/netns/lib/exec.js';
-import type { Comparison, Contestant, Fitness } from './run.js';
+import type { Comparison, Contestant, ScenarioFitness } from './run.js';
 import type { Scenario } from './scenarios.js';
+import { IDLE_MB, LOADED_MB, verdict } from './targets.js';
+
+/** Something that did not come up or could not be measured, and why. */
+export interface Absence {
+  readonly name: string;
+  readonly reason: string;
+}
 
 export interface Report {
-  readonly schema: 1;
+  readonly schema: 2;
   readonly at: string;
   readonly machine: string;
   readonly commit: string;
   readonly options: { readonly pairs: number; readonly seconds: number };
-  readonly fitness: Fitness & { readonly bareGbps: readonly number[] };
-  readonly systems: readonly {
-    readonly name: string;
-    readonly description: string;
-    readonly idleMb?: number;
-  }[];
-  /** Systems that did not come up, and why. */
-  readonly absent: readonly { readonly name: string; readonly reason: string }[];
+  /** The machine held still in every scenario. */
+  readonly isFit: boolean;
+  readonly fitness: readonly ScenarioFitness[];
+  readonly systems: readonly System[];
+  readonly absent: readonly Absence[];
   readonly comparisons: readonly Comparison[];
+}
+
+/** MB a process; undefined for what lives in the kernel. */
+interface System {
+  readonly name: string;
+  readonly description: string;
+  readonly idleMb: number | undefined;
+  readonly peakMb: number | undefined;
 }
 
 /** CPU, kernel and runtime: without them a figure means nothing. */
@@ -30,51 +42,106 @@ export async function commit(): Promise<string> {
   return (await must(['git', 'describe', '--always', '--dirty'])).trim();
 }
 
-export function systemOf(contestant: Contestant): Report['systems'][number] {
+export function systemOf(contestant: Contestant, peakMb: number | undefined): System {
   const { name, running, idleMb } = contestant;
-  const system = { name, description: running.description };
-  return idleMb === undefined ? system : { ...system, idleMb };
+  return { name, description: running.description, idleMb, peakMb };
 }
 
 const figure = (value: number): string => value.toPrecision(3);
 
-function verdict(scenario: Scenario | undefined, comparison: Comparison): string {
-  const target = scenario?.targets[comparison.peer];
-  if (target === undefined) return '';
-  const { median } = comparison.ratio;
-  if ('atLeast' in target) {
-    return `target >= ${String(target.atLeast)} ${median >= target.atLeast ? 'reached' : 'MISSED'}`;
-  }
-  return `target <= ${String(target.atMost)} ${median <= target.atMost ? 'reached' : 'MISSED'}`;
+/** What is asked of this comparison and whether it is so; empty when nothing is. */
+function verdicts(scenario: Scenario, { peer, ratio }: Comparison): string {
+  return (scenario.targets[peer] ?? []).map((asked) => verdict(ratio.median, asked)).join(', ');
+}
+
+function memory({ name, idleMb, peakMb }: System): string {
+  if (idleMb === undefined || peakMb === undefined) return '';
+  const words = `${idleMb.toFixed(0)} MB idle, ${peakMb.toFixed(0)} MB at most`;
+  if (name !== 'overlayd') return words;
+  return `${words} (idle ${verdict(idleMb, IDLE_MB)}; loaded ${verdict(peakMb, LOADED_MB)})`;
+}
+
+function fitnessLine(report: Report, scenario: Scenario): string {
+  const found = report.fitness.find((one) => one.scenario === scenario.name);
+  if (found === undefined) return '';
+  const percent = (found.spread * 100).toFixed(0);
+  const word = found.isFit ? 'fit' : 'UNFIT: no judgement';
+  return `bare veth spread ${percent} %, ${word}`;
+}
+
+/** The comparisons of each scenario that has any. */
+function sections(
+  report: Report,
+  scenarios: readonly Scenario[],
+): { scenario: Scenario; rows: Comparison[] }[] {
+  return scenarios
+    .map((scenario) => ({
+      scenario,
+      rows: report.comparisons.filter((row) => row.scenario === scenario.name),
+    }))
+    .filter(({ rows }) => rows.length > 0);
 }
 
 /** The report as a table for people. */
 export function table(report: Report, scenarios: readonly Scenario[]): string {
   const lines = [`machine  ${report.machine}`, `commit   ${report.commit}`, ''];
-  for (const { name, description, idleMb } of report.systems) {
-    const memory = idleMb === undefined ? '' : `, ${idleMb.toFixed(0)} MB idle`;
-    lines.push(`${name.padEnd(14)}${description}${memory}`);
+  for (const system of report.systems) {
+    const words = [system.description, memory(system)].filter(Boolean).join(', ');
+    lines.push(`${system.name.padEnd(19)}${words}`);
   }
-  for (const { name, reason } of report.absent)
-    lines.push(`${name.padEnd(14)}DID NOT RUN: ${reason}`);
-  for (const scenario of scenarios) {
-    const rows = report.comparisons.filter((row) => row.scenario === scenario.name);
-    if (rows.length === 0) continue;
-    lines.push('', `${scenario.title} (${scenario.unit})`);
-    lines.push('  against        overlayd   other      ratio   min .. max');
+  for (const { name, reason } of report.absent) {
+    lines.push(`${name.padEnd(19)}DID NOT RUN: ${reason}`);
+  }
+  for (const { scenario, rows } of sections(report, scenarios)) {
+    lines.push('', `${scenario.title} (${scenario.unit}); ${fitnessLine(report, scenario)}`);
+    lines.push('  against             overlayd   other      ratio   min .. max');
     for (const row of rows) {
-      const { ratio } = row;
+      const { ours, theirs, ratio } = row;
       lines.push(
-        `  ${row.peer.padEnd(14)} ${figure(row.ours.median).padEnd(10)} ` +
-          `${figure(row.theirs.median).padEnd(10)} ${figure(ratio.median).padEnd(7)} ` +
-          `${figure(ratio.min)} .. ${figure(ratio.max)}  ${verdict(scenario, row)}`.trimEnd(),
+        `  ${row.peer.padEnd(19)} ${figure(ours.median).padEnd(10)} ` +
+          `${figure(theirs.median).padEnd(10)} ${figure(ratio.median).padEnd(7)} ` +
+          `${figure(ratio.min)} .. ${figure(ratio.max)}  ${verdicts(scenario, row)}`.trimEnd(),
       );
     }
   }
-  const percent = (report.fitness.spread * 100).toFixed(0);
-  lines.push(
+  if (!report.isFit) lines.push('', 'UNFIT: the machine did not hold still in every scenario');
+  return lines.join('\n');
+}
+
+/** The report as bench/results.md has it. */
+export function markdown(report: Report, scenarios: readonly Scenario[]): string {
+  const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  const lines = [
+    '# Results of scripts/bench.sh',
     '',
-    `bare veth spread ${percent} % in this run: ${report.fitness.isFit ? 'fit' : 'UNFIT, no figure above is a judgement'}`,
-  );
+    `Written by \`scripts/bench.sh --out\`. ${report.machine}; commit ${report.commit}, ${report.at.slice(0, 10)};`,
+    `${String(report.options.pairs)} interleaved pairs of ${String(report.options.seconds)} s, ratios pair by pair.`,
+    '',
+    row(['system', 'what', 'memory of a daemon']),
+    row(['---', '---', '---']),
+    ...report.systems.map((one) => row([one.name, one.description, memory(one)])),
+    '',
+  ];
+  for (const { name, reason } of report.absent) {
+    lines.push(`Did not run: ${name} (${reason.split('\n')[0] ?? ''})`, '');
+  }
+  for (const { scenario, rows } of sections(report, scenarios)) {
+    lines.push(
+      `## ${scenario.name}: ${scenario.title}`,
+      '',
+      `${fitnessLine(report, scenario)}.`,
+      '',
+    );
+    const units = [`overlayd, ${scenario.unit}`, `other, ${scenario.unit}`];
+    lines.push(row(['against', ...units, 'ratio', 'min .. max', 'asked']));
+    lines.push(row(['---', '---', '---', '---', '---', '---']));
+    for (const one of rows) {
+      const { ours, theirs, ratio } = one;
+      const spread = `${figure(ratio.min)} .. ${figure(ratio.max)}`;
+      const figures = [ours.median, theirs.median, ratio.median].map(figure);
+      lines.push(row([one.peer, ...figures, spread, verdicts(scenario, one)]));
+    }
+    lines.push('');
+  }
   return lines.join('\n');
 }

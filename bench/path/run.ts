@@ -1,6 +1,6 @@
 import { Topology } from '../../test/netns/lib/topology.js';
-import { residentMb } from './measure.js';
-import type { Scenario } from './scenarios.js';
+import { forgetPeak, residentMb } from './measure.js';
+import type { Ground, Scenario } from './scenarios.js';
 import { type Summary, spread, summarize } from './statistics.js';
 import type { Pair, Running, Tunnel } from './tunnel.js';
 
@@ -24,17 +24,18 @@ export interface Comparison {
 }
 
 /** Starts a system between two fresh hosts. */
-export async function bringUp(tunnel: Tunnel): Promise<Contestant> {
+export async function bringUp(tunnel: Tunnel, { mtuBytes }: Ground): Promise<Contestant> {
   const topology = await Topology.create();
   try {
     const [a, b] = [
       await topology.host(`${tunnel.name}-a`),
       await topology.host(`${tunnel.name}-b`),
     ];
-    await topology.link(a, b, { mtuBytes: 1500 });
-    const pair = { topology, a, b };
+    await topology.link(a, b, { mtuBytes });
+    const pair = { topology, a, b, mtuBytes };
     const running = await tunnel.start(pair);
-    const idleMb = running.pids.length === 0 ? undefined : await residentMb(running);
+    const idleMb = running.pids.length === 0 ? undefined : await residentMb(running, 'now');
+    await forgetPeak(running);
     return { name: tunnel.name, pair, running, idleMb };
   } catch (error) {
     const logs = await topology.logs();
@@ -43,9 +44,18 @@ export async function bringUp(tunnel: Tunnel): Promise<Contestant> {
   }
 }
 
-export async function takeDown(contestant: Contestant): Promise<void> {
-  await contestant.running.stop();
-  await contestant.pair.topology.dispose();
+/** Ends it, whatever happens. Gives the complaint when that was not clean. */
+export async function takeDown(contestant: Contestant): Promise<string | undefined> {
+  const { topology } = contestant.pair;
+  try {
+    await contestant.running.stop();
+    await topology.dispose();
+    return undefined;
+  } catch (error) {
+    const logs = await topology.logs().catch(() => '');
+    await topology.dispose().catch(() => undefined); // The first error tells more.
+    return `${String(error)}\n${logs.slice(-2000)}`.trim();
+  }
 }
 
 export interface RunOptions {
@@ -91,10 +101,17 @@ export interface Fitness {
   readonly spread: number;
 }
 
+/** Of one scenario. */
+export interface ScenarioFitness extends Fitness {
+  readonly scenario: string;
+  /** The bare path's readings before, between and after the comparisons. */
+  readonly bareGbps: readonly number[];
+}
+
 /** Above this the machine does not hold still enough to judge anything on it. */
 const UNFIT_SPREAD = 0.25;
 
-/** Judges the machine by the bare path's own readings in this run. */
+/** Judges the machine by the bare path's own readings during one scenario. */
 export function fitness(bareGbps: readonly number[]): Fitness {
   const value = spread(bareGbps);
   return { isFit: value <= UNFIT_SPREAD, spread: value };

@@ -5,6 +5,8 @@ export interface Pair {
   readonly topology: Topology;
   readonly a: Host;
   readonly b: Host;
+  /** Of the underlay. */
+  readonly mtuBytes: number;
 }
 
 /** A system that is up: traffic from a to `addressB` goes through it. */

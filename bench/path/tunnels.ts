@@ -2,21 +2,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { must } from '../../test/netns/lib/exec.js';
 import type { Host } from '../../test/netns/lib/topology.js';
-import { isAnswered } from '../../test/netns/lib/traffic.js';
 import { waitFor } from '../../test/netns/lib/wait.js';
 import { Background } from './process.js';
-import type { Pair, Running, Tunnel } from './tunnel.js';
-
-const INNER_A = '10.98.0.1';
-const INNER_B = '10.98.0.2';
-
-async function untilReached(pair: Pair, address: string): Promise<void> {
-  await waitFor(`an answer from ${address}`, 15_000, () => isAnswered(pair.a, address));
-}
-
-async function packageVersion(name: string): Promise<string> {
-  return (await must(['dpkg-query', '-W', '-f', '${Version}', name])).trim();
-}
+import { INNER_A, INNER_B, jumboMtu, packageVersion, untilReached } from './peers/daemon-pair.js';
+import type { Running, Tunnel } from './tunnel.js';
 
 /** The bare underlay: what there is to lose. */
 export const veth: Tunnel = {
@@ -53,14 +42,32 @@ export const vxlan: Tunnel = {
   },
 };
 
-/** Ours. The provider of the cipher is chosen through the environment, which the daemons inherit. */
-export function overlayd(cipher: string | undefined): Tunnel {
+export interface OverlaydVariant {
+  /** As its own option; undefined: what the daemons choose. */
+  readonly cipher?: string | undefined;
+  /** Without libipsec-mb, as on machines where it is not. */
+  readonly isLibsodiumOnly?: boolean;
+}
+
+/** Ours. */
+export function overlayd({ cipher, isLibsodiumOnly = false }: OverlaydVariant): Tunnel {
   return {
     name: 'overlayd',
     packages: [],
     start: async (pair): Promise<Running> => {
-      const args = cipher === undefined ? [] : ['--cipher', cipher];
+      const mtu = jumboMtu(pair);
+      const args = (cipher === undefined ? [] : ['--cipher', cipher]).concat(
+        mtu === undefined ? [] : ['--mtu', String(mtu)],
+      );
       const logLevel = 'info';
+      // The daemons inherit the environment; nothing else in here reads these two.
+      if (isLibsodiumOnly) {
+        process.env['OVERLAYD_DEBUG'] = '1';
+        process.env['OVERLAYD_DEBUG_PROVIDER'] = 'libsodium';
+      } else {
+        delete process.env['OVERLAYD_DEBUG'];
+        delete process.env['OVERLAYD_DEBUG_PROVIDER'];
+      }
       const a = await pair.a.startDaemon({ args, logLevel });
       await a.wait('ready');
       const b = await pair.b.startDaemon({ args, logLevel, peers: [pair.a.address(4)] });
@@ -74,7 +81,7 @@ export function overlayd(cipher: string | undefined): Tunnel {
       return {
         addressB,
         pids: [a.pid, b.pid],
-        description: `overlayd, ${used}`,
+        description: `overlayd, ${used}${isLibsodiumOnly ? ', libsodium only' : ''}`,
         stop: async () => {
           await b.stop();
           await a.stop();
@@ -84,7 +91,7 @@ export function overlayd(cipher: string | undefined): Tunnel {
   };
 }
 
-/** tinc 1.0 in switch mode, its own default cipher. */
+/** tinc 1.0 in switch mode, its own default cipher. It is built for frames of at most 1518 bytes. */
 export const tinc: Tunnel = {
   name: 'tinc',
   packages: ['tinc'],
@@ -134,14 +141,14 @@ export const tinc: Tunnel = {
   },
 };
 
-/** wireguard-go: as packaged, or another binary of it. */
+/** wireguard-go: as packaged, or another binary of it, which is then a peer of its own. */
 export function wireguardGo(binary: string | undefined): Tunnel {
   return {
-    name: 'wireguard-go',
+    name: binary === undefined ? 'wireguard-go' : 'wireguard-go-build',
     packages: binary === undefined ? ['wireguard-go', 'wireguard-tools'] : ['wireguard-tools'],
     start: async (pair) => {
       // Its control sockets lie in one directory, whatever the namespace: two names.
-      const tag = String(process.pid % 100_000);
+      const tag = `${String(process.pid % 100_000)}${binary === undefined ? '' : 'x'}`;
       const ends = [
         { host: pair.a, ifName: `wg${tag}a`, inner: INNER_A },
         { host: pair.b, ifName: `wg${tag}b`, inner: INNER_B },
@@ -176,6 +183,8 @@ export function wireguardGo(binary: string | undefined): Tunnel {
               ...['endpoint', `${other.host.address(4)}:51820`],
             ]),
           );
+          const mtu = jumboMtu(pair);
+          if (mtu !== undefined) await host.ip(['link', 'set', ifName, 'mtu', String(mtu)]);
           await host.ip(['address', 'add', `${inner}/24`, 'dev', ifName]);
           await host.ip(['link', 'set', ifName, 'up']);
         }
