@@ -165,6 +165,11 @@ export class FakeDataPlane implements DataPlane {
     this.#bind();
   }
 
+  /** Counters of every session come near their limit. */
+  reachLimits(): void {
+    for (const session of this.#sessions.keys()) this.#emit({ kind: 'sessionLimit', session });
+  }
+
   /** A frame that the TAP read. */
   injectFrame(frame: Uint8Array): void {
     if (!this.#config) return;
@@ -243,6 +248,7 @@ export class FakeDataPlane implements DataPlane {
         break;
       case 'sessionTxKey':
         this.#sessions.get(entry.session)?.setTx(entry.phase, entry.tx);
+        this.#count('txPhases');
         break;
       case 'sessionRxRetire':
         this.#sessions.get(entry.session)?.retireRx(entry.phase);

@@ -467,6 +467,11 @@ export class Links {
           peer.onRekey1(session, body, nowMs, out);
         });
         return undefined;
+      case CONTROL.REKEY_ASK:
+        this.#with(peer, nowMs, out, () => {
+          peer.onRekeyAsk(session, nowMs, out);
+        });
+        return undefined;
       case CONTROL.REKEY2:
         this.#with(peer, nowMs, out, () => {
           peer.onRekey2(session, body, nowMs, out);

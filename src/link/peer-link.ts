@@ -10,6 +10,7 @@ import type { HandshakeDone, LinkCrypto } from './crypto-port.js';
 import { PathSet, usefulDatagramBytes, type PathSwitch } from './path-set.js';
 import { Rekey, type RekeyAction } from './rekey.js';
 import { keptOf, type LinkSession } from './sessions.js';
+import { TokenBucket } from './token-bucket.js';
 
 /*
  * The link to one peer: its sessions, its paths, and which of each carries data. Every method ends in `#settle`, which
@@ -19,6 +20,9 @@ import { keptOf, type LinkSession } from './sessions.js';
  * Two sessions exist for a while when one replaces another. `kept` is the one both sides agree on; sending moves to it
  * when something authentic came in on it, since only then the other side is known to have it.
  */
+
+/** MessagePack nil: the message says it all. */
+const ASK_BODY = Uint8Array.of(0xc0);
 
 export interface PeerLinkComponents {
   readonly crypto: LinkCrypto;
@@ -57,6 +61,7 @@ export class PeerLink {
   readonly #toldPaths = new Map<number, string>();
   #notedSwitch: PathSwitch | undefined;
   #notedMtuBytes = 0;
+  readonly #asks = new TokenBucket(2, 0.1);
   #gone: number[] = [];
 
   constructor(components: PeerLinkComponents, options: PeerLinkOptions) {
@@ -196,6 +201,12 @@ export class PeerLink {
     const session = this.#sessions.get(index);
     if (session) this.#perform(session, session.rekey.onRekey2(body, nowMs), nowMs, out);
     this.#settle(nowMs, out);
+  }
+
+  /** The session's responder wants new keys. */
+  onRekeyAsk(index: number, nowMs: number, out: Actions): void {
+    const isOurs = this.#sessions.get(index)?.isInitiator === true;
+    if (isOurs && this.#asks.take(nowMs)) this.onLimit(index, nowMs, out);
   }
 
   onLimit(index: number, nowMs: number, out: Actions): void {
@@ -358,6 +369,9 @@ export class PeerLink {
           break;
         case 'rekey1':
           this.#control(session, CONTROL.REKEY1, action.body, out);
+          break;
+        case 'ask':
+          this.#control(session, CONTROL.REKEY_ASK, ASK_BODY, out);
           break;
         case 'rekey2':
           this.#control(session, CONTROL.REKEY2, action.body, out);

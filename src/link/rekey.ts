@@ -32,6 +32,8 @@ export type RekeyAction =
   | { readonly kind: 'rekey2'; readonly body: Uint8Array }
   /** Something empty in the newest phase, so that the other side sees it at once. */
   | { readonly kind: 'keepalive' }
+  /** Only the session's initiator begins: ask it to. */
+  | { readonly kind: 'ask' }
   /** Keys are old: dial this peer anew, beside the session. */
   | { readonly kind: 'renew' }
   /** Too old: the session ends now. */
@@ -89,9 +91,9 @@ export class Rekey {
     );
   }
 
-  /** A counter nears its limit. The responder has no message for it and asks for a new handshake instead. */
+  /** A counter nears its limit, or the responder asks for another reason. Lost askings are made good by the clock. */
   onLimit(nowMs: number): RekeyAction[] {
-    if (!this.#options.isInitiator) return [{ kind: 'renew' }];
+    if (!this.#options.isInitiator) return [{ kind: 'ask' }];
     return this.#state === 'steady' ? this.#begin(nowMs) : [];
   }
 

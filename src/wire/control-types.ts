@@ -18,4 +18,5 @@ export const CONTROL = {
   RELAY_GONE: 13,
   CLOSE: 14,
   PEER_INFO: 15,
+  REKEY_ASK: 16,
 } as const;

@@ -80,6 +80,23 @@ describe('rekey', () => {
     await sim.stopAll();
   });
 
+  for (const name of ['a', 'b'] as const) {
+    it(`is made at once when counters of ${name} come near their limit, whoever dialled`, async () => {
+      const { sim, a, b } = await linked(35, 10_000_000);
+      const [session] = a.plane.readCounters().sessions;
+      (name === 'a' ? a : b).plane.reachLimits();
+      const phases = () => [a, b].map((node) => node.plane.readCounters().totals['txPhases']);
+      await sim.until('both send in a new phase', () => phases().every((n) => n === 1n), 1000);
+      for (let asked = 0; asked < 50; asked++) {
+        a.plane.reachLimits();
+        await sim.run(100);
+      }
+      assert.ok((phases()[0] ?? 0n) <= 3n, 'asking again and again changes little');
+      assert.equal(a.plane.readCounters().sessions[0]?.session, session?.session);
+      await sim.stopAll();
+    });
+  }
+
   it('is replaced by a new handshake when REKEY never gets through', async () => {
     // A responder that ignores REKEY1 is made by an initiator whose interval never comes.
     const sim = await Sim.create(34);

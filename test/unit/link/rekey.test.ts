@@ -81,7 +81,7 @@ describe('rekey', () => {
   it('never begins as responder, and answers nothing as initiator', () => {
     const responder = machine(false);
     assert.deepEqual(kinds(responder.onDeadline(AFTER_MS)), []);
-    assert.deepEqual(kinds(responder.onLimit(1)), ['renew']);
+    assert.deepEqual(kinds(responder.onLimit(1)), ['ask']);
     assert.deepEqual(machine(true).onRekey1(Uint8Array.of(1, 1)), []);
   });
 
