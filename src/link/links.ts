@@ -62,6 +62,8 @@ export interface ControlMessage {
 
 const CLOSED_AGAIN_MS = 500;
 const HINTS_PER_PEER = 2;
+const NOTES_BURST = 5;
+const NOTES_PER_SECOND = 1 / 60;
 
 export class Links {
   readonly dialer: Dialer;
@@ -72,6 +74,8 @@ export class Links {
   readonly #slots = new SlotPool(MAX_PEERS);
   readonly #halfOpen = new HalfOpenTable();
   readonly #unfinished = new UnfinishedCounter();
+  /** What strangers make us say: any sender can cause it, and it must not push out what matters. */
+  readonly #strangerNotes = new TokenBucket(NOTES_BURST, NOTES_PER_SECOND);
   readonly #admissions = new TokenBucket(ADMIT_BURST, ADMIT_PER_SECOND);
   readonly #peers = new Map<PeerId, PeerLink>();
   readonly #known = new Set<PeerId>();
@@ -152,6 +156,7 @@ export class Links {
         this.#onHandshake(event.from, event.bytes, event.resumed, nowMs, out);
         return undefined;
       case 'otherMesh':
+        if (!this.#strangerNotes.take(nowMs)) return undefined;
         out.note({
           level: 'info',
           code: 'other-mesh',
@@ -220,7 +225,8 @@ export class Links {
       if (entry.fin) continue;
       this.#indexes.release(entry.localIndex, nowMs);
       const count = this.#unfinished.onUnfinished(entry.from);
-      if (count !== undefined) noteUnfinished(entry.from, count, out);
+      if (count !== undefined && this.#strangerNotes.take(nowMs))
+        noteUnfinished(entry.from, count, out);
     }
     for (const peer of this.#peers.values()) {
       if (nowMs < peer.nextDeadlineMs) continue;
