@@ -171,15 +171,17 @@ describe('guesses and forged handshakes', function () {
       const halfOpen = before.counters['half_open']!;
       assert.ok(halfOpen > 0 && halfOpen <= 200, `${String(halfOpen)} half-open handshakes`);
 
-      let startMs = performance.now();
+      // From ready on, which is when a daemon dials: its start takes as long as the machine is busy.
       const c = await scene.carol.startDaemon({ peers: [scene.alice.address()] });
+      await c.wait('ready');
+      let startMs = performance.now();
       await Promise.all([c.wait('peers=2'), a.wait('peers=3')]);
       const strangerMs = Math.round(performance.now() - startMs);
 
       await b.crash();
-      startMs = performance.now();
       b = await scene.bob.startDaemon({ peers: [scene.alice.address()] });
       await b.wait('ready');
+      startMs = performance.now();
       await waitFor('traffic after the restart', 10_000, async () =>
         isAnswered(scene.alice, await b.address(4)),
       );
