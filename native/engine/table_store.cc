@@ -58,6 +58,15 @@ std::string TableStore::Check(Plan& plan, const TableEntry& entry) {
   Master& master = plan.master;
   const auto has_session = [&](uint32_t index) { return master.sessions.contains(index); };
   const auto unknown_session = [](uint32_t index) { return "unknown session " + Number(index); };
+  // A frame for one member must never be sealed with the keys of another.
+  const auto peer_of = [&](uint32_t index) {
+    const auto install = plan.installs.find(index);
+    return install != plan.installs.end() ? install->second->peer
+                                          : plane_.sessions.at(master.sessions.at(index)).peer;
+  };
+  const auto foreign_session = [](uint32_t index) {
+    return "session " + Number(index) + " belongs to another peer";
+  };
   return std::visit(
       Overloaded{
           [&](const SessionInstall& e) -> std::string {
@@ -106,8 +115,13 @@ std::string TableStore::Check(Plan& plan, const TableEntry& entry) {
           [&](const PeerSet& e) -> std::string {
             if (e.peer == 0 || e.peer > core::kMaxPeers) return "peer slot out of range";
             if (e.session != 0 && !has_session(e.session)) return unknown_session(e.session);
-            if (e.path != 0 && !master.paths.contains(e.path)) {
-              return "unknown path " + Number(e.path);
+            if (e.session != 0 && peer_of(e.session) != e.peer) return foreign_session(e.session);
+            if (e.path != 0) {
+              const auto found = master.paths.find(e.path);
+              if (found == master.paths.end()) return "unknown path " + Number(e.path);
+              if (found->second.peer != e.peer) {
+                return "path " + Number(e.path) + " belongs to another peer";
+              }
             }
             master.peers[e.peer] = {e.session, e.path};
             return {};
@@ -120,6 +134,7 @@ std::string TableStore::Check(Plan& plan, const TableEntry& entry) {
             if (e.path == 0) return "path id is 0";
             if (e.peer == 0 || e.peer > core::kMaxPeers) return "peer slot out of range";
             if (e.session != 0 && !has_session(e.session)) return unknown_session(e.session);
+            if (e.session != 0 && peer_of(e.session) != e.peer) return foreign_session(e.session);
             if (e.datagram_bytes < kMinDatagramBytes || e.datagram_bytes > kMaxDatagramBytes) {
               return "datagramBytes " + Number(e.datagram_bytes) + " is not in 548 ... 65507";
             }

@@ -70,6 +70,17 @@ TEST_F(TableStoreTest, RefusesWhatIsOutOfRange) {
   EXPECT_EQ(node_.store->Paths().size() + node_.store->Sessions().size(), 0u);
 }
 
+// A control bug must not seal frames for one member with the keys of another.
+TEST_F(TableStoreTest, RefusesSessionsAndPathsOfAnotherPeer) {
+  const auto endpoint = test::Underlay(2);
+  ASSERT_EQ(node_.Apply({Install(5, 1), Install(6, 2), PathSet{9, 1, 5, endpoint, 1200}}), "");
+  EXPECT_EQ(node_.Apply({PeerSet{1, 6, 9}}), "session 6 belongs to another peer");
+  EXPECT_EQ(node_.Apply({PeerSet{2, 6, 9}}), "path 9 belongs to another peer");
+  EXPECT_EQ(node_.Apply({PathSet{10, 1, 6, endpoint, 1200}}), "session 6 belongs to another peer");
+  EXPECT_EQ(node_.Apply({Install(7, 3), PeerSet{2, 7, 0}}), "session 7 belongs to another peer");
+  EXPECT_EQ(node_.Apply({PeerSet{1, 5, 9}}), "");
+}
+
 TEST_F(TableStoreTest, OtherNetworksDoNotReachIntoThisOne) {
   ASSERT_EQ(node_.Apply({FdbSet{0x10000, 2, 1}, FdbSet{0x8000, 0, 1}}), "");
   EXPECT_EQ(Tables().declared_fdb.Find(core::FdbKey(0, 2)), core::kNoSlot);
@@ -171,8 +182,8 @@ TEST_F(TableStoreTest, NewPathBeginsFresh) {
 }
 
 TEST_F(TableStoreTest, OnlyPeersWithSessionAndPathAreReachable) {
-  ASSERT_EQ(node_.Apply({Install(5), PathSet{9, 1, 5, test::Underlay(2), 1200}, PeerSet{1, 5, 9},
-                         PeerSet{2, 0, 0}, PeerSet{3, 5, 0}}),
+  ASSERT_EQ(node_.Apply({Install(5), Install(6, 3), PathSet{9, 1, 5, test::Underlay(2), 1200}, PeerSet{1, 5, 9},
+                         PeerSet{2, 0, 0}, PeerSet{3, 6, 0}}),
             "");
   EXPECT_EQ(Tables().reachable, std::vector<uint32_t>{1});
   ASSERT_EQ(node_.Apply({SessionRemove{5}}), "");
