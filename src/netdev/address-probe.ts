@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import type { Mac } from '../model/mac.js';
 import { parseMac } from '../model/mac.js';
 import { findTool, runTool } from './run.js';
@@ -27,8 +29,9 @@ export async function probeIpv4(device: string, address: string): Promise<Mac | 
   if (!canProbe()) return undefined;
   const stop = new AbortController();
   const probe = async (afterMs: number): Promise<Mac | undefined> => {
-    const delay = AbortSignal.any([AbortSignal.timeout(afterMs + 1), stop.signal]);
-    if (afterMs > 0) await aborted(delay);
+    // A timer, not AbortSignal.any over AbortSignal.timeout: Node 20 may collect those before they fire, and whoever
+    // waits then waits for ever.
+    if (afterMs > 0) await delay(afterMs, undefined, { signal: stop.signal }).catch(() => undefined);
     if (stop.signal.aborted) return undefined;
     const outcome = await runTool('arping', ['-D', '-c', '1', '-w', '2', '-I', device, address], {
       timeoutMs: LISTEN_MS - afterMs,
@@ -40,11 +43,4 @@ export async function probeIpv4(device: string, address: string): Promise<Mac | 
   };
   const answers = await Promise.all([probe(0), probe(SECOND_PROBE_AFTER_MS)]);
   return answers.find((mac) => mac !== undefined);
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }
