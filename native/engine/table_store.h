@@ -135,7 +135,7 @@ class TableStore {
     };
     std::map<uint32_t, Peer> peers;
     std::map<uint32_t, Path> paths;
-    std::unordered_map<uint32_t, uint32_t> sessions;  // receiver_index -> slot
+    std::unordered_map<uint32_t, uint32_t> sessions;         // receiver_index -> slot
     std::map<std::pair<uint32_t, core::Mac>, uint32_t> fdb;  // network, MAC -> peer
   };
   struct Plan;

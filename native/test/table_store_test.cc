@@ -182,8 +182,8 @@ TEST_F(TableStoreTest, NewPathBeginsFresh) {
 }
 
 TEST_F(TableStoreTest, OnlyPeersWithSessionAndPathAreReachable) {
-  ASSERT_EQ(node_.Apply({Install(5), Install(6, 3), PathSet{9, 1, 5, test::Underlay(2), 1200}, PeerSet{1, 5, 9},
-                         PeerSet{2, 0, 0}, PeerSet{3, 6, 0}}),
+  ASSERT_EQ(node_.Apply({Install(5), Install(6, 3), PathSet{9, 1, 5, test::Underlay(2), 1200},
+                         PeerSet{1, 5, 9}, PeerSet{2, 0, 0}, PeerSet{3, 6, 0}}),
             "");
   EXPECT_EQ(Tables().reachable, std::vector<uint32_t>{1});
   ASSERT_EQ(node_.Apply({SessionRemove{5}}), "");

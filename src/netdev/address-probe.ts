@@ -31,7 +31,8 @@ export async function probeIpv4(device: string, address: string): Promise<Mac | 
   const probe = async (afterMs: number): Promise<Mac | undefined> => {
     // A timer, not AbortSignal.any over AbortSignal.timeout: Node 20 may collect those before they fire, and whoever
     // waits then waits for ever.
-    if (afterMs > 0) await delay(afterMs, undefined, { signal: stop.signal }).catch(() => undefined);
+    if (afterMs > 0)
+      await delay(afterMs, undefined, { signal: stop.signal }).catch(() => undefined);
     if (stop.signal.aborted) return undefined;
     const outcome = await runTool('arping', ['-D', '-c', '1', '-w', '2', '-I', device, address], {
       timeoutMs: LISTEN_MS - afterMs,
