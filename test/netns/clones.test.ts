@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import type { TestDaemon } from './lib/daemon.js';
 import { type Host, Topology } from './lib/topology.js';
-import { pingAll } from './lib/traffic.js';
+import { isAnswered, pingAll } from './lib/traffic.js';
 import { waitFor } from './lib/wait.js';
 
 /*
@@ -70,8 +70,13 @@ describe('two nodes with one state directory', function () {
     assert.notEqual(carols.seed, bobs.seed);
     assert.ok((await c.logLines(/"clone-detected"/)).length > 0);
     assert.match((await c.ctl(['status'])).stdout, /new identity/);
-    await pingAll(alice, await b.address(4));
-    await pingAll(alice, await c.address(4));
+    // The clone's session may have replaced the original's at alice: dead paths are noticed once frames flow.
+    const [bobAddress, carolAddress] = [await b.address(4), await c.address(4)];
+    for (const address of [bobAddress, carolAddress]) {
+      await waitFor(`alice reaches ${address}`, 15_000, () => isAnswered(alice, address));
+    }
+    await pingAll(alice, bobAddress);
+    await pingAll(alice, carolAddress);
     await pingAll(bob, await a.address(4));
     await pingAll(carol, await a.address(4));
   });

@@ -221,6 +221,11 @@ describe('a hostile member', function () {
         ports: await scene.alice.must(['bridge', 'link', 'show']),
       };
     };
+    // A link-local address that becomes valid meanwhile would look like a change.
+    await waitFor('no tentative address', 10_000, async () => {
+      const addresses = await scene.alice.must(['ip', '-6', 'address', 'show', 'tentative']);
+      return addresses.trim() === '';
+    });
     const own = await macOf(scene.alice, 'overlay0');
     const tap = await macOf(scene.alice, 'overlay0-t');
     const port = await macOf(scene.alice, 'veth0');

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { pingAll, tcpTransfer, udpTransfer } from './lib/traffic.js';
 import { type Host, Topology } from './lib/topology.js';
 import { run } from './lib/exec.js';
+import { waitFor } from './lib/wait.js';
 
 /* The ruler itself, on the bare underlay: no daemon runs here. */
 
@@ -66,7 +67,10 @@ describe('netns topology', function () {
     const capture = await a.capture('eth0');
     const pattern = Buffer.from('plain-text-marke').toString('hex');
     await a.must(['ping', '-n', '-c', '1', '-p', pattern, b.address(4)]);
-    assert.ok((await capture.stop()).includes('plain-text-marke'));
+    await waitFor('the text in the capture', 5000, async () =>
+      (await capture.sofar()).includes('plain-text-marke'),
+    );
+    await capture.stop();
     await topology.dispose();
   });
 
