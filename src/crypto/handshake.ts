@@ -2,7 +2,8 @@ import { concatBytes } from '../base/bytes.js';
 import { fail, ok, type Result } from '../base/result.js';
 import type { Rng } from '../base/rng.js';
 import type { CipherSuite, DirectionKey } from '../dataplane/dataplane.js';
-import { formatEndpoint, type Endpoint } from '../model/endpoint.js';
+import type { Endpoint } from '../model/endpoint.js';
+import { formatPathAddress, isEndpoint, type PathAddress } from '../model/path-address.js';
 import type { PeerId } from '../model/peer-id.js';
 import {
   encodeFin,
@@ -81,7 +82,7 @@ export interface HandshakeDone {
     readonly maxDatagramBytes: number;
     readonly capabilities: number;
     /** How the peer sees us. */
-    readonly observed: Endpoint;
+    readonly observed: Endpoint | undefined;
   };
   readonly localIndex: number;
   readonly remoteIndex: number;
@@ -131,7 +132,7 @@ export interface InitiatorHandshake {
    */
   onResp(
     resp: Uint8Array,
-    from: Endpoint,
+    from: PathAddress,
     expected?: PeerId,
   ): Result<{ readonly fin: Uint8Array; readonly done: HandshakeDone }, RespRefusal>;
   /** Wipes what is secret. Idempotent. */
@@ -187,7 +188,7 @@ export function respondToInit(
   secrets: { readonly newest: Uint8Array; readonly other?: Uint8Array | undefined },
   initBytes: Uint8Array,
   localIndex: number,
-  from: Endpoint,
+  from: PathAddress,
   rng: Rng,
 ): Result<ResponderHandshake, InitRefusal> {
   checkParty(party, localIndex);
@@ -259,7 +260,7 @@ class Initiator implements InitiatorHandshake {
 
   onResp(
     bytes: Uint8Array,
-    from: Endpoint,
+    from: PathAddress,
     expected?: PeerId,
   ): Result<{ fin: Uint8Array; done: HandshakeDone }, RespRefusal> {
     const parsed = parseResp(bytes);
@@ -271,7 +272,7 @@ class Initiator implements InitiatorHandshake {
     if (suite === undefined) return fail('suite');
     if (Buffer.compare(resp.y, this.#own.y) === 0) return fail('reflected');
 
-    const source = formatEndpoint(from);
+    const source = formatPathAddress(from);
     if (!this.#scalar || this.#examined.has(source)) return fail('spent');
     const k = cpaceMultiply(this.#scalar, resp.y);
     if (!k) return fail('point');
@@ -292,7 +293,7 @@ class Initiator implements InitiatorHandshake {
     first: Stage,
     resp: Resp,
     suite: CipherSuite | 0,
-    from: Endpoint,
+    from: PathAddress,
     expected: PeerId | undefined,
   ): Result<{ fin: Uint8Array; done: HandshakeDone }, RespRefusal> {
     if (!equalSecrets(resp.confirm, confirmation(first, 'responder'))) return fail('confirm');
@@ -423,7 +424,8 @@ function identify(
   return ok(peer);
 }
 
-function ownPayload(party: LocalParty, observed: Endpoint): Omit<Payload, 'publicKey'> {
+function ownPayload(party: LocalParty, from: PathAddress): Omit<Payload, 'publicKey'> {
+  const observed = isEndpoint(from) ? from : undefined;
   const { instance, maxDatagramBytes, capabilities } = party;
   return { observed, instance, maxDatagramBytes, capabilities };
 }

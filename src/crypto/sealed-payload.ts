@@ -36,8 +36,8 @@ const DOMAIN = {
 
 export interface Payload {
   readonly publicKey: Uint8Array;
-  /** How the writer sees the reader. */
-  readonly observed: Endpoint;
+  /** How the writer sees the reader; undefined (19 zeros): not directly. */
+  readonly observed: Endpoint | undefined;
   readonly instance: Uint8Array;
   readonly maxDatagramBytes: number;
   readonly capabilities: number;
@@ -57,7 +57,7 @@ export function sealPayload(
     sodium.crypto_sign_detached(concatBytes(DOMAIN[role], stage.th), identity.secretKey),
     SIGNATURE,
   );
-  plain.set(endpointToBytes(payload.observed), OBSERVED);
+  if (payload.observed) plain.set(endpointToBytes(payload.observed), OBSERVED);
   plain.set(payload.instance, INSTANCE);
   fields.setUint16(MAX_DATAGRAM, payload.maxDatagramBytes, true);
   fields.setUint32(CAPABILITIES, payload.capabilities, true);
@@ -91,8 +91,10 @@ export function openPayload(
   const signature = plain.subarray(SIGNATURE, OBSERVED);
   const signed = concatBytes(DOMAIN[role], stage.th);
   if (!sodium.crypto_sign_verify_detached(signature, signed, publicKey)) return fail('signature');
-  const observed = endpointFromBytes(plain.subarray(OBSERVED, INSTANCE));
-  if (!observed || plain.subarray(ZEROS).some((byte) => byte !== 0)) return fail('payload');
+  const observedBytes = plain.subarray(OBSERVED, INSTANCE);
+  const observed = endpointFromBytes(observedBytes);
+  const isNonsense = !observed && observedBytes.some((byte) => byte !== 0);
+  if (isNonsense || plain.subarray(ZEROS).some((byte) => byte !== 0)) return fail('payload');
   const fields = new DataView(plain.buffer, plain.byteOffset, plain.byteLength);
   return ok({
     publicKey,

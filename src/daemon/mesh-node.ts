@@ -208,13 +208,13 @@ export class MeshNode {
     }
     for (const met of links.takeAcquaintances()) {
       const before = state.knownPeers().find((peer) => peer.id === met.id);
-      const text = formatEndpoint(met.endpoint);
+      const text = met.endpoint && formatEndpoint(met.endpoint);
       const others = (before?.endpoints ?? []).filter((known) => formatEndpoint(known) !== text);
       state.saveKnownPeer({
         id: met.id,
         publicKey: met.publicKey,
         nickname: before?.nickname ?? this.#components.directory.nicknameOf(met.id),
-        endpoints: [met.endpoint, ...others].slice(0, ENDPOINTS_KEPT),
+        endpoints: [...(met.endpoint ? [met.endpoint] : []), ...others].slice(0, ENDPOINTS_KEPT),
         hint: met.hint,
         pairKey: met.pairKey,
       });

@@ -27,6 +27,7 @@ import type { Links } from '../link/links.js';
 import { pathCost } from '../link/path-cost.js';
 import type { LinkPath } from '../link/path-set.js';
 import { formatEndpoint } from '../model/endpoint.js';
+import { formatPathAddress } from '../model/path-address.js';
 import { macOfPeer, type PeerId } from '../model/peer-id.js';
 import type { Directory } from './directory.js';
 import type { DaemonOptions, HostWarning, StateStore } from './ports.js';
@@ -222,7 +223,7 @@ function peerDocument(
     self: false,
     state,
     path: path ? 'direct' : null,
-    endpoint: path ? formatEndpoint(path.endpoint) : null,
+    endpoint: path ? formatPathAddress(path.address) : null,
     addresses: source.directory.addressesOf(id),
     cipher: link?.tx ? SUITE_NAMES[link.tx.suite] : null,
     ...quality(clock),
@@ -252,8 +253,8 @@ function pathsOf(
     lastSwitch: last
       ? {
           at: isoTime(last.atMs + offsetMs),
-          from: last.from ? formatEndpoint(last.from) : null,
-          to: last.to ? formatEndpoint(last.to) : null,
+          from: last.from ? formatPathAddress(last.from) : null,
+          to: last.to ? formatPathAddress(last.to) : null,
           reason: last.reason,
         }
       : null,
@@ -265,7 +266,7 @@ function candidateDocument(path: LinkPath, counters: Counters | undefined): Path
   const cost = pathCost(clock);
   return {
     kind: 'direct',
-    endpoint: formatEndpoint(path.endpoint),
+    endpoint: formatPathAddress(path.address),
     state: path.state === 'untried' ? 'probing' : path.state,
     ...quality(clock),
     mtu: path.state === 'untried' ? null : path.pmtu.bytes,

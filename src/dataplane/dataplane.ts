@@ -1,5 +1,6 @@
 import type { Endpoint } from '../model/endpoint.js';
 import type { Mac } from '../model/mac.js';
+import type { PathAddress } from '../model/path-address.js';
 import type { PeerId } from '../model/peer-id.js';
 
 /*
@@ -96,10 +97,24 @@ export type TableEntry =
       readonly path: PathId;
       readonly peer: PeerSlot;
       readonly session: SessionIndex;
-      readonly endpoint: Endpoint;
+      readonly address: PathAddress;
       readonly datagramBytes: number;
     }
   | { readonly kind: 'pathRemove'; readonly path: PathId }
+  /**
+   * One of our labels (docs/protocol.md §7): RELAY datagrams under it are taken from addresses of `peer` only. `forward`
+   * 0: it ends here, and the datagram inside is treated as one that came from the relayed address `label`. Else another
+   * label of ours, set in the same batch or before: the datagram goes on to that label's peer under that label's
+   * `outLabel`. Both ways: two labels of a relay name each other. `outLabel`: chosen by `peer`; 0: not known yet.
+   */
+  | {
+      readonly kind: 'labelSet';
+      readonly label: number;
+      readonly peer: PeerSlot;
+      readonly outLabel: number;
+      readonly forward: number;
+    }
+  | { readonly kind: 'labelRemove'; readonly label: number }
   /** A declared MAC, never learned over. */
   | {
       readonly kind: 'fdbSet';
@@ -115,7 +130,7 @@ export type TableEntry =
 /** Something to send once, best effort. */
 export type SendItem =
   /** Handshake datagram, as it is. */
-  | { readonly kind: 'datagram'; readonly to: Endpoint; readonly bytes: Uint8Array }
+  | { readonly kind: 'datagram'; readonly to: PathAddress; readonly bytes: Uint8Array }
   /** Control message, sealed; `path` 0: the peer's active path, else this one. `body` without type and length header. */
   | {
       readonly kind: 'control';
@@ -124,31 +139,34 @@ export type SendItem =
       readonly type: number;
       readonly body: Uint8Array;
     }
-  /** Empty authenticated datagram to an endpoint that need not be a path yet. */
-  | { readonly kind: 'keepalive'; readonly session: SessionIndex; readonly to: Endpoint }
+  /** Empty authenticated datagram to an address that need not be a path yet. */
+  | { readonly kind: 'keepalive'; readonly session: SessionIndex; readonly to: PathAddress }
   /** PING padded so that the UDP payload is `datagramBytes`; answered: `probeAnswered`. */
   | { readonly kind: 'probe'; readonly path: PathId; readonly datagramBytes: number }
   /** The network changed under the path: its clock PINGs at once, and a dead one from the shortest pause on. */
   | { readonly kind: 'kick'; readonly path: PathId }
   /** Gives a guess token back to the gate's bucket of this source (a valid FIN arrived). */
-  | { readonly kind: 'returnToken'; readonly from: Endpoint };
+  | { readonly kind: 'returnToken'; readonly from: PathAddress }
+  /** Opens a TCP connection (`connection` below 2³¹, not in use); `tcpOpened` or `tcpClosed` follows. */
+  | { readonly kind: 'tcpConnect'; readonly connection: number; readonly to: Endpoint }
+  | { readonly kind: 'tcpClose'; readonly connection: number };
 
 export type DataPlaneEvent =
   /** Passed the gate (size, version, mesh, rates, cookie). `hasCookie`: the address was proven. `resumed`: the hint's MAC was right. */
   | {
       readonly kind: 'handshake';
-      readonly from: Endpoint;
+      readonly from: PathAddress;
       readonly bytes: Uint8Array;
       readonly hasCookie: boolean;
       readonly resumed: boolean;
     }
   /** Somebody dialled with another mesh name; answered by REJECT natively. Rate limited. */
-  | { readonly kind: 'otherMesh'; readonly from: Endpoint }
+  | { readonly kind: 'otherMesh'; readonly from: PathAddress }
   /** Authenticated control message that is not native's own (PING, PONG, RR never come up). */
   | {
       readonly kind: 'control';
       readonly session: SessionIndex;
-      readonly from: Endpoint;
+      readonly from: PathAddress;
       readonly type: number;
       readonly body: Uint8Array;
     }
@@ -157,10 +175,10 @@ export type DataPlaneEvent =
       readonly kind: 'phaseConfirmed';
       readonly session: SessionIndex;
       readonly phase: number;
-      readonly from: Endpoint;
+      readonly from: PathAddress;
     }
   /** Authentic and newer than all before, but not from the endpoint of any path of this peer; once per endpoint and second. */
-  | { readonly kind: 'endpointSeen'; readonly session: SessionIndex; readonly from: Endpoint }
+  | { readonly kind: 'endpointSeen'; readonly session: SessionIndex; readonly from: PathAddress }
   /** The path's clock changed its mind. Alive: something we sent on it was answered. Dead: three PINGs and 8 × srtt without one. */
   | { readonly kind: 'pathAlive'; readonly path: PathId; readonly rttUs: number }
   | { readonly kind: 'pathDead'; readonly path: PathId }
@@ -176,6 +194,11 @@ export type DataPlaneEvent =
   | { readonly kind: 'observed'; readonly path: PathId; readonly endpoint: Endpoint }
   /** tx counters of this session come near their limit (2³⁰ packets, 2⁴² bytes) or 2³⁶ forged tags: rekey. */
   | { readonly kind: 'sessionLimit'; readonly session: SessionIndex }
+  /** A RELAY datagram from an address of this peer under a label that is not in the tables; once per label and second. */
+  | { readonly kind: 'labelUnknown'; readonly peer: PeerSlot; readonly label: number }
+  /** A TCP connection stands: ours, or accepted (from 2³¹ on). An accepted one without a handshake within 5 s is closed. */
+  | { readonly kind: 'tcpOpened'; readonly connection: number; readonly endpoint: Endpoint }
+  | { readonly kind: 'tcpClosed'; readonly connection: number }
   /** Something an operator should read: a fall-back was taken, a device vanished. `code` is an OVL_ code. */
   | { readonly kind: 'fault'; readonly code: string; readonly errno: number; readonly path: PathId }
   /** Events were lost because the ring was full: resynchronise from counters and tables. */
@@ -191,6 +214,13 @@ export interface PathCounters {
   readonly txBytes: bigint;
   readonly rxDatagrams: bigint;
   readonly rxBytes: bigint;
+}
+
+export interface LabelCounters {
+  readonly label: number;
+  /** Received under it. */
+  readonly datagrams: bigint;
+  readonly bytes: bigint;
 }
 
 export interface SessionCounters {
@@ -211,6 +241,7 @@ export interface Counters {
   readonly drops: Readonly<Record<string, bigint>>;
   readonly paths: readonly PathCounters[];
   readonly sessions: readonly SessionCounters[];
+  readonly labels: readonly LabelCounters[];
 }
 
 export interface FdbEntry {

@@ -10,6 +10,7 @@ import { FakeGate } from './fake-gate.js';
 import type { FakeDatagram, FakeNetwork } from './fake-network.js';
 import { FakePathClock } from './fake-path-clock.js';
 import { FakeSession, type FakeBody, type Sealed } from './fake-sessions.js';
+import { formatPathAddress, isEndpoint, type PathAddress } from '../model/path-address.js';
 import type {
   Counters,
   DataPlane,
@@ -57,7 +58,7 @@ interface FakePeer {
 interface FakePath {
   peer: PeerSlot;
   session: SessionIndex;
-  endpoint: Endpoint;
+  address: PathAddress;
   datagramBytes: number;
   readonly clock: FakePathClock;
   cancelPing: (() => void) | undefined;
@@ -137,6 +138,7 @@ export class FakeDataPlane implements DataPlane {
       drops: Object.fromEntries(this.#drops),
       paths: [...this.#paths].map(([id, path]) => path.clock.counters(id)),
       sessions: [...this.#sessions.values()].map((session) => session.counters()),
+      labels: [],
     };
   }
 
@@ -233,6 +235,8 @@ export class FakeDataPlane implements DataPlane {
         case 'fdbRemove':
         case 'resumeSet':
         case 'resumeRemove':
+        case 'labelSet':
+        case 'labelRemove':
           break;
       }
     });
@@ -289,22 +293,25 @@ export class FakeDataPlane implements DataPlane {
       case 'resumeRemove':
         this.#gate?.removeHint(entry.hint);
         break;
+      case 'labelSet':
+      case 'labelRemove':
+        break;
     }
   }
 
   #setPath(entry: Extract<TableEntry, { kind: 'pathSet' }>): void {
-    const { peer, session, endpoint, datagramBytes } = entry;
+    const { peer, session, address, datagramBytes } = entry;
     const known = this.#paths.get(entry.path);
     if (known) {
       const wasSilent = known.session === 0;
-      Object.assign(known, { peer, session, endpoint, datagramBytes });
+      Object.assign(known, { peer, session, address, datagramBytes });
       if (wasSilent && session !== 0) this.#ping(entry.path);
       return;
     }
     this.#paths.set(entry.path, {
       peer,
       session,
-      endpoint,
+      address,
       datagramBytes,
       clock: new FakePathClock(),
       cancelPing: undefined,
@@ -350,7 +357,12 @@ export class FakeDataPlane implements DataPlane {
         this.#ping(item.path);
         break;
       case 'returnToken':
-        this.#gate?.returnToken(item.from);
+        if (isEndpoint(item.from)) this.#gate?.returnToken(item.from);
+        break;
+      case 'tcpConnect':
+        this.#emit({ kind: 'tcpClosed', connection: item.connection });
+        break;
+      case 'tcpClose':
         break;
     }
   }
@@ -381,10 +393,14 @@ export class FakeDataPlane implements DataPlane {
   #sealTo(session: FakeSession, path: FakePath, body: FakeBody, bytes: number): boolean {
     path.clock.txDatagrams += 1n;
     path.clock.txBytes += BigInt(bytes);
-    return this.#transmit(path.endpoint, { bytes, payload: session.seal(body, bytes) });
+    return this.#transmit(path.address, { bytes, payload: session.seal(body, bytes) });
   }
 
-  #transmit(to: Endpoint, datagram: FakeDatagram<FakePayload>): boolean {
+  #transmit(to: PathAddress, datagram: FakeDatagram<FakePayload>): boolean {
+    if (!isEndpoint(to)) {
+      this.#drop('no route');
+      return true;
+    }
     const source = this.#addresses.find((address) => address.includes(':') === (to.family === 6));
     if (source === undefined || !this.#config) {
       this.#drop('no route');
@@ -541,7 +557,7 @@ export class FakeDataPlane implements DataPlane {
   #pathOf(peer: PeerSlot, from: Endpoint): FakePath | undefined {
     const text = formatEndpoint(from);
     for (const path of this.#paths.values()) {
-      if (path.peer === peer && formatEndpoint(path.endpoint) === text) return path;
+      if (path.peer === peer && formatPathAddress(path.address) === text) return path;
     }
     return undefined;
   }

@@ -4,11 +4,16 @@ import type { OsModule } from '../daemon/os-port.js';
 import {
   endpointFromBytes,
   endpointToBytes,
-  formatEndpoint,
   makeEndpoint,
   type Endpoint,
 } from '../model/endpoint.js';
 import { macBytes, macFromBytes } from '../model/mac.js';
+import {
+  formatPathAddress,
+  pathAddressFromBytes,
+  pathAddressToBytes,
+  type PathAddress,
+} from '../model/path-address.js';
 import type {
   Counters,
   DataPlane,
@@ -109,7 +114,7 @@ function toAddonPrefix(cidr: string): object {
 function toAddonEntry(entry: TableEntry): object {
   switch (entry.kind) {
     case 'pathSet':
-      return { ...entry, endpoint: endpointToBytes(entry.endpoint) };
+      return { ...entry, endpoint: pathAddressToBytes(entry.address) };
     case 'fdbSet':
     case 'fdbRemove':
       return { ...entry, mac: macBytes(entry.mac) };
@@ -122,9 +127,11 @@ function toAddonItem(item: SendItem): object {
   switch (item.kind) {
     case 'datagram':
     case 'keepalive':
-      return { ...item, to: endpointToBytes(item.to) };
+      return { ...item, to: pathAddressToBytes(item.to) };
     case 'returnToken':
-      return { ...item, from: endpointToBytes(item.from) };
+      return { ...item, from: pathAddressToBytes(item.from) };
+    case 'tcpConnect':
+      return { ...item, to: endpointToBytes(item.to) };
     default:
       return item;
   }
@@ -136,9 +143,15 @@ function endpointOf(bytes: unknown): Endpoint {
   return endpoint;
 }
 
-/** Endpoints come as bytes; all other fields are as dataplane.ts has them. */
+function addressOf(bytes: unknown): PathAddress {
+  const address = pathAddressFromBytes(bytes as Uint8Array);
+  if (address === undefined) throw new Error('The addon handed over a malformed address');
+  return address;
+}
+
+/** Endpoints and addresses come as bytes; all other fields are as dataplane.ts has them. */
 function toEvent(raw: Record<string, unknown>): DataPlaneEvent {
-  if (raw['from'] !== undefined) raw['from'] = endpointOf(raw['from']);
+  if (raw['from'] !== undefined) raw['from'] = addressOf(raw['from']);
   if (raw['endpoint'] !== undefined) raw['endpoint'] = endpointOf(raw['endpoint']);
   return raw as unknown as DataPlaneEvent;
 }
@@ -187,7 +200,9 @@ class NativeDataPlane implements DataPlane {
     if (refused === null) return;
     const entry = batch[refused.index];
     const what =
-      entry?.kind === 'pathSet' ? `pathSet ${formatEndpoint(entry.endpoint)}` : (entry?.kind ?? '');
+      entry?.kind === 'pathSet'
+        ? `pathSet ${formatPathAddress(entry.address)}`
+        : (entry?.kind ?? '');
     throw new OverlayError('OVL_BATCH_REFUSED', `Cannot apply ${what}: ${refused.reason}`, {
       cure: 'This is a fault of overlayd: please report it with `overlayctl report`.',
       value: what,
@@ -204,7 +219,7 @@ class NativeDataPlane implements DataPlane {
   }
 
   readCounters(): Counters {
-    return this.#native.readCounters();
+    return { ...this.#native.readCounters(), labels: [] };
   }
 
   dumpFdb(): readonly FdbEntry[] {

@@ -1,5 +1,5 @@
 import type { SendItem, TableEntry } from '../dataplane/dataplane.js';
-import type { Endpoint } from '../model/endpoint.js';
+import type { PathAddress } from '../model/path-address.js';
 import type { PeerId } from '../model/peer-id.js';
 
 /** Something an operator asks about; the daemon stamps it and puts it into the event ring. */
@@ -58,7 +58,7 @@ export class Actions {
     this.list.push({ kind: 'send', item, isBeforeTables: true });
   }
 
-  datagram(to: Endpoint, bytes: Uint8Array): void {
+  datagram(to: PathAddress, bytes: Uint8Array): void {
     this.send({ kind: 'datagram', to, bytes });
   }
 

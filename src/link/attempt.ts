@@ -1,5 +1,5 @@
 import type { SendItem } from '../dataplane/dataplane.js';
-import { formatEndpoint, type Endpoint } from '../model/endpoint.js';
+import { formatPathAddress, type PathAddress } from '../model/path-address.js';
 import type { PeerId } from '../model/peer-id.js';
 import type { HandshakeDone, InitiatorHandshake } from './crypto-port.js';
 import {
@@ -34,7 +34,7 @@ export type RespOutcome =
   | { readonly kind: 'finished'; readonly done: HandshakeDone };
 
 interface Candidate {
-  readonly endpoint: Endpoint;
+  readonly endpoint: PathAddress;
   init: Uint8Array;
   isExamined: boolean;
 }
@@ -56,13 +56,13 @@ export class HandshakeAttempt {
   #wasRejected = false;
   #finishedAtMs = 0;
   #fin: Uint8Array | undefined;
-  #finTo: Endpoint | undefined;
+  #finTo: PathAddress | undefined;
 
   constructor(
     handshake: InitiatorHandshake,
     options: {
       readonly localIndex: number;
-      readonly endpoints: readonly Endpoint[];
+      readonly endpoints: readonly PathAddress[];
       readonly expected: PeerId | undefined;
       readonly slot: number;
       readonly nowMs: number;
@@ -76,7 +76,7 @@ export class HandshakeAttempt {
     this.slot = options.slot;
     for (const endpoint of options.endpoints) {
       const candidate = { endpoint, init: handshake.init, isExamined: false };
-      this.#candidates.set(formatEndpoint(endpoint), candidate);
+      this.#candidates.set(formatPathAddress(endpoint), candidate);
     }
   }
 
@@ -98,7 +98,7 @@ export class HandshakeAttempt {
     return this.#respsExamined > 0 || this.#retriesHonoured > 0 || this.#wasRejected;
   }
 
-  get endpoints(): readonly Endpoint[] {
+  get endpoints(): readonly PathAddress[] {
     return [...this.#candidates.values()].map((candidate) => candidate.endpoint);
   }
 
@@ -124,8 +124,8 @@ export class HandshakeAttempt {
   }
 
   /** A RETRY carries a cookie that is good for this address only. */
-  onRetry(from: Endpoint, cookie: Uint8Array): SendItem[] {
-    const candidate = this.#candidates.get(formatEndpoint(from));
+  onRetry(from: PathAddress, cookie: Uint8Array): SendItem[] {
+    const candidate = this.#candidates.get(formatPathAddress(from));
     if (this.#state !== 'asking' || !candidate || candidate.isExamined) return [];
     if (this.#retriesHonoured >= RETRIES_PER_INIT) return [];
     this.#retriesHonoured += 1;
@@ -138,8 +138,8 @@ export class HandshakeAttempt {
     this.#wasRejected = true;
   }
 
-  onResp(from: Endpoint, bytes: Uint8Array, nowMs: number): RespOutcome {
-    const candidate = this.#candidates.get(formatEndpoint(from));
+  onResp(from: PathAddress, bytes: Uint8Array, nowMs: number): RespOutcome {
+    const candidate = this.#candidates.get(formatPathAddress(from));
     if (this.#state !== 'asking' || !candidate || candidate.isExamined) return { kind: 'ignored' };
     candidate.isExamined = true;
     this.#respsExamined += 1;

@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 
-import type { Endpoint } from '../model/endpoint.js';
+import { isEndpoint, type PathAddress } from '../model/path-address.js';
 
 /*
  * Which endpoints may become a way to a peer (docs/protocol.md §6). One inside the overlay would carry the tunnel
@@ -13,7 +13,7 @@ export type Unfit =
   /** Multicast, broadcast, unspecified, or port 0. */
   | 'not unicast';
 
-export type CandidateRule = (endpoint: Endpoint) => Unfit | undefined;
+export type CandidateRule = (address: PathAddress) => Unfit | undefined;
 
 const NOT_UNICAST = ['multicast', 'broadcast', 'unspecified'];
 
@@ -22,7 +22,9 @@ export function candidateRule(overlay: readonly string[]): CandidateRule {
   const prefixes = overlay
     .filter((cidr) => ipaddr.isValidCIDR(cidr))
     .map((cidr) => ipaddr.parseCIDR(cidr));
-  return ({ address, port }) => {
+  return (candidate) => {
+    if (!isEndpoint(candidate)) return undefined;
+    const { address, port } = candidate;
     if (port === 0 || !ipaddr.isValid(address)) return 'not unicast';
     const parsed = ipaddr.process(address);
     if (NOT_UNICAST.includes(parsed.range())) return 'not unicast';

@@ -1,6 +1,7 @@
 import type { Result } from '../base/result.js';
 import type { CipherSuite, DirectionKey } from '../dataplane/dataplane.js';
 import type { Endpoint } from '../model/endpoint.js';
+import type { PathAddress } from '../model/path-address.js';
 import type { PeerId } from '../model/peer-id.js';
 
 /*
@@ -17,8 +18,8 @@ export interface HandshakeDone {
     readonly instance: Uint8Array;
     readonly maxDatagramBytes: number;
     readonly capabilities: number;
-    /** How the peer sees us. */
-    readonly observed: Endpoint;
+    /** How the peer sees us; undefined: not directly. */
+    readonly observed: Endpoint | undefined;
   };
   readonly localIndex: number;
   readonly remoteIndex: number;
@@ -36,7 +37,7 @@ export interface InitiatorHandshake {
   initWithCookie(cookie: Uint8Array): Uint8Array;
   onResp(
     resp: Uint8Array,
-    from: Endpoint,
+    from: PathAddress,
     expected?: PeerId,
   ): Result<{ readonly fin: Uint8Array; readonly done: HandshakeDone }>;
   erase(): void;
@@ -79,7 +80,7 @@ export interface RekeyAnswerer {
 export interface LinkCrypto {
   /** `resume` for a peer met before. */
   initiate(localIndex: number, resume: Resume | undefined): InitiatorHandshake;
-  respond(init: Uint8Array, localIndex: number, from: Endpoint): Result<ResponderHandshake>;
+  respond(init: Uint8Array, localIndex: number, from: PathAddress): Result<ResponderHandshake>;
   /** Both take the secret over. */
   rekeyAsker(rekeySecret: Uint8Array): RekeyAsker;
   rekeyAnswerer(rekeySecret: Uint8Array): RekeyAnswerer;

@@ -1,4 +1,4 @@
-import type { Endpoint } from '../model/endpoint.js';
+import type { PathAddress } from '../model/path-address.js';
 import type { PeerId } from '../model/peer-id.js';
 import type { HandshakeAttempt } from './attempt.js';
 import {
@@ -65,7 +65,7 @@ export interface DialTarget {
   readonly port: number;
   /** The peer that has to answer, or for a contact the one that did. */
   peer: PeerId | undefined;
-  endpoints: readonly Endpoint[];
+  endpoints: readonly PathAddress[];
   resume: Resume | undefined;
   attempts: HandshakeAttempt[];
   /** Infinity: nothing to do, the peer is reachable. */

@@ -1,6 +1,7 @@
 import { toHex } from '../base/bytes.js';
 import type { Rng } from '../base/rng.js';
-import { formatEndpoint, makeEndpoint, type Endpoint } from '../model/endpoint.js';
+import { makeEndpoint } from '../model/endpoint.js';
+import { formatPathAddress, type PathAddress } from '../model/path-address.js';
 import { shortPeerId, type PeerId } from '../model/peer-id.js';
 import { parseReject, parseRetry, REJECT_OTHER_MESH } from '../wire/handshake.js';
 import type { Actions, Note } from './actions.js';
@@ -45,7 +46,7 @@ export interface PeerView {
   /** Reachable, but to be dialled all the same: its keys are old. */
   wantsRenewal(peer: PeerId): boolean;
   /** The reachable peer whose path in use ends there. */
-  peerAt(endpoint: Endpoint): PeerId | undefined;
+  peerAt(endpoint: PathAddress): PeerId | undefined;
 }
 
 export interface DialerComponents {
@@ -114,7 +115,7 @@ export class Dialer {
   /** A peer met before: dialled at its endpoints unless it is reachable. */
   setPeer(
     peer: PeerId,
-    endpoints: readonly Endpoint[],
+    endpoints: readonly PathAddress[],
     resume: Resume | undefined,
     nowMs: number,
   ): void {
@@ -168,7 +169,7 @@ export class Dialer {
     for (const target of this.#targets.values()) {
       if (target.ticket !== ticket) continue;
       target.ticket = 0;
-      const endpoints: Endpoint[] = [];
+      const endpoints: PathAddress[] = [];
       for (const address of addresses.slice(0, ENDPOINTS_PER_ATTEMPT)) {
         const endpoint = makeEndpoint(address, target.port);
         if (endpoint) endpoints.push(endpoint);
@@ -178,7 +179,7 @@ export class Dialer {
     }
   }
 
-  onRetry(from: Endpoint, bytes: Uint8Array, out: Actions): void {
+  onRetry(from: PathAddress, bytes: Uint8Array, out: Actions): void {
     const retry = parseRetry(bytes);
     if (!retry.ok) return;
     const found = this.#byIndex.get(retry.value.receiverIndex);
@@ -186,7 +187,7 @@ export class Dialer {
   }
 
   /** Unauthenticated: worth a "probably", nothing more. */
-  onReject(from: Endpoint, bytes: Uint8Array, out: Actions): void {
+  onReject(from: PathAddress, bytes: Uint8Array, out: Actions): void {
     const reject = parseReject(bytes);
     if (!reject.ok || reject.value.reason !== REJECT_OTHER_MESH) return;
     const found = this.#byIndex.get(reject.value.receiverIndex);
@@ -197,7 +198,7 @@ export class Dialer {
 
   onResp(
     receiverIndex: number,
-    from: Endpoint,
+    from: PathAddress,
     bytes: Uint8Array,
     nowMs: number,
     out: Actions,
@@ -271,7 +272,7 @@ export class Dialer {
     out.push({ kind: 'resolve', ticket: target.ticket, host: target.host });
   }
 
-  #dial(target: DialTarget, endpoints: readonly Endpoint[], nowMs: number, out: Actions): void {
+  #dial(target: DialTarget, endpoints: readonly PathAddress[], nowMs: number, out: Actions): void {
     const wait = this.#components.rng.fraction();
     if (target.contact !== undefined) target.endpoints = endpoints;
     if (endpoints.length === 0) {
@@ -281,7 +282,7 @@ export class Dialer {
       return;
     }
     const fit = endpoints.filter((endpoint) => !this.#components.unfit(endpoint));
-    const others = fit.filter((endpoint) => !this.#own.has(formatEndpoint(endpoint)));
+    const others = fit.filter((endpoint) => !this.#own.has(formatPathAddress(endpoint)));
     if (others.length === 0) {
       this.#trouble(target, fit.length === 0 ? 'in-overlay' : 'self', endpoints[0], out);
       const isName = makeEndpoint(target.host, target.port) === undefined;
@@ -291,7 +292,7 @@ export class Dialer {
     if (target.contact !== undefined && this.#isMetOtherwise(target, others)) return;
     const allowed = this.#withGuesses(target, others, nowMs, out);
     if (!allowed) return;
-    const free = allowed.filter((endpoint) => !this.#busy.has(formatEndpoint(endpoint)));
+    const free = allowed.filter((endpoint) => !this.#busy.has(formatPathAddress(endpoint)));
     const isFull = target.attempts.length >= ATTEMPTS_PER_TARGET;
     if (free.length === 0 || isFull) {
       target.nextAtMs = nowMs + BUSY_AGAIN_MS;
@@ -302,7 +303,7 @@ export class Dialer {
     target.nextAtMs = lastInit + gapMs(target, nowMs, wait);
   }
 
-  #start(target: DialTarget, endpoints: readonly Endpoint[], nowMs: number, out: Actions): void {
+  #start(target: DialTarget, endpoints: readonly PathAddress[], nowMs: number, out: Actions): void {
     const { crypto, indexes } = this.#components;
     const localIndex = indexes.take(nowMs);
     const attempt = new HandshakeAttempt(crypto.initiate(localIndex, this.#resumeOf(target)), {
@@ -315,7 +316,7 @@ export class Dialer {
     target.attemptsMade += 1;
     target.attempts.push(attempt);
     this.#byIndex.set(localIndex, { attempt, target });
-    for (const endpoint of endpoints) this.#busy.set(formatEndpoint(endpoint), localIndex);
+    for (const endpoint of endpoints) this.#busy.set(formatPathAddress(endpoint), localIndex);
     for (const item of attempt.start()) out.send(item);
   }
 
@@ -325,7 +326,7 @@ export class Dialer {
   }
 
   /** A contact whose address is the path of a reachable peer is that peer. */
-  #isMetOtherwise(target: DialTarget, endpoints: readonly Endpoint[]): boolean {
+  #isMetOtherwise(target: DialTarget, endpoints: readonly PathAddress[]): boolean {
     const { view } = this.#components;
     for (const endpoint of endpoints) {
       const peer = view.peerAt(endpoint);
@@ -341,16 +342,16 @@ export class Dialer {
   /** Addresses where a wrong answer may still be afforded; undefined: none, and the target waits. */
   #withGuesses(
     target: DialTarget,
-    endpoints: readonly Endpoint[],
+    endpoints: readonly PathAddress[],
     nowMs: number,
     out: Actions,
-  ): readonly Endpoint[] | undefined {
+  ): readonly PathAddress[] | undefined {
     const allowed = endpoints.filter((endpoint) =>
-      this.#guesses.has(formatEndpoint(endpoint), nowMs),
+      this.#guesses.has(formatPathAddress(endpoint), nowMs),
     );
     if (allowed.length > 0 && this.#guessesOfNode.has(nowMs)) return allowed;
     const waits = endpoints.map((endpoint) =>
-      this.#guesses.waitMs(formatEndpoint(endpoint), nowMs),
+      this.#guesses.waitMs(formatPathAddress(endpoint), nowMs),
     );
     const wait = Math.max(this.#guessesOfNode.waitMs(nowMs), Math.min(...waits));
     target.nextAtMs = nowMs + Math.max(BUSY_AGAIN_MS, wait);
@@ -361,13 +362,13 @@ export class Dialer {
   #onRefused(
     target: DialTarget,
     reason: string,
-    from: Endpoint,
+    from: PathAddress,
     nowMs: number,
     out: Actions,
   ): void {
     switch (reason) {
       case 'confirm':
-        this.#guesses.take(formatEndpoint(from), nowMs);
+        this.#guesses.take(formatPathAddress(from), nowMs);
         this.#guessesOfNode.take(nowMs);
         this.#trouble(target, 'wrong-password', from, out);
         break;
@@ -390,22 +391,27 @@ export class Dialer {
     }
   }
 
-  #markOwn(endpoint: Endpoint): void {
+  #markOwn(endpoint: PathAddress): void {
     const oldest = this.#own.values().next();
     if (this.#own.size >= OWN_ENDPOINTS_MAX && !oldest.done) this.#own.delete(oldest.value);
-    this.#own.add(formatEndpoint(endpoint));
+    this.#own.add(formatPathAddress(endpoint));
   }
 
-  #trouble(target: DialTarget, problem: DialProblem, at: Endpoint | undefined, out: Actions): void {
+  #trouble(
+    target: DialTarget,
+    problem: DialProblem,
+    at: PathAddress | undefined,
+    out: Actions,
+  ): void {
     // "paused" and "wrong password" alternate for as long as the password is wrong: one event each.
     const isRepetition =
       target.problem === problem || (target.problem === 'paused' && problem === 'wrong-password');
     if (isRepetition) return;
     target.problem = problem;
-    const where = target.contact ?? (at ? formatEndpoint(at) : target.host);
+    const where = target.contact ?? (at ? formatPathAddress(at) : target.host);
     const about = {
       ...(target.contact === undefined && target.peer ? { peer: target.peer } : {}),
-      ...(at ? { endpoint: formatEndpoint(at) } : {}),
+      ...(at ? { endpoint: formatPathAddress(at) } : {}),
     };
     out.note({ ...problemNote(problem, where, target.peer), ...about });
   }
@@ -414,7 +420,7 @@ export class Dialer {
     this.#byIndex.delete(index);
     target.attempts = target.attempts.filter((other) => other !== attempt);
     for (const endpoint of attempt.endpoints) {
-      const text = formatEndpoint(endpoint);
+      const text = formatPathAddress(endpoint);
       if (this.#busy.get(text) === index) this.#busy.delete(text);
     }
     // A confirmed one lives on as the index of its session.

@@ -1,4 +1,4 @@
-import { formatEndpoint, type Endpoint } from '../model/endpoint.js';
+import { formatPathAddress, isEndpoint, type PathAddress } from '../model/path-address.js';
 import type { ResponderHandshake } from './crypto-port.js';
 import { FIN_ANSWERS_PER_SECOND, HALF_OPEN_MAX, HALF_OPEN_MS } from './constants.js';
 import { TokenBucket } from './token-bucket.js';
@@ -16,7 +16,7 @@ export interface HalfOpen {
   readonly key: string;
   readonly localIndex: number;
   readonly handshake: ResponderHandshake;
-  readonly from: Endpoint;
+  readonly from: PathAddress;
   readonly createdAtMs: number;
   readonly isResumed: boolean;
   /** The FIN that finished it. */
@@ -62,7 +62,7 @@ export class HalfOpenTable {
     init: Uint8Array,
     handshake: ResponderHandshake,
     localIndex: number,
-    from: Endpoint,
+    from: PathAddress,
     isResumed: boolean,
     nowMs: number,
   ): HalfOpen {
@@ -111,8 +111,8 @@ export class UnfinishedCounter {
   readonly #counts = new Map<string, number>();
 
   /** @returns the count when it is worth saying: at 3, then each time it doubled. */
-  onUnfinished(from: Endpoint): number | undefined {
-    const key = from.family === 4 ? from.address : formatEndpoint({ ...from, port: 0 });
+  onUnfinished(from: PathAddress): number | undefined {
+    const key = sourceOf(from);
     const count = (this.#counts.get(key) ?? 0) + 1;
     this.#counts.delete(key);
     this.#counts.set(key, count);
@@ -121,9 +121,14 @@ export class UnfinishedCounter {
     return isThreeTimesPowerOfTwo(count) ? count : undefined;
   }
 
-  onFinished(from: Endpoint): void {
-    this.#counts.delete(from.family === 4 ? from.address : formatEndpoint({ ...from, port: 0 }));
+  onFinished(from: PathAddress): void {
+    this.#counts.delete(sourceOf(from));
   }
+}
+
+/** The port may change from one attempt to the next. */
+function sourceOf(from: PathAddress): string {
+  return isEndpoint(from) ? from.address : formatPathAddress(from);
 }
 
 function isThreeTimesPowerOfTwo(count: number): boolean {

@@ -1,7 +1,8 @@
 import type { Rng } from '../base/rng.js';
 import { assertNever } from '../base/errors.js';
 import type { Counters, DataPlaneEvent, PathCounters } from '../dataplane/dataplane.js';
-import { formatEndpoint, type Endpoint } from '../model/endpoint.js';
+import type { Endpoint } from '../model/endpoint.js';
+import { formatPathAddress, isEndpoint, type PathAddress } from '../model/path-address.js';
 import type { PeerId } from '../model/peer-id.js';
 import { CONTROL } from '../wire/control-types.js';
 import { decodeClose } from '../wire/control.js';
@@ -47,8 +48,8 @@ export interface LinksOptions {
 export interface Acquaintance {
   readonly id: PeerId;
   readonly publicKey: Uint8Array;
-  /** Where it was reached last. */
-  readonly endpoint: Endpoint;
+  /** Where it was reached last; undefined: not directly. */
+  readonly endpoint: Endpoint | undefined;
   readonly hint: Uint8Array;
   readonly pairKey: Uint8Array;
 }
@@ -132,7 +133,7 @@ export class Links {
   /** A peer from the store: dialled at once, admitted without a token. */
   addKnown(
     id: PeerId,
-    endpoints: readonly Endpoint[],
+    endpoints: readonly PathAddress[],
     resume: Resume | undefined,
     nowMs: number,
     out: Actions,
@@ -160,8 +161,8 @@ export class Links {
         out.note({
           level: 'info',
           code: 'other-mesh',
-          message: `${formatEndpoint(event.from)} dials with another mesh name`,
-          endpoint: formatEndpoint(event.from),
+          message: `${formatPathAddress(event.from)} dials with another mesh name`,
+          endpoint: formatPathAddress(event.from),
           cure: 'Give both nodes the same --mesh name if they belong together.',
         });
         return undefined;
@@ -202,6 +203,9 @@ export class Links {
         });
         return undefined;
       case 'observed':
+      case 'labelUnknown':
+      case 'tcpOpened':
+      case 'tcpClosed':
       case 'fault':
       case 'overflow':
         return undefined;
@@ -256,7 +260,7 @@ export class Links {
     for (const { session, rxPackets } of counters.sessions) {
       const peer = this.#bySession.get(session);
       const known = peer?.sessions.find((other) => other.index === session);
-      const from = peer?.paths.active?.endpoint;
+      const from = peer?.paths.active?.address;
       if (!known || known.isConfirmed || rxPackets === 0n || !from) continue;
       this.#onPhaseConfirmed(session, known.rekey.phase, from, nowMs, out);
     }
@@ -297,7 +301,7 @@ export class Links {
   }
 
   #onHandshake(
-    from: Endpoint,
+    from: PathAddress,
     bytes: Uint8Array,
     isResumed: boolean,
     nowMs: number,
@@ -326,7 +330,7 @@ export class Links {
   }
 
   #onInit(
-    from: Endpoint,
+    from: PathAddress,
     bytes: Uint8Array,
     isResumed: boolean,
     nowMs: number,
@@ -350,7 +354,7 @@ export class Links {
     out.datagram(from, answer.value.resp);
   }
 
-  #onFin(from: Endpoint, bytes: Uint8Array, nowMs: number, out: Actions): void {
+  #onFin(from: PathAddress, bytes: Uint8Array, nowMs: number, out: Actions): void {
     const entry = this.#halfOpen.byIndex(receiverIndexOf(bytes));
     if (!entry) return;
     if (entry.fin) {
@@ -374,7 +378,7 @@ export class Links {
     out.send({ kind: 'keepalive', session: entry.localIndex, to: from });
   }
 
-  #onResp(from: Endpoint, bytes: Uint8Array, nowMs: number, out: Actions): void {
+  #onResp(from: PathAddress, bytes: Uint8Array, nowMs: number, out: Actions): void {
     const dialled = this.dialer.onResp(receiverIndexOf(bytes), from, bytes, nowMs, out);
     if (!dialled) return;
     const { done, attempt } = dialled;
@@ -382,7 +386,8 @@ export class Links {
     if (this.#install(done, how, nowMs, out)) {
       this.#unconfirmed.set(done.localIndex, acquaintanceOf(done, from, this.#components.crypto));
       const others = attempt.endpoints.filter(
-        (endpoint) => formatEndpoint(endpoint) !== formatEndpoint(from) && !this.#unfit(endpoint),
+        (endpoint) =>
+          formatPathAddress(endpoint) !== formatPathAddress(from) && !this.#unfit(endpoint),
       );
       this.#with(this.#peers.get(done.peer.id), nowMs, out, (peer) => {
         peer.addCandidates(others, nowMs, out);
@@ -394,7 +399,7 @@ export class Links {
   /** @returns false when the peer cannot be linked: no common cipher, or too many strangers at once. */
   #install(
     done: HandshakeDone,
-    how: { readonly isInitiator: boolean; readonly initAtMs: number; readonly from: Endpoint },
+    how: { readonly isInitiator: boolean; readonly initAtMs: number; readonly from: PathAddress },
     nowMs: number,
     out: Actions,
   ): boolean {
@@ -443,7 +448,7 @@ export class Links {
   #onPhaseConfirmed(
     session: number,
     phase: number,
-    from: Endpoint,
+    from: PathAddress,
     nowMs: number,
     out: Actions,
   ): void {
@@ -559,17 +564,18 @@ export class Links {
     const { id, publicKey, paths } = peer;
     const target = this.dialer.targetOf(id);
     if (!paths.active || !target?.resume || target.contact !== undefined) return;
-    const { endpoint } = paths.active;
+    const endpoint = paths.active.address;
+    if (!isEndpoint(endpoint)) return;
     const { resume } = target;
     this.dialer.setPeer(id, withFirst(endpoint, target.endpoints), resume, nowMs);
     this.#acquaintances.push({ id, publicKey, endpoint, ...resume });
   }
 
-  #peerAt(endpoint: Endpoint): PeerId | undefined {
-    const text = formatEndpoint(endpoint);
+  #peerAt(endpoint: PathAddress): PeerId | undefined {
+    const text = formatPathAddress(endpoint);
     for (const peer of this.#peers.values()) {
       const active = peer.paths.active;
-      if (peer.isReachable && active && formatEndpoint(active.endpoint) === text) return peer.id;
+      if (peer.isReachable && active && formatPathAddress(active.address) === text) return peer.id;
     }
     return undefined;
   }
@@ -599,10 +605,10 @@ function stateBits(peer: PeerLink): {
   readonly isReachable: boolean;
   readonly wantsRenewal: boolean;
   readonly sessions: number;
-  readonly endpoint: Endpoint | undefined;
+  readonly endpoint: PathAddress | undefined;
 } {
   const { isReachable, wantsRenewal } = peer;
-  const endpoint = peer.paths.active?.endpoint;
+  const endpoint = peer.paths.active?.address;
   return { isReachable, wantsRenewal, sessions: peer.sessions.length, endpoint };
 }
 
@@ -612,46 +618,51 @@ function receiverIndexOf(bytes: Uint8Array): number {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(8, true);
 }
 
-function acquaintanceOf(done: HandshakeDone, endpoint: Endpoint, crypto: LinkCrypto): Acquaintance {
+function acquaintanceOf(done: HandshakeDone, from: PathAddress, crypto: LinkCrypto): Acquaintance {
+  const endpoint = isEndpoint(from) ? from : undefined;
   const { id, publicKey } = done.peer;
   return { id, publicKey, endpoint, hint: crypto.hintOf(done.pairKey), pairKey: done.pairKey };
 }
 
 const ENDPOINTS_KEPT = 8;
 
-function withFirst(first: Endpoint, rest: readonly Endpoint[] | undefined): readonly Endpoint[] {
-  const text = formatEndpoint(first);
-  const others = (rest ?? []).filter((endpoint) => formatEndpoint(endpoint) !== text);
+function withFirst(
+  first: Endpoint | undefined,
+  rest: readonly PathAddress[] | undefined,
+): readonly PathAddress[] {
+  if (!first) return rest ?? [];
+  const text = formatPathAddress(first);
+  const others = (rest ?? []).filter((endpoint) => formatPathAddress(endpoint) !== text);
   return [first, ...others].slice(0, ENDPOINTS_KEPT);
 }
 
-function noteUnfinished(from: Endpoint, count: number, out: Actions): void {
+function noteUnfinished(from: PathAddress, count: number, out: Actions): void {
   out.note({
     level: 'warn',
     code: 'password-suspected',
-    message: `${from.address} asked ${count} times and never finished (wrong password?)`,
-    endpoint: formatEndpoint(from),
+    message: `${isEndpoint(from) ? from.address : formatPathAddress(from)} asked ${count} times and never finished (wrong password?)`,
+    endpoint: formatPathAddress(from),
     cure: 'If it should belong to this mesh, start it with the same --password.',
   });
 }
 
-function noteClone(from: Endpoint, out: Actions): void {
+function noteClone(from: PathAddress, out: Actions): void {
   out.note({
     level: 'error',
     code: 'clone-detected',
-    message: `${formatEndpoint(from)} runs with the identity of this node`,
-    endpoint: formatEndpoint(from),
+    message: `${formatPathAddress(from)} runs with the identity of this node`,
+    endpoint: formatPathAddress(from),
     cure: 'One of the two is a copy: stop it, remove its state directory and start it again.',
   });
 }
 
-function noteNoCipher(peer: PeerId, from: Endpoint, out: Actions): void {
+function noteNoCipher(peer: PeerId, from: PathAddress, out: Actions): void {
   out.note({
     level: 'warn',
     code: 'no-common-cipher',
-    message: `${formatEndpoint(from)} shares no cipher with this node`,
+    message: `${formatPathAddress(from)} shares no cipher with this node`,
     peer,
-    endpoint: formatEndpoint(from),
+    endpoint: formatPathAddress(from),
     cure: 'Let the --cipher lists of both nodes overlap.',
   });
 }

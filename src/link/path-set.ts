@@ -1,5 +1,5 @@
 import type { PathCounters } from '../dataplane/dataplane.js';
-import { formatEndpoint, type Endpoint } from '../model/endpoint.js';
+import { formatPathAddress, type PathAddress } from '../model/path-address.js';
 import {
   CANDIDATE_SILENT_MS,
   COST_CHECK_MS,
@@ -28,7 +28,7 @@ export type LinkPathState = 'untried' | 'working' | 'dead';
 
 export interface LinkPath {
   readonly id: number;
-  readonly endpoint: Endpoint;
+  readonly address: PathAddress;
   readonly pmtu: PmtuSearch;
   readonly createdAtMs: number;
   state: LinkPathState;
@@ -40,8 +40,8 @@ export interface LinkPath {
 
 export interface PathSwitch {
   readonly atMs: number;
-  readonly from: Endpoint | undefined;
-  readonly to: Endpoint | undefined;
+  readonly from: PathAddress | undefined;
+  readonly to: PathAddress | undefined;
   readonly reason: string;
 }
 
@@ -101,9 +101,9 @@ export class PathSet {
     return this.#paths.get(id);
   }
 
-  find(endpoint: Endpoint): LinkPath | undefined {
-    const text = formatEndpoint(endpoint);
-    return this.all.find((path) => formatEndpoint(path.endpoint) === text);
+  find(address: PathAddress): LinkPath | undefined {
+    const text = formatPathAddress(address);
+    return this.all.find((path) => formatPathAddress(path.address) === text);
   }
 
   get nextDeadlineMs(): number {
@@ -126,27 +126,27 @@ export class PathSet {
   }
 
   /** A handshake was finished over this address: it works. Replaces an active path that is not known to. */
-  prove(endpoint: Endpoint, nowMs: number): LinkPath {
-    const known = this.find(endpoint);
+  prove(address: PathAddress, nowMs: number): LinkPath {
+    const known = this.find(address);
     // The data plane's clock of a dead path would not report a second death: begin a new one.
     if (known && known.state === 'dead') this.#paths.delete(known.id);
-    const path = this.find(endpoint) ?? this.#add(endpoint, nowMs);
+    const path = this.find(address) ?? this.#add(address, nowMs);
     if (path.state !== 'working') this.#enterWorking(path, nowMs);
     if (this.active?.state !== 'working') this.#switchTo(path, 'handshake', nowMs);
     return path;
   }
 
   /** A candidate that somebody vouches for or that appeared as a source. */
-  addCandidate(endpoint: Endpoint, nowMs: number): LinkPath | undefined {
-    const known = this.find(endpoint);
+  addCandidate(address: PathAddress, nowMs: number): LinkPath | undefined {
+    const known = this.find(address);
     if (known) return known;
     if (this.#paths.size >= PATHS_PER_PEER && !this.#evict()) return undefined;
-    return this.#add(endpoint, nowMs);
+    return this.#add(address, nowMs);
   }
 
   /** Something authentic and newest came from an unknown address. */
-  onSeen(endpoint: Endpoint, nowMs: number): PathProbe[] {
-    const candidate = this.addCandidate(endpoint, nowMs);
+  onSeen(address: PathAddress, nowMs: number): PathProbe[] {
+    const candidate = this.addCandidate(address, nowMs);
     const old = this.active;
     if (!candidate || !old || candidate.id === old.id || this.#roaming) return [];
     this.#roaming = {
@@ -218,10 +218,10 @@ export class PathSet {
     this.#roaming = undefined;
   }
 
-  #add(endpoint: Endpoint, nowMs: number): LinkPath {
+  #add(address: PathAddress, nowMs: number): LinkPath {
     const path: LinkPath = {
       id: this.#takeId(),
-      endpoint,
+      address,
       pmtu: new PmtuSearch(this.#usefulBytes),
       createdAtMs: nowMs,
       state: 'untried',
@@ -255,9 +255,9 @@ export class PathSet {
   }
 
   #switchTo(path: LinkPath, reason: string, nowMs: number): void {
-    const from = this.active?.endpoint;
+    const from = this.active?.address;
     this.#activeId = path.id;
-    this.#lastSwitch = { atMs: nowMs, from, to: path.endpoint, reason };
+    this.#lastSwitch = { atMs: nowMs, from, to: path.address, reason };
     for (const other of this.#paths.values()) other.betterSinceMs = undefined;
   }
 

@@ -1,7 +1,7 @@
 import { toHex } from '../base/bytes.js';
 import type { Rng } from '../base/rng.js';
 import type { PathCounters } from '../dataplane/dataplane.js';
-import { formatEndpoint, type Endpoint } from '../model/endpoint.js';
+import { formatPathAddress, type PathAddress } from '../model/path-address.js';
 import { shortPeerId, type PeerId } from '../model/peer-id.js';
 import { CONTROL } from '../wire/control-types.js';
 import type { Actions } from './actions.js';
@@ -128,7 +128,7 @@ export class PeerLink {
   /** A handshake with this peer was finished. Keys go to the data plane in this turn. */
   install(
     done: HandshakeDone,
-    how: { readonly isInitiator: boolean; readonly initAtMs: number; readonly from: Endpoint },
+    how: { readonly isInitiator: boolean; readonly initAtMs: number; readonly from: PathAddress },
     nowMs: number,
     out: Actions,
   ): void {
@@ -174,7 +174,7 @@ export class PeerLink {
   onPhaseConfirmed(
     index: number,
     phase: number,
-    from: Endpoint,
+    from: PathAddress,
     nowMs: number,
     out: Actions,
   ): void {
@@ -228,14 +228,14 @@ export class PeerLink {
     this.#settle(nowMs, out);
   }
 
-  onEndpointSeen(from: Endpoint, nowMs: number, out: Actions): void {
+  onEndpointSeen(from: PathAddress, nowMs: number, out: Actions): void {
     const probes = this.paths.onSeen(from, nowMs);
     this.#settle(nowMs, out);
     for (const probe of probes) this.#probe(probe, out);
   }
 
   /** More addresses of this peer to try beside the active path. */
-  addCandidates(endpoints: readonly Endpoint[], nowMs: number, out: Actions): void {
+  addCandidates(endpoints: readonly PathAddress[], nowMs: number, out: Actions): void {
     if (!this.#tx) return;
     for (const endpoint of endpoints) this.paths.addCandidate(endpoint, nowMs);
     this.#settle(nowMs, out);
@@ -377,7 +377,7 @@ export class PeerLink {
           this.#control(session, CONTROL.REKEY2, action.body, out);
           break;
         case 'keepalive': {
-          const to = this.paths.active?.endpoint;
+          const to = this.paths.active?.address;
           if (to) out.send({ kind: 'keepalive', session: session.index, to });
           break;
         }
@@ -417,7 +417,7 @@ export class PeerLink {
         path: path.id,
         peer: this.slot,
         session,
-        endpoint: path.endpoint,
+        address: path.address,
         datagramBytes: bytes,
       });
     }
@@ -440,8 +440,8 @@ export class PeerLink {
     const { active, lastSwitch } = this.paths;
     if (lastSwitch !== this.#notedSwitch) {
       this.#notedSwitch = lastSwitch;
-      const from = lastSwitch?.from && formatEndpoint(lastSwitch.from);
-      const to = lastSwitch?.to && formatEndpoint(lastSwitch.to);
+      const from = lastSwitch?.from && formatPathAddress(lastSwitch.from);
+      const to = lastSwitch?.to && formatPathAddress(lastSwitch.to);
       if (this.#isReachable && lastSwitch && from && to && from !== to) {
         out.note({
           level: 'info',
@@ -461,7 +461,7 @@ export class PeerLink {
       code: 'peer-mtu-changed',
       message: `Datagrams to ${shortPeerId(this.id)} may have ${active.pmtu.bytes} bytes, ${before} before`,
       peer: this.id,
-      endpoint: formatEndpoint(active.endpoint),
+      endpoint: formatPathAddress(active.address),
     });
   }
 
@@ -477,7 +477,7 @@ export class PeerLink {
     const isReachable = this.#tx !== undefined && isUsable(this.#tx) && active?.state === 'working';
     if (isReachable === this.#isReachable) return;
     this.#isReachable = isReachable;
-    const about = { peer: this.id, ...(active && { endpoint: formatEndpoint(active.endpoint) }) };
+    const about = { peer: this.id, ...(active && { endpoint: formatPathAddress(active.address) }) };
     if (isReachable) {
       this.#wasReachable = true;
       this.#establishedAtMs = nowMs;

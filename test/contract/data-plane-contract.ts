@@ -9,6 +9,7 @@ import {
   type TableEntry,
 } from '../../src/dataplane/dataplane.js';
 import { formatEndpoint, type Endpoint } from '../../src/model/endpoint.js';
+import { formatPathAddress, type PathAddress } from '../../src/model/path-address.js';
 import { macBytes, parseMac, type Mac } from '../../src/model/mac.js';
 import { parsePeerId, type PeerId } from '../../src/model/peer-id.js';
 
@@ -81,8 +82,8 @@ export function describeDataPlane(
       rig.a.apply([...sessionEntries('a', PEER_B), ...(more.a ?? [])]);
       rig.b.apply([...sessionEntries('b', PEER_A), ...(more.b ?? [])]);
     };
-    const pathEntries = (session: number, endpoint: Endpoint, id: PeerId): TableEntry[] => [
-      { kind: 'pathSet', path: PATH, peer: SLOT, session, endpoint, datagramBytes: 1200 },
+    const pathEntries = (session: number, address: PathAddress, id: PeerId): TableEntry[] => [
+      { kind: 'pathSet', path: PATH, peer: SLOT, session, address, datagramBytes: 1200 },
       { kind: 'peerSet', peer: SLOT, id, session, path: PATH },
     ];
     const joinWithPaths = () => {
@@ -98,7 +99,7 @@ export function describeDataPlane(
       await eventually('b hears it', () => ofKind(seenB, 'handshake').length === 1);
       const [event] = ofKind(seenB, 'handshake');
       assert.deepEqual(new Uint8Array(event!.bytes), bytes);
-      assert.equal(formatEndpoint(event!.from), formatEndpoint(rig.endpointA));
+      assert.equal(formatPathAddress(event!.from), formatEndpoint(rig.endpointA));
     });
 
     it('drops handshake datagrams of a wrong size or type, and INITs of a wrong version', async () => {
@@ -157,7 +158,7 @@ export function describeDataPlane(
       assert.deepEqual(more, []);
       assert.equal(event?.session, SESSION_B);
       assert.equal(event.phase, 0);
-      assert.equal(formatEndpoint(event.from), formatEndpoint(rig.endpointA));
+      assert.equal(formatPathAddress(event.from), formatEndpoint(rig.endpointA));
     });
 
     it('opens nothing that was sealed with another key, and counts it', async () => {
@@ -178,7 +179,7 @@ export function describeDataPlane(
       await quiet();
       const seen = ofKind(seenB, 'endpointSeen');
       assert.equal(seen.length, 1);
-      assert.equal(formatEndpoint(seen[0]!.from), formatEndpoint(rig.endpointA));
+      assert.equal(formatPathAddress(seen[0]!.from), formatEndpoint(rig.endpointA));
     });
 
     it('carries control messages, also ones larger than the path', async () => {

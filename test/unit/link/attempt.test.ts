@@ -7,6 +7,7 @@ import {
   INIT_GIVE_UP_MS,
   INIT_REPEATS_MS,
 } from '../../../src/link/constants.js';
+import { formatPathAddress } from '../../../src/model/path-address.js';
 import { at, CountingHandshake, GOOD, WRONG } from './fixtures.js';
 
 const resp = (kind: number) => new Uint8Array(512).fill(kind);
@@ -33,10 +34,10 @@ describe('handshake attempt', () => {
     const { attempt, handshake } = attemptTo(1, 2);
     const first = attempt.start();
     assert.deepEqual(
-      first.map((item) => item.kind === 'datagram' && [item.to.address, item.bytes]),
+      first.map((item) => item.kind === 'datagram' && [formatPathAddress(item.to), item.bytes]),
       [
-        ['192.0.2.1', handshake.init],
-        ['192.0.2.2', handshake.init],
+        [formatPathAddress(at(1)), handshake.init],
+        [formatPathAddress(at(2)), handshake.init],
       ],
     );
     assert.deepEqual(sendTimes(attempt), [...INIT_REPEATS_MS]);
