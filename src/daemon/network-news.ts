@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.js';
-import { TokenBucket } from '../link/token-bucket.js';
+import { TokenBucket } from '../base/token-bucket.js';
 import type { NetworkWatcher, Timers } from './ports.js';
 
 /** Changes acted on at once; a host whose routes change all day is followed every two seconds. */

@@ -21,7 +21,7 @@ import {
 import type { HandshakeDone, LinkCrypto, Resume } from './crypto-port.js';
 import { gapMs, makeTarget, type DialProblem, type DialTarget } from './dial-target.js';
 import type { IndexPool } from './index-pool.js';
-import { TokenBucket, TokenBuckets } from './token-bucket.js';
+import { TokenBucket, TokenBuckets } from '../base/token-bucket.js';
 
 /*
  * Who is dialled, and when (docs/protocol.md §2 "One attempt", §6 "tried for ever").

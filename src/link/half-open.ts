@@ -1,7 +1,7 @@
 import { formatPathAddress, isEndpoint, type PathAddress } from '../model/path-address.js';
 import type { ResponderHandshake } from './crypto-port.js';
 import { FIN_ANSWERS_PER_SECOND, HALF_OPEN_MAX, HALF_OPEN_MS } from './constants.js';
-import { TokenBucket } from './token-bucket.js';
+import { TokenBucket } from '../base/token-bucket.js';
 
 /*
  * The responder's memory of handshakes not finished (docs/protocol.md §2): the same INIT gets the stored RESP bytes,

@@ -16,7 +16,7 @@ import { isRefusal, PROBLEM_TEXT, type DialTarget } from './dial-target.js';
 import { HalfOpenTable, UnfinishedCounter } from './half-open.js';
 import { IndexPool, SlotPool } from './index-pool.js';
 import { PeerLink } from './peer-link.js';
-import { TokenBucket } from './token-bucket.js';
+import { TokenBucket } from '../base/token-bucket.js';
 
 /*
  * All links of this node. Data-plane events come in, find the machine they are for, and actions come out:

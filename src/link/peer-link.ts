@@ -10,7 +10,7 @@ import type { HandshakeDone, LinkCrypto } from './crypto-port.js';
 import { PathSet, usefulDatagramBytes, type PathSwitch } from './path-set.js';
 import { Rekey, type RekeyAction } from './rekey.js';
 import { keptOf, type LinkSession } from './sessions.js';
-import { TokenBucket } from './token-bucket.js';
+import { TokenBucket } from '../base/token-bucket.js';
 
 /*
  * The link to one peer: its sessions, its paths, and which of each carries data. Every method ends in `#settle`, which

@@ -10,7 +10,7 @@ import {
 import { HalfOpenTable, UnfinishedCounter } from '../../../src/link/half-open.js';
 import { PmtuSearch } from '../../../src/link/pmtu.js';
 import { keptOf, type LinkSession } from '../../../src/link/sessions.js';
-import { TokenBucket, TokenBuckets } from '../../../src/link/token-bucket.js';
+import { TokenBucket, TokenBuckets } from '../../../src/base/token-bucket.js';
 import { at, OWN, PEER } from './fixtures.js';
 
 const handshake = { resp: new Uint8Array(512), onFin: () => assert.fail(), erase: () => undefined };
