@@ -50,6 +50,7 @@
   X(kMulticastSource, multicast_source)                                                  \
   X(kZeroSource, zero_source)                                                            \
   X(kCandidateInOverlay, candidate_in_overlay) /* the tunnel inside itself */            \
+  X(kEcn, ecn)                                 /* marked, but not ECN-capable */         \
   X(kFragmentBad, fragment_bad)                /* inconsistent fragment */               \
   X(kFragmentTimeout, fragment_timeout)        /* rest never came */                     \
   X(kFragmentFull, fragment_full)              /* too many in progress */                \

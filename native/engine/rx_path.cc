@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "native/core/echo.h"
+#include "native/core/ecn.h"
 #include "native/core/wire.h"
 #include "native/engine/control_message.h"
 
@@ -84,6 +86,7 @@ void RxPath::Drain(io::UdpSocket& socket) {
                        train.stride == 0 ? 1 : (train.size + train.stride - 1) / train.stride);
         continue;
       }
+      ecn_ = train.ecn;
       for (size_t at = 0; at < train.size; at += train.stride) {
         ++datagrams;
         OnDatagram(socket, train.data + at, std::min(train.stride, train.size - at), train.from);
@@ -243,7 +246,8 @@ void RxPath::NoteArrival(const Opened& opened, bool is_newest, core::InnerKind k
         state.received_phase = opened.phase;
         state.received.OnNewPhase();
       }
-      state.received.OnDatagram(opened.counter, opened.datagram_size, is_single, false);
+      state.received.OnDatagram(opened.counter, opened.datagram_size, is_single,
+                                ecn_ == core::kEcnCongested);
       state.has_received = true;
     }
     return;
@@ -287,6 +291,9 @@ void RxPath::OnFrame(const Opened& opened, uint8_t flags, uint8_t* frame, size_t
   }
   if (core::IsReservedMulticast(core::LoadMac(frame))) {
     return counters_.Drop(DropReason::kReservedMulticast);
+  }
+  if (ecn_ != core::kEcnNotCapable && !core::CombineEcn(frame, size, arrival.info, ecn_)) {
+    return counters_.Drop(DropReason::kEcn);
   }
   const core::Mac mac = core::LoadMac(frame + 6);
   if (core::IsGroup(mac)) return counters_.Drop(DropReason::kMulticastSource);
@@ -367,10 +374,13 @@ void RxPath::OnFragment(const Opened& opened, uint8_t flags, uint8_t* content, s
   if (result.kind == core::ReassemblyResult::Kind::kIncomplete) return;
   counters_.Add(Counter::kReassembled);
   switch (static_cast<core::InnerKind>(result.original_kind)) {
-    case core::InnerKind::kFrame:
+    case core::InnerKind::kFrame: {
+      const uint8_t ecn = std::exchange(ecn_, core::kEcnNotCapable);  // fragments carry no marks
       OnFrame(opened, flags, result.whole.data(), result.whole.size());
+      ecn_ = ecn;
       // The reassembly buffer is borrowed until the next fragment.
       return WriteRun();
+    }
     case core::InnerKind::kControl:
       return OnControl(opened, result.whole.data(), result.whole.size());
     default:

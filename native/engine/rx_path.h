@@ -62,6 +62,7 @@ class RxPath {
   core::CounterBlock& counters_;
   const core::Tables* tables_ = nullptr;
   uint64_t now_ms_ = 0;
+  uint8_t ecn_ = 0;  // of the IP header of the datagram at hand
 
   // The last session and sender, since datagrams come in runs.
   uint32_t cached_index_ = 0;

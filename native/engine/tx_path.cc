@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "native/core/checksum.h"
+#include "native/core/ecn.h"
 #include "native/core/fragment.h"
 #include "native/core/mss.h"
 #include "native/core/segment.h"
@@ -46,6 +48,7 @@ struct TxPath::Train {
   size_t count;
   size_t part_count;
   bool is_closed;  // a short datagram ended it
+  uint8_t ecn;     // one IP header: datagrams of another mark are another train
   iovec parts[core::kMaxTrain];
 };
 
@@ -92,6 +95,7 @@ bool TxPath::Drain() {
 void TxPath::Forward(uint8_t* frame, size_t size, const core::OffloadHeader& offload) {
   FrameInfo info;
   if (!core::ParseFrame(frame, size, &info)) return counters_.Drop(DropReason::kTapShort);
+  ecn_ = core::EcnOf(frame, size, info);
   const core::Mac destination = core::LoadMac(frame);
   if (core::IsReservedMulticast(destination)) return counters_.Drop(DropReason::kReservedMulticast);
   bool is_partial = false;
@@ -230,6 +234,8 @@ void TxPath::SendFragments(const core::PathEntry& path, core::Session& session, 
   if (phase == core::kNoTxPhase) return counters_.Drop(DropReason::kNoSession);
   const core::FragmentPlan plan = core::PlanFragments(size, max_frame - core::kFragmentHeaderBytes);
   if (plan.count == 0) return counters_.Drop(DropReason::kTooBig);
+  // A mark on one fragment could not be given to the whole: routers shall drop instead (RFC 6040 §5).
+  const uint8_t ecn = std::exchange(ecn_, core::kEcnNotCapable);
   const uint64_t first = core::ReserveCounters(session.tx[phase & 1], plan.count);
   for (uint8_t i = 0; i < plan.count; ++i) {
     uint8_t* header = frame + plan.OffsetOf(i) - core::kFragmentHeaderBytes;
@@ -239,6 +245,7 @@ void TxPath::SendFragments(const core::PathEntry& path, core::Session& session, 
     Seal(path, session, phase, first + i, inner,
          kInnerHeaderSize + core::kFragmentHeaderBytes + plan.LengthOf(i));
   }
+  ecn_ = ecn;
   counters_.Add(Counter::kFragmentsTx, plan.count);
 }
 
@@ -273,7 +280,7 @@ uint8_t* TxPath::Reserve(const core::PathEntry& path, size_t size) {
       break;
     }
   }
-  if (train == nullptr || train->is_closed || size > train->stride ||
+  if (train == nullptr || train->is_closed || size > train->stride || train->ecn != ecn_ ||
       train->count == core::kMaxTrain || train->bytes + size > kMaxTrainBytes) {
     if (train_count_ == kMaxTrains) {
       Flush();
@@ -288,6 +295,7 @@ uint8_t* TxPath::Reserve(const core::PathEntry& path, size_t size) {
     train->count = 0;
     train->part_count = 0;
     train->is_closed = false;
+    train->ecn = ecn_;
   }
   if (size != train->stride) train->is_closed = true;
   iovec* last = train->part_count == 0 ? nullptr : &train->parts[train->part_count - 1];
@@ -341,7 +349,7 @@ void TxPath::FlushSocket(io::UdpSocket& socket, size_t first, size_t count) {
     for (; done + batch < count; ++batch) {
       const Train& train = trains_[first + done + batch];
       if (train.count > 1 && !socket.has_gso()) break;
-      out[batch] = {train.parts, train.part_count, train.stride, train.count, train.to};
+      out[batch] = {train.parts, train.part_count, train.stride, train.count, train.to, train.ecn};
     }
     const int sent = socket.Send(out, batch);
     counters_.Add(Counter::kUdpTxCalls);
@@ -393,7 +401,7 @@ void TxPath::SendSingly(io::UdpSocket& socket, Train& train) {
     while (left != 0) {
       const size_t size = std::min(left, train.stride);
       parts[count] = {at, size};
-      out[count] = {&parts[count], 1, size, 1, train.to};
+      out[count] = {&parts[count], 1, size, 1, train.to, train.ecn};
       ++count;
       at += size;
       left -= size;

@@ -69,6 +69,7 @@ class TxPath {
   core::CounterBlock& counters_;
   const core::Tables* tables_ = nullptr;
   uint64_t now_ms_ = 0;
+  uint8_t ecn_ = 0;  // of the frame at hand
 
   std::unique_ptr<uint8_t[]> read_buffer_;
   std::unique_ptr<uint8_t[]> flood_buffer_;

@@ -73,14 +73,12 @@ class KernelUdpSocket final : public UdpSocket {
       message.msg_iov = const_cast<iovec*>(train.parts);
       message.msg_iovlen = train.part_count;
       if (train.count > 1) {
-        message.msg_control = send_[i].control;
-        message.msg_controllen = CMSG_SPACE(sizeof(uint16_t));
-        cmsghdr* control = CMSG_FIRSTHDR(&message);
-        control->cmsg_level = SOL_UDP;
-        control->cmsg_type = UDP_SEGMENT;
-        control->cmsg_len = CMSG_LEN(sizeof(uint16_t));
-        const auto stride = static_cast<uint16_t>(train.stride);
-        std::memcpy(CMSG_DATA(control), &stride, sizeof stride);
+        AddControl(&message, send_[i].control, SOL_UDP, UDP_SEGMENT,
+                   static_cast<uint16_t>(train.stride));
+      }
+      if (train.ecn != 0) {
+        AddControl(&message, send_[i].control, is_ipv6_ ? IPPROTO_IPV6 : IPPROTO_IP,
+                   is_ipv6_ ? IPV6_TCLASS : IP_TOS, static_cast<int>(train.ecn));
       }
     }
     if (count == 1) {
@@ -135,19 +133,32 @@ class KernelUdpSocket final : public UdpSocket {
  private:
   struct SendSlot {
     Sockaddr address;
-    alignas(cmsghdr) uint8_t control[CMSG_SPACE(sizeof(uint16_t))];
+    alignas(cmsghdr) uint8_t control[CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(int))];
   };
   struct ReceiveSlot {
     sockaddr_storage from;
     iovec part;
-    alignas(cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t))];
+    alignas(cmsghdr) uint8_t control[2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t))];
   };
+
+  /// Appends a control message; `room` is the buffer all of one message share.
+  template <typename Value>
+  static void AddControl(msghdr* message, uint8_t* room, int level, int type, Value value) {
+    auto* control = reinterpret_cast<cmsghdr*>(room + message->msg_controllen);
+    message->msg_control = room;
+    message->msg_controllen += CMSG_SPACE(sizeof value);
+    control->cmsg_level = level;
+    control->cmsg_type = type;
+    control->cmsg_len = CMSG_LEN(sizeof value);
+    std::memcpy(CMSG_DATA(control), &value, sizeof value);
+  }
 
   void Describe(const mmsghdr& message, const ReceiveSlot& slot, InTrain* train) {
     train->size = message.msg_len;
     train->stride = message.msg_len;
     train->is_truncated = (message.msg_hdr.msg_flags & MSG_TRUNC) != 0;
     train->from = FromSockaddr(slot.from);
+    train->ecn = 0;
     auto* header = const_cast<msghdr*>(&message.msg_hdr);
     for (cmsghdr* c = CMSG_FIRSTHDR(header); c != nullptr; c = CMSG_NXTHDR(header, c)) {
       if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
@@ -156,6 +167,12 @@ class KernelUdpSocket final : public UdpSocket {
         if (stride > 0) train->stride = static_cast<size_t>(stride);
       } else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
         std::memcpy(&overflows_, CMSG_DATA(c), sizeof overflows_);
+      } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) {
+        train->ecn = *CMSG_DATA(c) & 3;  // one byte
+      } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
+        int traffic_class;
+        std::memcpy(&traffic_class, CMSG_DATA(c), sizeof traffic_class);
+        train->ecn = static_cast<uint8_t>(traffic_class & 3);
       }
     }
   }
@@ -220,6 +237,8 @@ int OpenUdp(const std::string& address, uint16_t* port, const UdpOptions& option
   ForceBuffer(fd.get(), SO_RCVBUFFORCE, SO_RCVBUF);
   ForceBuffer(fd.get(), SO_SNDBUFFORCE, SO_SNDBUF);
   SetInt(fd.get(), SOL_SOCKET, SO_RXQ_OVFL, 1);
+  // Congestion marks of routers on the way; without them they are lost, as in most tunnels.
+  SetInt(fd.get(), is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, is_ipv6 ? IPV6_RECVTCLASS : IP_RECVTOS, 1);
   const bool has_gro = options.may_use_gro && SetInt(fd.get(), SOL_UDP, UDP_GRO, 1);
   int segment = 0;
   socklen_t segment_size = sizeof segment;

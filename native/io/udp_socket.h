@@ -25,6 +25,7 @@ struct OutTrain {
   size_t stride;  // size of all datagrams but the last
   size_t count;
   core::SourceAddress to;
+  uint8_t ecn = 0;  // of the IP header it leaves with (core/ecn.h)
 };
 
 /// A buffer that was filled by one message, which GRO may have made of several datagrams.
@@ -34,6 +35,7 @@ struct InTrain {
   size_t stride;  // size of all datagrams but the last
   bool is_truncated;
   core::SourceAddress from;
+  uint8_t ecn = 0;  // of the IP header it came with
 };
 
 class UdpSocket {

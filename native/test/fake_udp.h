@@ -27,6 +27,7 @@ struct Message {
   Bytes bytes;
   size_t stride = 0;
   size_t count = 1;
+  uint8_t ecn = 0;
 };
 
 /// The underlay: delivers at once, and remembers all that was sent. Any thread.
@@ -75,7 +76,7 @@ class FakeUdp final : public io::UdpSocket {
     if (on_send) will_send = on_send(trains, count);
     for (int i = 0; i < will_send; ++i) {
       const io::OutTrain& train = trains[i];
-      Message message{address_, train.to, {}, train.stride, train.count};
+      Message message{address_, train.to, {}, train.stride, train.count, train.ecn};
       for (size_t part = 0; part < train.part_count; ++part) {
         const auto* from = static_cast<const uint8_t*>(train.parts[part].iov_base);
         message.bytes.insert(message.bytes.end(), from, from + train.parts[part].iov_len);
@@ -94,7 +95,7 @@ class FakeUdp final : public io::UdpSocket {
     if (on_send_one) {
       if (const int error = on_send_one(size); error != 0) return error;
     }
-    net_.Deliver({address_, to, Bytes(data, data + size), size, 1});
+    net_.Deliver({address_, to, Bytes(data, data + size), size, 1, 0});
     return 0;
   }
 
@@ -111,6 +112,7 @@ class FakeUdp final : public io::UdpSocket {
       std::copy_n(message.bytes.begin(), train.size, train.data);
       train.stride = message.stride;
       train.from = message.from;
+      train.ecn = message.ecn;
     }
     return static_cast<int>(got);
   }
@@ -163,8 +165,8 @@ inline void FakeNet::Deliver(Message message) {
   for (size_t at = 0; at < message.bytes.size(); at += message.stride) {
     const size_t size = std::min(message.stride, message.bytes.size() - at);
     const auto from = message.bytes.begin() + static_cast<ptrdiff_t>(at);
-    to->Enqueue(
-        {message.from, message.to, Bytes(from, from + static_cast<ptrdiff_t>(size)), size, 1});
+    to->Enqueue({message.from, message.to, Bytes(from, from + static_cast<ptrdiff_t>(size)), size,
+                 1, message.ecn});
   }
   if (on_delivered) on_delivered(sender);
 }

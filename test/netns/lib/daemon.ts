@@ -16,6 +16,8 @@ export interface DaemonArguments {
   readonly logLevel?: string;
   /** Two daemons on one host need two; default `state`. */
   readonly state?: string;
+  /** More environment: OVERLAYD_DEBUG_... */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** What the tests read of `overlayctl --json status`; the whole shape is the CLI suite's business. */
@@ -77,7 +79,7 @@ export class TestDaemon {
       ...(options.args ?? []),
     ]);
     const child = spawn(program ?? '', rest, {
-      env: { ...process.env, OVERLAYD_PASSWORD: options.password ?? PASSWORD },
+      env: { ...process.env, ...options.env, OVERLAYD_PASSWORD: options.password ?? PASSWORD },
       stdio: ['ignore', log.fd, log.fd],
     });
     await once(child, 'spawn');
