@@ -24,8 +24,8 @@
  *
  * RR: what the sender of the RR received on the path the RR travels on. The four counts are totals
  * since the session began, modulo 2^32, so a lost RR loses nothing: differences of two RRs make an
- * interval. `largest` is the longest UDP payload of the last interval. `train_segments` came in
- * trains, `singles` did not: the sender compares both with what it sent and switches GSO off where
+ * interval. `largest` is the longest UDP payload of the last interval. `train_segments`
+ * continued the one before them in a send (kFlagContinues), `singles` did not: the sender compares both with what it sent and switches GSO off where
  * trains suffer. Longer bodies are accepted: later versions append.
  */
 namespace overlayd::core {
@@ -75,15 +75,20 @@ void EncodeReceiverReport(const ReceiverReport& report,
 /// What was received in one phase of a session, for the reports about it. Flat; one thread.
 class ReceiveStatistics {
  public:
-  /// One authentic datagram. `is_single`: last of its train without continuing one.
+  /// One authentic datagram with a frame. `is_single`: it does not continue the one before it in a train.
   void OnDatagram(uint64_t counter, size_t datagram_bytes, bool is_single, bool has_ce) {
+    OnOther(counter);
+    ++(is_single ? singles_ : train_segments_);
+    ce_ += has_ce;
+    largest_bytes_ = std::max(largest_bytes_, datagram_bytes);
+  }
+
+  /// One that counts only for what is missing: control, keepalives.
+  void OnOther(uint64_t counter) {
     if (received_ == 0) first_ = counter;
     first_ = std::min(first_, counter);
     highest_ = std::max(highest_, counter);
     ++received_;
-    ++(is_single ? singles_ : train_segments_);
-    ce_ += has_ce;
-    largest_bytes_ = std::max(largest_bytes_, datagram_bytes);
   }
 
   /// A new phase counts from zero again; losses of the one before are kept.

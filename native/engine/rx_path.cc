@@ -249,6 +249,9 @@ void RxPath::NoteArrival(const Opened& opened, bool is_newest, core::InnerKind k
       state.received.OnDatagram(opened.counter, opened.datagram_size, is_single,
                                 ecn_ == core::kEcnCongested);
       state.has_received = true;
+    } else {
+      const std::lock_guard guard(state.received_lock);
+      if (state.received_phase == opened.phase) state.received.OnOther(opened.counter);
     }
     return;
   }
@@ -364,7 +367,7 @@ void RxPath::OnFragment(const Opened& opened, uint8_t flags, uint8_t* content, s
       reassembler_.Add({.session = opened.index,
                         .phase = static_cast<uint8_t>(opened.phase),
                         .counter = opened.counter,
-                        .flags = flags,
+                        .flags = static_cast<uint8_t>(flags & core::kFlagPartialChecksum),
                         .network = 0,
                         .bytes = {content, size}},
                        now_ms_);
@@ -376,7 +379,7 @@ void RxPath::OnFragment(const Opened& opened, uint8_t flags, uint8_t* content, s
   switch (static_cast<core::InnerKind>(result.original_kind)) {
     case core::InnerKind::kFrame: {
       const uint8_t ecn = std::exchange(ecn_, core::kEcnNotCapable);  // fragments carry no marks
-      OnFrame(opened, flags, result.whole.data(), result.whole.size());
+      OnFrame(opened, flags & core::kFlagPartialChecksum, result.whole.data(), result.whole.size());
       ecn_ = ecn;
       // The reassembly buffer is borrowed until the next fragment.
       return WriteRun();

@@ -47,6 +47,7 @@ struct TxPath::Train {
   size_t bytes;
   size_t count;
   size_t part_count;
+  uint64_t next_counter;
   bool is_closed;  // a short datagram ended it
   uint8_t ecn;     // one IP header: datagrams of another mark are another train
   iovec parts[core::kMaxTrain];
@@ -190,8 +191,7 @@ void TxPath::SendWhole(const core::PathEntry& path, core::Session& session, uint
   if (phase == core::kNoTxPhase) return counters_.Drop(DropReason::kNoSession);
   uint8_t* inner = frame - kInnerHeaderSize;
   const uint64_t counter = core::ReserveCounters(session.tx[phase & 1], 1);
-  // A hint only: the far side joins small UDP of one flow when it was sent back to back.
-  core::WriteInnerHeader(inner, core::InnerKind::kFrame, flags | core::kFlagContinues, 0);
+  core::WriteInnerHeader(inner, core::InnerKind::kFrame, flags, 0);
   Seal(path, session, phase, counter, inner, kInnerHeaderSize + size);
 }
 
@@ -219,7 +219,6 @@ void TxPath::SendCut(const core::PathEntry& path, core::Session& session, uint8_
   for (size_t i = 0; i < count; ++i) {
     uint8_t* segment = cutter.Make(i);
     uint8_t flags = core::kFlagPartialChecksum;
-    if (i != 0) flags |= core::kFlagContinues;
     if (i + 1 == count) flags |= core::kFlagLastOfTrain;
     uint8_t* inner = segment - kInnerHeaderSize;
     core::WriteInnerHeader(inner, core::InnerKind::kFrame, flags, 0);
@@ -250,7 +249,7 @@ void TxPath::SendFragments(const core::PathEntry& path, core::Session& session, 
 }
 
 void TxPath::Seal(const core::PathEntry& path, core::Session& session, uint32_t phase,
-                  uint64_t counter, const uint8_t* inner, size_t inner_size) {
+                  uint64_t counter, uint8_t* inner, size_t inner_size) {
   if (counter >= kSessionLimitPackets) [[unlikely]] {
     if (!session.is_limit_reported.exchange(true, std::memory_order_relaxed)) {
       Event event{.kind = EventKind::kSessionLimit};
@@ -260,7 +259,11 @@ void TxPath::Seal(const core::PathEntry& path, core::Session& session, uint32_t 
     if (counter >= kHardLimitPackets) return counters_.Drop(DropReason::kSessionExpired);
   }
   const size_t size = core::kDataHeaderSize + inner_size + core::kTagSize;
-  uint8_t* out = Reserve(path, size);
+  uint8_t* out;
+  Train& train = Reserve(path, size, &out);
+  // Who leaves alone is a single in the far side's reports, whatever made it: lone frames of one size share a train.
+  if (train.count > 1 && counter == train.next_counter) inner[1] |= core::kFlagContinues;
+  train.next_counter = counter + 1;
   core::WriteDataHeader(out, {static_cast<uint8_t>(phase), session.remote_index, counter});
   plane_.AeadOf(session).seal(session.tx[phase & 1].key, scratch_, out, counter, inner, inner_size,
                               out + core::kDataHeaderSize);
@@ -269,9 +272,9 @@ void TxPath::Seal(const core::PathEntry& path, core::Session& session, uint32_t 
   session.tx_bytes.fetch_add(size, std::memory_order_relaxed);
 }
 
-uint8_t* TxPath::Reserve(const core::PathEntry& path, size_t size) {
+TxPath::Train& TxPath::Reserve(const core::PathEntry& path, size_t size, uint8_t** out) {
   if (arena_used_ + size > kArenaSize) Flush();
-  uint8_t* out = arena_.get() + arena_used_;
+  *out = arena_.get() + arena_used_;
   // Only the youngest train of a path may grow: datagrams of one path stay in order.
   Train* train = nullptr;
   for (size_t i = train_count_; i-- > 0;) {
@@ -284,7 +287,7 @@ uint8_t* TxPath::Reserve(const core::PathEntry& path, size_t size) {
       train->count == core::kMaxTrain || train->bytes + size > kMaxTrainBytes) {
     if (train_count_ == kMaxTrains) {
       Flush();
-      out = arena_.get();
+      *out = arena_.get();
     }
     train = &trains_[train_count_++];
     train->to = path.endpoint;
@@ -299,15 +302,15 @@ uint8_t* TxPath::Reserve(const core::PathEntry& path, size_t size) {
   }
   if (size != train->stride) train->is_closed = true;
   iovec* last = train->part_count == 0 ? nullptr : &train->parts[train->part_count - 1];
-  if (last != nullptr && static_cast<uint8_t*>(last->iov_base) + last->iov_len == out) {
+  if (last != nullptr && static_cast<uint8_t*>(last->iov_base) + last->iov_len == *out) {
     last->iov_len += size;
   } else {
-    train->parts[train->part_count++] = {out, size};
+    train->parts[train->part_count++] = {*out, size};
   }
   train->bytes += size;
   ++train->count;
   arena_used_ += size;
-  return out;
+  return *train;
 }
 
 // Between frames nothing of the tables is held: a full socket may be waited for outside.

@@ -49,8 +49,9 @@ class TxPath {
   void SendFragments(const core::PathEntry& path, core::Session& session, uint8_t* frame,
                      size_t size, uint8_t flags, size_t max_frame);
   void Seal(const core::PathEntry& path, core::Session& session, uint32_t phase, uint64_t counter,
-            const uint8_t* inner, size_t inner_size);
-  uint8_t* Reserve(const core::PathEntry& path, size_t size);
+            uint8_t* inner, size_t inner_size);
+  /// Room for a datagram in the arena, and the train it is the last of.
+  Train& Reserve(const core::PathEntry& path, size_t size, uint8_t** out);
   void FlushBetweenFrames();
   void Flush();
   void FlushSocket(io::UdpSocket& socket, size_t first, size_t count);

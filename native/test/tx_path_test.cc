@@ -270,6 +270,54 @@ TEST_F(TxPathTest, ShortDatagramClosesATrain) {
   EXPECT_EQ(trains, expected);
 }
 
+TEST_F(TxPathTest, ReportsTellWhatCameAloneFromWhatContinuedATrain) {
+  OVERLAYD_TRACE_SEED();
+  Connect(a_, b_);
+  PathState& state = b_.plane.paths[b_.store->Paths()[0].state];
+  const auto report = [&] { return state.received.Take(1000); };
+  for (int i = 0; i < 3; ++i) {  // each in a call of its own
+    a_.Send(test::RandomFrame(rng_, 100));
+    Cross();
+  }
+  core::ReceiverReport now = report();
+  EXPECT_EQ(std::pair(now.singles, now.train_segments), std::pair(3u, 0u));
+  for (int i = 0; i < 3; ++i) a_.Send(test::RandomFrame(rng_, 100));  // one size: one send
+  Cross();
+  now = report();
+  EXPECT_EQ(std::pair(now.singles, now.train_segments), std::pair(4u, 2u));
+  a_.Send(test::RandomFrame(rng_, 100));
+  a_.Send(test::RandomFrame(rng_, 200));  // longer: begins another
+  Cross();
+  now = report();
+  EXPECT_EQ(std::pair(now.singles, now.train_segments), std::pair(6u, 2u));
+  a_.SendPartial(Build(Tcp(5 * 1000)), 1000);
+  Cross();
+  now = report();
+  EXPECT_EQ(std::pair(now.singles, now.train_segments), std::pair(7u, 6u));
+  a_.Send(test::RandomFrame(rng_, 4000));  // three fragments
+  Cross();
+  now = report();
+  EXPECT_EQ(std::pair(now.singles, now.train_segments), std::pair(8u, 8u));
+  EXPECT_EQ(now.lost, 0u);
+  EXPECT_EQ(b_.AllDropped(), 0u);
+}
+
+TEST_F(TxPathTest, ControlBetweenFramesIsNotLost) {
+  OVERLAYD_TRACE_SEED();
+  Connect(a_, b_);
+  Sealer sealer(a_.plane, a_.sockets, a_.tx_counters);
+  a_.Send(test::RandomFrame(rng_, 100));
+  Cross();
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(
+        sealer.Send(a_.SessionOf(101), core::InnerKind::kKeepalive, {}, b_.udp->address(), 1200));
+  }
+  a_.Send(test::RandomFrame(rng_, 100));
+  Cross();
+  PathState& state = b_.plane.paths[b_.store->Paths()[0].state];
+  EXPECT_EQ(state.received.Take(1000).lost, 0u);
+}
+
 TEST_F(TxPathTest, TrainEndsAt64DatagramsAndAtOneUdpPayload) {
   Connect(a_, b_, {.datagram_bytes = 1452});
   for (int i = 0; i < 65; ++i) a_.Send(test::RandomFrame(rng_, 100));
