@@ -275,6 +275,14 @@ Napi::Value DataPlane::Open(const Napi::CallbackInfo& info) {
   if (Text(options, "provider") == "libsodium") {
     config.providers = core::ProviderChoice::kLibsodiumOnly;
   }
+  const auto without = Field(options, "without").As<Napi::Array>();
+  for (uint32_t i = 0; i < without.Length(); ++i) {
+    const std::string offload = without.Get(i).As<Napi::String>().Utf8Value();
+    if (offload == "gso") config.may_use_gso = false;
+    if (offload == "gro") config.may_use_gro = false;
+    if (offload == "uso") config.may_use_uso = false;
+    if (offload == "vnet_hdr") config.may_use_vnet_hdr = false;
+  }
 
   auto opening = std::make_unique<engine::Engine>([this] { wake_.NonBlockingCall(); });
   engine::EngineInfo opened;

@@ -132,7 +132,7 @@ Joiner::Joined Joiner::Finish() {
   joined.offload.checksum_start = info.l4_offset;
   joined.offload.checksum_offset = info.ChecksumOffset();
   if (segments_ == 1) {
-    if (info.protocol == kProtocolUdp) {
+    if (info.protocol == kProtocolUdp || !options_.takes_partial_tcp) {
       // Raw readers (DHCP clients) verify what they see and know nothing of offloads.
       CompleteChecksum(frame, info);
       joined.offload = OffloadHeader{};

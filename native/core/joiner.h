@@ -59,6 +59,8 @@ class Joiner {
   struct Options {
     bool may_join_tcp = true;
     bool may_join_udp = true;  // the kernel takes UDP_L4 GSO
+    bool takes_partial_tcp =
+        true;  // the kernel takes unfinished checksums: frames go with an offload header
   };
 
   explicit Joiner(Options options) : options_(options) {}

@@ -121,7 +121,7 @@ bool Engine::OpenDevices(const EngineConfig& config, EngineInfo* info, OpenFailu
   }
   info->queue_pairs = ChooseQueuePairs(config.queue_pairs);
   std::vector<std::unique_ptr<io::TapQueue>> queues;
-  io::TapOffloads offloads;
+  io::TapOffloads offloads{.vnet_hdr = config.may_use_vnet_hdr, .uso = config.may_use_uso};
   const char* step = "";
   if (const int error = io::OpenTap(config.tap_name, info->queue_pairs, &queues, &offloads, &step);
       error != 0) {
@@ -129,6 +129,7 @@ bool Engine::OpenDevices(const EngineConfig& config, EngineInfo* info, OpenFailu
     return false;
   }
   plane_->may_join_udp = offloads.uso;
+  plane_->has_offload_header = offloads.vnet_hdr;
 
   const bool binds_any = config.bind.empty();
   const std::vector<std::string> addresses =

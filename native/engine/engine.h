@@ -42,6 +42,8 @@ struct EngineConfig {
   core::ProviderChoice providers = core::ProviderChoice::kFastest;
   bool may_use_gso = true;
   bool may_use_gro = true;
+  bool may_use_uso = true;
+  bool may_use_vnet_hdr = true;
 };
 
 struct EngineInfo {

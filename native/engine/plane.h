@@ -46,6 +46,7 @@ struct Plane {
       overlay_prefixes;  // no datagram of the tunnel may come from there
   uint32_t mtu_bytes = 0;
   bool may_join_udp = false;
+  bool has_offload_header = true;  // frames cross the TAP with vnet_hdr
 
   [[nodiscard]] const core::Aead& AeadOf(const core::Session& session) const {
     return *aeads[static_cast<size_t>(session.suite)];

@@ -51,7 +51,9 @@ RxPath::RxPath(Plane& plane, size_t worker, io::TapQueue& tap, Sockets& sockets,
       counters_(counters),
       buffer_(new uint8_t[kHeadroom + kManySlots * kSlotStride]),
       slots_in_use_(kManySlots),
-      joiner_({.may_join_tcp = true, .may_join_udp = plane.may_join_udp}),
+      joiner_({.may_join_tcp = plane.has_offload_header,
+               .may_join_udp = plane.may_join_udp,
+               .takes_partial_tcp = plane.has_offload_header}),
       sealer_(plane, sockets, counters) {}
 
 RxPath::~RxPath() = default;
@@ -198,6 +200,7 @@ void RxPath::OnData(uint8_t* data, size_t size, const core::SourceAddress& from)
   session.last_rx_ms.store(now_ms_, std::memory_order_relaxed);
   if (!rx.is_confirmed.load(std::memory_order_relaxed)) [[unlikely]] {
     if (!rx.is_confirmed.exchange(true)) {
+      if (opened.phase != 0) counters_.Add(Counter::kRekeys);
       Event event{.kind = EventKind::kPhaseConfirmed};
       event.session = opened.index;
       event.phase = opened.phase;

@@ -81,13 +81,13 @@ class KernelTapQueue final : public TapQueue {
 };
 
 // Sets the offloads on one queue: each queue needs them. -errno when not even checksums are taken.
-int SetOffloads(int fd, TapOffloads* offloads) {
+int SetOffloads(int fd, const TapOffloads& allowed, TapOffloads* offloads) {
   constexpr unsigned kTcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
-  if (::ioctl(fd, TUNSETOFFLOAD, kTcp | TUN_F_USO4 | TUN_F_USO6) == 0) {
+  if (allowed.uso && ::ioctl(fd, TUNSETOFFLOAD, kTcp | TUN_F_USO4 | TUN_F_USO6) == 0) {
     offloads->tso = offloads->uso = true;
     return 0;
   }
-  if (::ioctl(fd, TUNSETOFFLOAD, kTcp) == 0) {
+  if (allowed.tso && ::ioctl(fd, TUNSETOFFLOAD, kTcp) == 0) {
     offloads->tso = true;
     return 0;
   }
@@ -98,6 +98,8 @@ int SetOffloads(int fd, TapOffloads* offloads) {
 
 int OpenTap(const std::string& name, size_t queues, std::vector<std::unique_ptr<TapQueue>>* out,
             TapOffloads* offloads, const char** step) {
+  const TapOffloads allowed = *offloads;
+  *offloads = {.vnet_hdr = allowed.vnet_hdr, .tso = false, .uso = false};
   std::vector<std::unique_ptr<TapQueue>> opened;
   for (size_t i = 0; i < queues; ++i) {
     *step = "open /dev/net/tun";
@@ -107,16 +109,18 @@ int OpenTap(const std::string& name, size_t queues, std::vector<std::unique_ptr<
     if (name.size() >= sizeof request.ifr_name) return -ENAMETOOLONG;
     std::memcpy(request.ifr_name, name.c_str(), name.size());
     // Always multi-queue, so that a device left by a crash can be adopted whatever the number of queues.
-    request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE);
+    const int vnet_hdr = allowed.vnet_hdr ? IFF_VNET_HDR : 0;
+    request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE | vnet_hdr);
     *step = "TUNSETIFF";
     if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) return -errno;
-    int header_size = sizeof(VnetHeader);
-    *step = "TUNSETVNETHDRSZ";
-    if (::ioctl(fd.get(), TUNSETVNETHDRSZ, &header_size) != 0) return -errno;
-    *step = "TUNSETOFFLOAD";
-    if (const int error = SetOffloads(fd.get(), offloads); error != 0) return error;
-    offloads->vnet_hdr = true;
-    opened.push_back(std::make_unique<KernelTapQueue>(std::move(fd), true));
+    if (allowed.vnet_hdr) {
+      int header_size = sizeof(VnetHeader);
+      *step = "TUNSETVNETHDRSZ";
+      if (::ioctl(fd.get(), TUNSETVNETHDRSZ, &header_size) != 0) return -errno;
+      *step = "TUNSETOFFLOAD";
+      if (const int error = SetOffloads(fd.get(), allowed, offloads); error != 0) return error;
+    }
+    opened.push_back(std::make_unique<KernelTapQueue>(std::move(fd), allowed.vnet_hdr));
   }
   *out = std::move(opened);
   return 0;

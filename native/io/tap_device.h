@@ -35,13 +35,14 @@ class TapQueue {
 inline constexpr size_t kTapHeadroom = 16;
 
 struct TapOffloads {
-  bool vnet_hdr = false;
-  bool tso = false;
-  bool uso = false;
+  bool vnet_hdr = true;
+  bool tso = true;
+  bool uso = true;
 };
 
-/// Opens (creates or adopts) TAP `name` with `queues` queues. The device lives as long as its queues are open. On
-/// failure returns -errno, says in `step` which call failed, and leaves nothing open.
+/// Opens (creates or adopts) TAP `name` with `queues` queues. The device lives as long as its queues are open.
+/// `offloads` says what may be used and is told what is. On failure returns -errno, says in `step` which call failed,
+/// and leaves nothing open.
 int OpenTap(const std::string& name, size_t queues, std::vector<std::unique_ptr<TapQueue>>* out,
             TapOffloads* offloads, const char** step);
 

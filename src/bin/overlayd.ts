@@ -10,6 +10,8 @@ import type { DaemonConfig } from '../daemon/config.js';
 import { loadConfig } from '../daemon/config.js';
 import { changedSettings } from '../daemon/config-diff.js';
 import { passwordWarning, readPassword } from '../daemon/password.js';
+import type { DebugSettings } from './debug-settings.js';
+import { readDebugSettings } from './debug-settings.js';
 import type { Service, ServiceInputs } from './service.js';
 import { startService } from './service.js';
 
@@ -90,12 +92,6 @@ function failureFields(error: unknown): Record<string, unknown> {
     : { code: 'OVL_INTERNAL', err: error };
 }
 
-/** A whole number of ms from the environment, for tests of rekeying; anything else: undefined. */
-function debugMs(name: string): number | undefined {
-  const text = process.env[name] ?? '';
-  return /^\d{1,9}$/.test(text) ? Number(text) : undefined;
-}
-
 function reload(running: DaemonConfig, log: Log): void {
   try {
     const outcome = readConfig();
@@ -156,15 +152,14 @@ async function run(config: DaemonConfig, password: string): Promise<void> {
 
   const warning = passwordWarning(password);
   if (warning !== undefined) log.warn({ code: warning.code, cure: warning.cure }, warning.message);
+  if (debug.isDebugging) log.warn({ ...debug }, 'Debug settings are in force: not for a real mesh');
   const inputs: ServiceInputs = {
     config,
     password,
     log,
     pid: process.pid,
     uid: process.getuid?.() ?? 0,
-    isDebugging: process.env['OVERLAYD_DEBUG'] === '1',
-    rekeyAfterMs: debugMs('OVERLAYD_DEBUG_REKEY_MS'),
-    isLibsodiumOnly: process.env['OVERLAYD_DEBUG_PROVIDER'] === 'libsodium',
+    debug,
     warnings: warning === undefined ? [] : [warning],
     onFatal: (error) => {
       fail('Stopping', error);
@@ -205,6 +200,7 @@ async function run(config: DaemonConfig, password: string): Promise<void> {
 
 let config: DaemonConfig;
 let password: string;
+let debug: DebugSettings;
 try {
   const outcome = readConfig();
   if (outcome.kind === 'print') {
@@ -212,6 +208,7 @@ try {
     process.exit(0);
   }
   config = outcome.config;
+  debug = readDebugSettings(process.env);
   password = readPassword(config.password, { env: process.env, readFile: readAtMost });
 } catch (error) {
   refuseUsage(error);

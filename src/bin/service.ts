@@ -18,6 +18,7 @@ import { openStateStore } from '../daemon/state-store.js';
 import { createNativeDataPlane, nativeOs } from '../dataplane/native.js';
 import { createHostInterface } from '../netdev/host-interface.js';
 import { createResolver } from '../netdev/resolver.js';
+import type { DebugSettings } from './debug-settings.js';
 
 /*
  * The composition: every part made once, in the order in which each needs the one before, and undone in reverse.
@@ -31,11 +32,7 @@ export interface ServiceInputs {
   readonly log: Log;
   readonly pid: number;
   readonly uid: number;
-  /** Core dumps and ptrace stay possible. */
-  readonly isDebugging: boolean;
-  readonly rekeyAfterMs: number | undefined;
-  /** Leave the faster cipher providers aside, to compare. */
-  readonly isLibsodiumOnly: boolean;
+  readonly debug: DebugSettings;
   /** Conditions found before the start that belong into `status`. */
   readonly warnings: readonly HostWarning[];
   /** Something broke that the daemon cannot go on with. */
@@ -69,9 +66,9 @@ export async function startService(inputs: ServiceInputs): Promise<Service> {
 }
 
 async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: string) => void> {
-  const { config, log } = inputs;
+  const { config, debug, log } = inputs;
   const os = nativeOs();
-  if (!inputs.isDebugging) os.setDumpable(false);
+  if (!debug.isDebugging) os.setDumpable(false);
 
   ensureStateDir(config.stateDir, inputs.uid);
   const lock = lockStateDir(config.stateDir, os, inputs.pid);
@@ -93,7 +90,8 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
   });
   undo.push(() => bridge.down());
   const dataplane = createNativeDataPlane({
-    provider: inputs.isLibsodiumOnly ? 'libsodium' : 'fastest',
+    provider: debug.isLibsodiumOnly ? 'libsodium' : 'fastest',
+    without: debug.without,
   });
   undo.push(() => dataplane.close());
 
@@ -125,7 +123,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       discovery: config.discovery,
       relay: config.relay,
       version: productVersion(),
-      ...(inputs.rekeyAfterMs === undefined ? {} : { rekeyAfterMs: inputs.rekeyAfterMs }),
+      ...(debug.rekeyAfterMs === undefined ? {} : { rekeyAfterMs: debug.rekeyAfterMs }),
     },
   );
   daemon.onFatal((error) => {

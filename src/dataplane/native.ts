@@ -156,14 +156,21 @@ function toEvent(raw: Record<string, unknown>): DataPlaneEvent {
   return raw as unknown as DataPlaneEvent;
 }
 
+/** What the data plane can do without: UDP_SEGMENT, UDP_GRO, UDP super-frames of the TAP, all offloads of the TAP. */
+export const OFFLOADS = ['gso', 'gro', 'uso', 'vnet_hdr'] as const;
+export type Offload = (typeof OFFLOADS)[number];
+
 export interface NativeOptions {
   /** 'libsodium': leave faster providers aside, to compare or when one is distrusted. */
   readonly provider?: 'fastest' | 'libsodium';
+  /** Leave these aside although the kernel has them: runs the fall-back for machines that do not. */
+  readonly without?: readonly Offload[];
 }
 
 class NativeDataPlane implements DataPlane {
   readonly #native: AddonDataPlane;
   readonly #provider: string;
+  readonly #without: readonly Offload[];
   #callback: (() => void) | undefined;
   /** The one wake-up came before anybody listened: frames arrive as soon as `open` has returned. */
   #isWakeHeld = false;
@@ -171,6 +178,7 @@ class NativeDataPlane implements DataPlane {
   constructor(options: NativeOptions) {
     this.#native = new (loadAddon().DataPlane)();
     this.#provider = options.provider ?? 'fastest';
+    this.#without = options.without ?? [];
     this.#native.onReadable(() => {
       if (this.#callback === undefined) this.#isWakeHeld = true;
       else this.#callback();
@@ -183,6 +191,7 @@ class NativeDataPlane implements DataPlane {
       ownMacs: config.ownMacs.map((mac) => ({ mac: macBytes(mac) })),
       overlayPrefixes: (config.overlayPrefixes ?? []).map(toAddonPrefix),
       provider: this.#provider,
+      without: this.#without,
     });
     if ('code' in opened) throw openError(opened);
     return { ...opened, localAddresses: opened.localAddresses.map(endpointOf) };

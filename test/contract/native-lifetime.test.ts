@@ -24,7 +24,7 @@ function make() {
   const plane = idle();
   const opened = plane.open({
     tapName: 'ovl' + process.pid + (workerData ?? '') + '-' + made++, mtuBytes: 1388, port: 0, bind: ['127.0.0.1'],
-    meshId: new Uint8Array(16).fill(1), suites: [1], ownMacs: [], queuePairs: 2, provider: 'libsodium',
+    meshId: new Uint8Array(16).fill(1), suites: [1], ownMacs: [], queuePairs: 2, provider: 'libsodium', without: [],
   });
   if (opened.code !== undefined) throw new Error(opened.step + ': ' + opened.reason);
   const to = new Uint8Array(19);

@@ -23,8 +23,9 @@ export async function pingAll(
 }
 
 /** Whether one echo request is answered within 300 ms. */
-export async function isAnswered(from: Host, address: string): Promise<boolean> {
-  const outcome = await from.run(['ping', '-n', '-c', '1', '-W', '0.3', address]);
+export async function isAnswered(from: Host, address: string, size = 56): Promise<boolean> {
+  const words = ['ping', '-n', '-c', '1', '-W', '0.3', '-s', String(size)];
+  const outcome = await from.run([...words, address]);
   return outcome.code === 0;
 }
 

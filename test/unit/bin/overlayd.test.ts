@@ -58,6 +58,39 @@ describe('overlayd as a process', function () {
     }
   });
 
+  it('a debug setting is refused without OVERLAYD_DEBUG=1, as is one unknown or out of range', () => {
+    const debug = { OVERLAYD_DEBUG: '1' };
+    for (const [env, line] of [
+      [
+        { OVERLAYD_DEBUG_REKEY_MS: '2000' },
+        'error: OVERLAYD_DEBUG_REKEY_MS is for tests (OVL_USAGE). Unset it, or set OVERLAYD_DEBUG=1 too\n',
+      ],
+      [
+        { OVERLAYD_DEBUG: '0', OVERLAYD_DEBUG_WITHOUT: 'gso' },
+        'error: OVERLAYD_DEBUG_WITHOUT is for tests (OVL_USAGE). Unset it, or set OVERLAYD_DEBUG=1 too\n',
+      ],
+      [
+        { ...debug, OVERLAYD_DEBUG_REKEYMS: '2000' },
+        'error: OVERLAYD_DEBUG_REKEYMS is unknown (OVL_USAGE). Unset it\n',
+      ],
+      [
+        { ...debug, OVERLAYD_DEBUG_REKEY_MS: '2s' },
+        "error: OVERLAYD_DEBUG_REKEY_MS cannot be '2s' (OVL_USAGE). Give milliseconds, at least 20\n",
+      ],
+      [
+        { ...debug, OVERLAYD_DEBUG_WITHOUT: 'gso,tso' },
+        "error: OVERLAYD_DEBUG_WITHOUT cannot name 'tso' (OVL_USAGE). Give some of gso,gro,uso,vnet_hdr\n",
+      ],
+      [
+        { ...debug, OVERLAYD_DEBUG_PROVIDER: 'none' },
+        "error: OVERLAYD_DEBUG_PROVIDER cannot be 'none' (OVL_USAGE). Give libsodium\n",
+      ],
+    ] as const) {
+      const outcome = overlayd(['--password', 'x'], { env });
+      assert.deepEqual(outcome, { status: 2, stdout: '', stderr: line });
+    }
+  });
+
   it('help and version go to stdout with exit code 0', () => {
     const help = overlayd(['--help']);
     assert.equal(help.status, 0);
