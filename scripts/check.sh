@@ -25,7 +25,7 @@ done
 [[ $install == no ]] || install_packages "${tools[@]}"
 [[ -d node_modules ]] || scripts/setup.sh --no-link --no-install
 export PATH=$root/node_modules/.bin:$PATH
-mapfile -t sources < <(git ls-files --cached --others --exclude-standard 'native/*.h' 'native/*.cc' 'bench/*.h' 'bench/*.cc')
+mapfile -t sources < <(git ls-files --cached --others --exclude-standard 'native/*.h' 'native/*.cc' 'bench/*.h' 'bench/*.cc' 'test/netns/wire/*')
 mapfile -t tidied < <(git ls-files --cached --others --exclude-standard 'native/core/*.cc')
 mapfile -t shells < <(git ls-files --cached --others --exclude-standard '*.sh' .ci/run)
 

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { TestDaemon } from './lib/daemon.js';
 import { type Host, Topology } from './lib/topology.js';
+import { PingStream } from './lib/ping-stream.js';
 import { pingAll } from './lib/traffic.js';
 import { waitFor } from './lib/wait.js';
 
@@ -17,46 +16,8 @@ import { waitFor } from './lib/wait.js';
 const WITH_TRAFFIC_MS = 1000;
 const IDLE_MS = 2000;
 const AFTER_UP_MS = 1000;
-/** ping(8) every 20 ms: the resolution of the figures. */
-const INTERVAL_S = '0.02';
-
-/** Arrival of each answer, ms since the epoch. */
-class PingStream {
-  readonly #child;
-  readonly #host: Host;
-  readonly answersMs: number[] = [];
-
-  constructor(from: Host, address: string) {
-    this.#host = from;
-    const argv = from.inside(['ping', '-n', '-D', '-i', INTERVAL_S, address]);
-    this.#child = spawn(argv[0] ?? '', argv.slice(1), { stdio: ['ignore', 'pipe', 'ignore'] });
-    let rest = '';
-    this.#child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      const lines = (rest + text).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) {
-        const found = /^\[(\d+\.\d+)\] \d+ bytes from/.exec(line);
-        if (found) this.answersMs.push(Number(found[1]) * 1000);
-      }
-    });
-  }
-
-  /** From the last answer before `sinceMs` plus a moment for what was on its way, to the first after it. */
-  async backAfter(sinceMs: number, withinMs: number): Promise<number> {
-    await waitFor(`answers on ${this.#host.name}`, withinMs + 3000, () => {
-      const late = this.answersMs.filter((at) => at > sinceMs + 5);
-      return late.length >= 20;
-    });
-    const first = this.answersMs.find((at) => at > sinceMs + 5) ?? Number.POSITIVE_INFINITY;
-    return Math.round(first - sinceMs);
-  }
-
-  async stop(): Promise<void> {
-    const ended = once(this.#child, 'exit');
-    this.#child.kill('SIGINT');
-    await ended;
-  }
-}
+/** The resolution of the figures is 20 ms. */
+const PINGS_PER_SECOND = 50;
 
 describe('the underlay changes', function () {
   this.timeout(60_000);
@@ -117,8 +78,8 @@ describe('the underlay changes', function () {
       );
       assert.ok(mover && sender);
       const receiver = sender === alice ? bob : alice;
-      const stream = new PingStream(sender, await daemonOf(receiver).address(4));
-      await waitFor('first answers', 3000, () => stream.answersMs.length > 20);
+      const stream = new PingStream(sender, await daemonOf(receiver).address(4), PINGS_PER_SECOND);
+      await waitFor('first answers', 3000, () => stream.answers.length > 20);
       const { atMs } = await move(mover);
       const tookMs = await stream.backAfter(atMs, WITH_TRAFFIC_MS);
       await stream.stop();
@@ -147,8 +108,8 @@ describe('the underlay changes', function () {
   for (const victimName of ['alice', 'bob'] as const) {
     it(`the link of ${victimName} goes down and up: back within 1 s`, async () => {
       const [victim, other] = victimName === 'alice' ? [alice, bob] : [bob, alice];
-      const stream = new PingStream(other, await daemonOf(victim).address(4));
-      await waitFor('first answers', 3000, () => stream.answersMs.length > 20);
+      const stream = new PingStream(other, await daemonOf(victim).address(4), PINGS_PER_SECOND);
+      await waitFor('first answers', 3000, () => stream.answers.length > 20);
       await victim.ip(['link', 'set', 'eth0', 'down']);
       await delay(4000);
       await victim.ip(['link', 'set', 'eth0', 'up']);

@@ -51,7 +51,7 @@ export class HostileScene {
     const carol = await topology.host('carol');
     const dave = await topology.host('dave');
     const mallory = await topology.host('mallory');
-    const lan = await topology.lan([alice, bob, carol, dave, mallory], { underlay: 'ipv4' });
+    const lan = (await topology.lan([alice, bob, carol, dave, mallory], { underlay: 'ipv4' })).host;
     const borrowed = [bob.address(), carol.address()];
     const attacker = await Attacker.start(mallory, [alice, bob, carol, dave], borrowed);
     const hosts = { alice, bob, carol, dave, mallory, lan };

@@ -6,6 +6,8 @@ import assert from 'node:assert/strict';
 import { type Outcome, type RunOptions, must, run } from './exec.js';
 import { type DaemonArguments, TestDaemon } from './daemon.js';
 import { Capture } from './capture.js';
+import { Switch } from './switch.js';
+import { Wire, type WireRules } from './wire.js';
 
 /*
  * Hosts as network namespaces, joined by veth pairs. Names carry our pid, so that runs side by side do not meet and
@@ -18,7 +20,8 @@ import { Capture } from './capture.js';
  *     |   fd00:1::1/64     |            |   fd00:1::2/64     |
  *     +--------------------+            +--------------------+
  *
- * More than two hosts hang on a bridge in a namespace of its own (`lan`). Every test file disposes of its topology,
+ * More than two hosts hang on a switch (`lan`), some of them behind a NAT (`nat`). Where the underlay is to be bad, a
+ * Wire stands in for the veth pair. Every test file disposes of its topology,
  * which fails when anything was left: a process, an interface of ours, a socket file.
  */
 
@@ -31,6 +34,12 @@ export interface LinkOptions {
   readonly offloads?: boolean;
 }
 
+export interface WireOptions extends LinkOptions {
+  /** Of the random choices; default 1. */
+  readonly seed?: number;
+  readonly rules?: WireRules;
+}
+
 const OFFLOADS = ['tx', 'rx', 'gso', 'gro', 'tso', 'tx-udp-segmentation'] as const;
 
 let topologies = 0;
@@ -38,7 +47,9 @@ let topologies = 0;
 export class Topology {
   readonly #prefix = `overlayd-t${String(process.pid)}-${String(topologies++)}-`;
   readonly #hosts: Host[] = [];
+  readonly #wires: Wire[] = [];
   #subnets = 0;
+  #nats = 0;
   readonly directory: string;
 
   private constructor(directory: string) {
@@ -64,6 +75,13 @@ export class Topology {
     return host;
   }
 
+  /** `count` hosts, named by the prefix and a number from 0. */
+  async hosts(count: number, prefix = 'n'): Promise<Host[]> {
+    const hosts: Host[] = [];
+    for (let i = 0; i < count; i++) hosts.push(await this.host(`${prefix}${String(i)}`));
+    return hosts;
+  }
+
   /** A cable between two hosts: eth0 (eth1, ...) on each, with addresses of a subnet of its own. */
   async link(a: Host, b: Host, options: LinkOptions = {}): Promise<void> {
     const subnet = ++this.#subnets;
@@ -77,25 +95,64 @@ export class Topology {
     await b.configure(ends[1], subnet, 2, options);
   }
 
-  /** Hosts on one switch, which is a bridge in a namespace of its own. */
-  async lan(hosts: readonly Host[], options: LinkOptions = {}): Promise<Host> {
+  /** A switch without hosts yet. */
+  async switch(): Promise<Switch> {
     const subnet = ++this.#subnets;
-    const middle = await this.host(`lan${String(subnet)}`);
-    await middle.ip(['link', 'add', 'br0', 'type', 'bridge']);
-    await middle.ip(['link', 'set', 'br0', 'up']);
-    for (const [index, host] of hosts.entries()) {
-      const end = host.nextInterface();
-      const port = `p${String(index + 1)}`;
-      await must(
-        ['ip', 'link', 'add', end, 'netns', host.namespace, 'type', 'veth'].concat([
-          ...['peer', 'name', port, 'netns', middle.namespace],
-        ]),
-      );
-      await middle.ip(['link', 'set', port, 'master', 'br0']);
-      await middle.tune(port, options);
-      await host.configure(end, subnet, index + 1, options);
-    }
-    return middle;
+    return Switch.create(await this.host(`lan${String(subnet)}`), subnet);
+  }
+
+  /** Hosts on one switch. */
+  async lan(hosts: readonly Host[], options: LinkOptions = {}): Promise<Switch> {
+    const lan = await this.switch();
+    for (const host of hosts) await lan.plug(host, options);
+    return lan;
+  }
+
+  /** A cable as `link`, but one whose delay, loss, size and more can be set; see Wire. */
+  async wire(a: Host, b: Host, options: WireOptions = {}): Promise<Wire> {
+    const subnet = ++this.#subnets;
+    const ends = [a.nextInterface(), b.nextInterface()] as const;
+    const { offloads = true, seed = 1 } = options;
+    const wire = await Wire.start([a, b], ends, { seed, offloads });
+    this.#wires.push(wire);
+    // What a TAP offers is the wire's choice already; ethtool has nothing to change.
+    const link = { underlay: options.underlay ?? 'both', mtuBytes: options.mtuBytes ?? 1500 };
+    await a.configure(ends[0], subnet, 1, link);
+    await b.configure(ends[1], subnet, 2, link);
+    if (options.rules) await wire.set('both', options.rules);
+    return wire;
+  }
+
+  /**
+   * A router with hosts behind it that can reach the switch, IPv4 only. It masquerades: with `port-restricted` the
+   * source port stays where it can, with `symmetric` each destination sees another one. Nothing comes in unasked.
+   */
+  async nat(
+    outside: Switch,
+    insiders: readonly Host[],
+    kind: 'port-restricted' | 'symmetric',
+  ): Promise<Host> {
+    const router = await this.host(`nat${String(++this.#nats)}`);
+    const outer = await outside.plug(router, { underlay: 'ipv4' });
+    await this.lan([router, ...insiders], { underlay: 'ipv4' });
+    const [, inner] = router.addresses;
+    assert.ok(inner);
+    for (const host of insiders) await host.ip(['route', 'add', 'default', 'via', inner]);
+    const masquerade = kind === 'symmetric' ? 'masquerade random,fully-random' : 'masquerade';
+    // What is dropped here leaves no entry in the connection table that could take a port away.
+    const guard = `iifname "${outer}" ct state != { established, related } drop`;
+    await router.nft(`
+      add table ip nat
+      add chain ip nat out { type nat hook postrouting priority 100; }
+      add rule ip nat out oifname "${outer}" ${masquerade}
+      add table ip guard
+      add chain ip guard in { type filter hook input priority 0; }
+      add rule ip guard in ${guard}
+      add chain ip guard through { type filter hook forward priority 0; }
+      add rule ip guard through ${guard}
+    `);
+    await router.must(['sysctl', '-qw', 'net.ipv4.ip_forward=1']);
+    return router;
   }
 
   /** What every daemon said, for the output of a failed test. */
@@ -109,12 +166,16 @@ export class Topology {
   /** Ends everything and fails when something was left that should have gone by itself. */
   async dispose(): Promise<void> {
     const left: string[] = [];
-    for (const host of this.#hosts) {
+    const ended = this.#hosts.map(async (host) => {
       for (const capture of host.captures) await capture.stop();
       for (const daemon of host.daemons) {
         const complaint = await daemon.end();
         if (complaint !== undefined) left.push(complaint);
       }
+    });
+    await Promise.all(ended);
+    for (const wire of this.#wires) await wire.end();
+    for (const host of this.#hosts) {
       const pids = (await must(['ip', 'netns', 'pids', host.namespace]))
         .split('\n')
         .filter(Boolean);
@@ -149,7 +210,8 @@ export class Host {
   readonly directory: string;
   readonly daemons: TestDaemon[] = [];
   readonly captures: Capture[] = [];
-  readonly #addresses: string[] = [];
+  /** Underlay addresses, in the order of the links; of one link, IPv6 first. */
+  readonly addresses: string[] = [];
   #interfaces = 0;
 
   constructor(namespace: string, name: string, directory: string) {
@@ -160,7 +222,7 @@ export class Host {
 
   /** Underlay address of the given family on the first link that has one. */
   address(family: 4 | 6 = 4): string {
-    const found = this.#addresses.find((address) => address.includes(':') === (family === 6));
+    const found = this.addresses.find((address) => address.includes(':') === (family === 6));
     assert.ok(found, `${this.name} has no IPv${String(family)} underlay address`);
     return found;
   }
@@ -228,12 +290,12 @@ export class Host {
     } else {
       const address = `fd00:${String(subnet)}::${String(number)}`;
       await this.ip(['address', 'add', `${address}/64`, 'dev', ifName, 'nodad']);
-      this.#addresses.push(address);
+      this.addresses.push(address);
     }
     if (underlay !== 'ipv6') {
       const address = `10.${String(subnet)}.0.${String(number)}`;
       await this.ip(['address', 'add', `${address}/24`, 'dev', ifName]);
-      this.#addresses.push(address);
+      this.addresses.push(address);
     }
     await this.tune(ifName, options);
   }
