@@ -21,6 +21,7 @@ const MAY = {
   link: ['base', 'model', 'wire'],
   records: ['base', 'model', 'wire'],
   routing: ['base', 'model', 'wire'],
+  relay: ['base', 'model', 'wire'],
   ipam: ['base', 'model', 'wire'],
   dns: ['base', 'model', 'wire'],
   netdev: ['base', 'model'],
