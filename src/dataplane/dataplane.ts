@@ -90,7 +90,8 @@ export type TableEntry =
   /**
    * A way to a peer. While it exists the path clock runs: PING at once, then every 200 ms while the path carried
    * frames in the last second, else every 15 s. Setting it again changes the endpoint or size and keeps the clock.
-   * `session`: the one its PINGs are sealed with (0: silent). `datagramBytes`: largest UDP payload sent on it.
+   * `session`: the one its PINGs are sealed with (0: silent). `datagramBytes`: largest UDP payload sent on it; on a
+   * relayed path the 8 bytes of the RELAY header are part of it, as they are of a probe's size and of what answers it.
    */
   | {
       readonly kind: 'pathSet';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-import { formatEndpoint, type Endpoint } from '../model/endpoint.js';
+import { formatPathAddress, isEndpoint, type PathAddress } from '../model/path-address.js';
 
 /*
  * What the data plane does with strangers' datagrams before the control plane sees them: framing, version, mesh,
@@ -49,11 +49,11 @@ export class FakeGate {
     this.#hints.delete(hex(hint));
   }
 
-  returnToken(from: Endpoint): void {
-    this.#sources.delete(from.address);
+  returnToken(from: PathAddress): void {
+    this.#sources.delete(sourceOf(from));
   }
 
-  judge(from: Endpoint, bytes: Uint8Array, nowMs: number): GateVerdict {
+  judge(from: PathAddress, bytes: Uint8Array, nowMs: number): GateVerdict {
     const type = bytes[0] ?? 0;
     const size = type >= RETRY ? HINT_BYTES : HANDSHAKE_BYTES;
     if (type < INIT || type > REJECT || bytes.length !== size) return drop('malformed');
@@ -62,7 +62,7 @@ export class FakeGate {
     return this.#judgeInit(from, bytes, nowMs);
   }
 
-  #judgeInit(from: Endpoint, bytes: Uint8Array, nowMs: number): GateVerdict {
+  #judgeInit(from: PathAddress, bytes: Uint8Array, nowMs: number): GateVerdict {
     this.#refill(nowMs);
     const sender = bytes.subarray(4, 8);
     if (hex(bytes.subarray(8, 24)) !== hex(this.#meshId)) {
@@ -77,18 +77,18 @@ export class FakeGate {
     const cookie = this.#cookie(from, sender);
     const hasCookie = hex(bytes.subarray(COOKIE_AT)) === hex(cookie);
     if (isResumed) return { kind: 'pass', hasCookie, isResumed };
-    const source = this.#sources.get(from.address) ?? SOURCE_BURST;
+    const source = this.#sources.get(sourceOf(from)) ?? SOURCE_BURST;
     if (!hasCookie) {
       if (this.#node < NODE_BURST / 2 || source < SOURCE_BURST) {
         const answer = hint(RETRY, sender);
         answer.set(cookie, 8);
         return { kind: 'answer', bytes: answer, isOtherMesh: false };
       }
-      this.#sources.set(from.address, source - 1);
+      this.#sources.set(sourceOf(from), source - 1);
       return { kind: 'pass', hasCookie, isResumed };
     }
     if (source < 1 || this.#node < 1) return drop('guess tokens');
-    this.#sources.set(from.address, source - 1);
+    this.#sources.set(sourceOf(from), source - 1);
     this.#node -= 1;
     return { kind: 'pass', hasCookie, isResumed };
   }
@@ -107,10 +107,10 @@ export class FakeGate {
     }
   }
 
-  #cookie(from: Endpoint, sender: Uint8Array): Uint8Array {
+  #cookie(from: PathAddress, sender: Uint8Array): Uint8Array {
     const hash = createHash('sha256')
       .update(this.#secret)
-      .update(formatEndpoint(from))
+      .update(formatPathAddress(from))
       .update(sender);
     return new Uint8Array(hash.digest().subarray(0, 16));
   }
@@ -122,6 +122,11 @@ function hint(type: number, receiver: Uint8Array): Uint8Array {
   bytes[1] = 1;
   bytes.set(receiver, 4);
   return bytes;
+}
+
+/** What counts as one source: an address, or a label. */
+function sourceOf(from: PathAddress): string {
+  return isEndpoint(from) ? from.address : formatPathAddress(from);
 }
 
 function drop(reason: string): GateVerdict {

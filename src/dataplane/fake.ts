@@ -1,16 +1,18 @@
-import { OverlayError } from '../base/errors.js';
-import {
-  endpointFromBytes,
-  endpointToBytes,
-  formatEndpoint,
-  type Endpoint,
-} from '../model/endpoint.js';
+import { endpointFromBytes, endpointToBytes, type Endpoint } from '../model/endpoint.js';
 import { macFromBytes, type Mac } from '../model/mac.js';
+import { formatPathAddress, isEndpoint, type PathAddress } from '../model/path-address.js';
+import { checkBatch } from './fake-batch.js';
 import { FakeGate } from './fake-gate.js';
 import type { FakeDatagram, FakeNetwork } from './fake-network.js';
 import { FakePathClock } from './fake-path-clock.js';
+import {
+  FakeLabels,
+  isRelayed,
+  RELAY_HEADER_BYTES,
+  type FakePayload,
+  type FakeRelayed,
+} from './fake-relay.js';
 import { FakeSession, type FakeBody, type Sealed } from './fake-sessions.js';
-import { formatPathAddress, isEndpoint, type PathAddress } from '../model/path-address.js';
 import type {
   Counters,
   DataPlane,
@@ -28,10 +30,10 @@ import type {
 /*
  * A data plane without kernel, threads or ciphers, on a FakeNetwork and virtual time, that keeps the promises of
  * dataplane.ts: test/contract holds it and the addon to them. What is left out: trains, checksums, fragments (an
- * oversized frame travels as one datagram of the path's size), MSS, ageing of learned MACs.
+ * oversized frame travels as one datagram of the path's size), MSS, ageing of learned MACs, rates of labels.
  */
 
-export type FakePayload = Uint8Array | Sealed;
+export type { FakePayload } from './fake-relay.js';
 
 export interface FakeDataPlaneOptions {
   readonly network: FakeNetwork<FakePayload>;
@@ -42,7 +44,7 @@ export interface FakeDataPlaneOptions {
 }
 
 const SEAL_OVERHEAD_BYTES = 38;
-const CONTROL_OVERHEAD_BYTES = 42;
+const CONTROL_HEADER_BYTES = 4;
 const KEEPALIVE_BYTES = 38;
 const PING_BYTES = 60;
 const RECEIVER_REPORT_MS = 1000;
@@ -78,6 +80,7 @@ export class FakeDataPlane implements DataPlane {
   readonly #peers = new Map<PeerSlot, FakePeer>();
   readonly #paths = new Map<PathId, FakePath>();
   readonly #fdb = new Map<string, FdbEntry>();
+  readonly #labels = new FakeLabels();
   readonly #seen = new Map<string, number>();
   readonly #totals = new Map<string, bigint>();
   readonly #drops = new Map<string, bigint>();
@@ -115,7 +118,12 @@ export class FakeDataPlane implements DataPlane {
   }
 
   apply(batch: readonly TableEntry[]): void {
-    this.#validate(batch);
+    checkBatch(batch, {
+      sessions: this.#sessions.keys(),
+      paths: this.#paths.keys(),
+      peers: this.#peers.keys(),
+      labels: this.#labels.values(),
+    });
     for (const entry of batch) this.#applyEntry(entry);
   }
 
@@ -138,7 +146,7 @@ export class FakeDataPlane implements DataPlane {
       drops: Object.fromEntries(this.#drops),
       paths: [...this.#paths].map(([id, path]) => path.clock.counters(id)),
       sessions: [...this.#sessions.values()].map((session) => session.counters()),
-      labels: [],
+      labels: this.#labels.counters(),
     };
   }
 
@@ -153,6 +161,7 @@ export class FakeDataPlane implements DataPlane {
     this.#paths.clear();
     this.#sessions.clear();
     this.#peers.clear();
+    this.#labels.clear();
     this.#events = [];
     this.#onReadable = undefined;
     this.#config = undefined;
@@ -186,61 +195,6 @@ export class FakeDataPlane implements DataPlane {
   }
 
   // --- tables ---
-
-  #validate(batch: readonly TableEntry[]): void {
-    const sessions = new Set(this.#sessions.keys());
-    const paths = new Set(this.#paths.keys());
-    const peers = new Set(this.#peers.keys());
-    batch.forEach((entry, position) => {
-      const refuse = (why: string): never => {
-        throw new OverlayError('OVL_BATCH_REFUSED', `Cannot apply entry ${position}: ${why}`, {
-          cure: 'Report this: it is a bug.',
-          value: entry.kind,
-        });
-      };
-      switch (entry.kind) {
-        case 'sessionInstall':
-          if (entry.session === 0 || sessions.has(entry.session)) refuse('session exists');
-          if (!peers.has(entry.peer)) refuse(`peer ${entry.peer} does not exist`);
-          sessions.add(entry.session);
-          break;
-        case 'sessionRxKey':
-        case 'sessionTxKey':
-        case 'sessionRxRetire':
-          if (!sessions.has(entry.session)) refuse(`session ${entry.session} does not exist`);
-          break;
-        case 'sessionRemove':
-          if (!sessions.delete(entry.session)) refuse(`session ${entry.session} does not exist`);
-          break;
-        case 'peerSet':
-          if (entry.peer < 1 || entry.peer > 4096) refuse('peer slot out of range');
-          if (entry.session !== 0 && !sessions.has(entry.session)) refuse('session does not exist');
-          if (entry.path !== 0 && !paths.has(entry.path)) refuse('path does not exist');
-          peers.add(entry.peer);
-          break;
-        case 'peerRemove':
-          if (!peers.delete(entry.peer)) refuse(`peer ${entry.peer} does not exist`);
-          break;
-        case 'pathSet':
-          if (entry.path === 0 || !peers.has(entry.peer)) refuse('peer does not exist');
-          if (entry.session !== 0 && !sessions.has(entry.session)) refuse('session does not exist');
-          paths.add(entry.path);
-          break;
-        case 'pathRemove':
-          if (!paths.delete(entry.path)) refuse(`path ${entry.path} does not exist`);
-          break;
-        case 'fdbSet':
-          if (!peers.has(entry.peer)) refuse(`peer ${entry.peer} does not exist`);
-          break;
-        case 'fdbRemove':
-        case 'resumeSet':
-        case 'resumeRemove':
-        case 'labelSet':
-        case 'labelRemove':
-          break;
-      }
-    });
-  }
 
   #applyEntry(entry: TableEntry): void {
     switch (entry.kind) {
@@ -294,7 +248,10 @@ export class FakeDataPlane implements DataPlane {
         this.#gate?.removeHint(entry.hint);
         break;
       case 'labelSet':
+        this.#labels.set(entry);
+        break;
       case 'labelRemove':
+        this.#labels.remove(entry.label);
         break;
     }
   }
@@ -336,7 +293,8 @@ export class FakeDataPlane implements DataPlane {
           return;
         }
         const { type } = item;
-        const bytes = Math.min(path.datagramBytes, item.body.length + CONTROL_OVERHEAD_BYTES);
+        const length = item.body.length + CONTROL_HEADER_BYTES + overheadOf(path.address);
+        const bytes = Math.min(path.datagramBytes, length);
         this.#sealTo(session, path, { kind: 'control', type, body: item.body.slice() }, bytes);
         break;
       }
@@ -357,7 +315,7 @@ export class FakeDataPlane implements DataPlane {
         this.#ping(item.path);
         break;
       case 'returnToken':
-        if (isEndpoint(item.from)) this.#gate?.returnToken(item.from);
+        this.#gate?.returnToken(item.from);
         break;
       case 'tcpConnect':
         this.#emit({ kind: 'tcpClosed', connection: item.connection });
@@ -377,30 +335,80 @@ export class FakeDataPlane implements DataPlane {
     }
     const nowMs = this.#nowMs();
     path.clock.onFrame(nowMs);
-    const bytes = Math.min(path.datagramBytes, frame.length + SEAL_OVERHEAD_BYTES);
-    const isSent = this.#sealTo(session, path, { kind: 'frame', frame: frame.slice() }, bytes);
-    if (!isSent && nowMs >= path.tooBigUntilMs) {
-      // Receiver reports would show within a second that nothing of this size arrives.
-      path.tooBigUntilMs = nowMs + RECEIVER_REPORT_MS;
-      const event = { kind: 'pathTooBig', path: peer?.path ?? 0, datagramBytes: bytes } as const;
-      this.#network.scheduler.at(RECEIVER_REPORT_MS, () => {
-        this.#emit(event);
-      });
-    }
+    const bytes = Math.min(path.datagramBytes, frame.length + overheadOf(path.address));
+    this.#sealTo(session, path, { kind: 'frame', frame: frame.slice() }, bytes, () => {
+      this.#noteSwallowed(peer?.path ?? 0, bytes);
+    });
     this.#schedulePing(peer?.path ?? 0);
   }
 
-  #sealTo(session: FakeSession, path: FakePath, body: FakeBody, bytes: number): boolean {
-    path.clock.txDatagrams += 1n;
-    path.clock.txBytes += BigInt(bytes);
-    return this.#transmit(path.address, { bytes, payload: session.seal(body, bytes) });
+  /** Receiver reports would show within a second that nothing of this size arrives. */
+  #noteSwallowed(id: PathId, datagramBytes: number): void {
+    const path = this.#paths.get(id);
+    const nowMs = this.#nowMs();
+    if (!path || nowMs < path.tooBigUntilMs) return;
+    path.tooBigUntilMs = nowMs + RECEIVER_REPORT_MS;
+    this.#network.scheduler.at(RECEIVER_REPORT_MS, () => {
+      this.#emit({ kind: 'pathTooBig', path: id, datagramBytes });
+    });
   }
 
-  #transmit(to: PathAddress, datagram: FakeDatagram<FakePayload>): boolean {
-    if (!isEndpoint(to)) {
-      this.#drop('no route');
-      return true;
+  /** `bytes`: of the UDP payload that leaves, the RELAY header included. */
+  #sealTo(
+    session: FakeSession,
+    path: FakePath,
+    body: FakeBody,
+    bytes: number,
+    onSwallowed?: () => void,
+  ): void {
+    path.clock.txDatagrams += 1n;
+    path.clock.txBytes += BigInt(bytes);
+    const ownBytes = bytes - headerOf(path.address);
+    const datagram = { bytes: ownBytes, payload: session.seal(body, ownBytes) };
+    this.#transmit(path.address, datagram, onSwallowed);
+  }
+
+  #transmit(
+    to: PathAddress,
+    datagram: FakeDatagram<Uint8Array | Sealed>,
+    onSwallowed: () => void = () => undefined,
+  ): void {
+    if (isEndpoint(to)) {
+      if (!this.#sendTo(to, datagram)) onSwallowed();
+      return;
     }
+    if (to.family === 'tcp') {
+      this.#drop('no route');
+      return;
+    }
+    const wrapped = this.#labels.wrap(to.label, datagram, onSwallowed);
+    if (wrapped) this.#toNeighbour(wrapped.peer, wrapped.datagram);
+    else this.#drop('relay_unknown');
+  }
+
+  /** A RELAY datagram to the peer that its label belongs to; never through another relay. */
+  #toNeighbour(slot: PeerSlot, datagram: FakeDatagram<FakeRelayed>): void {
+    const path = this.#paths.get(this.#peers.get(slot)?.path ?? 0);
+    if (!path) {
+      this.#drop('no path');
+      return;
+    }
+    if (path.address.family === 'relay') {
+      this.#drop('relay_nested');
+      return;
+    }
+    if (!isEndpoint(path.address)) {
+      this.#drop('no route');
+      return;
+    }
+    path.clock.onFrame(this.#nowMs());
+    path.clock.txDatagrams += 1n;
+    path.clock.txBytes += BigInt(datagram.bytes);
+    if (!this.#sendTo(path.address, datagram)) datagram.payload.onSwallowed();
+  }
+
+  /** @returns false when the wire swallows it for its size. */
+  #sendTo(to: Endpoint, datagram: FakeDatagram<FakePayload>): boolean {
     const source = this.#addresses.find((address) => address.includes(':') === (to.family === 6));
     if (source === undefined || !this.#config) {
       this.#drop('no route');
@@ -439,13 +447,47 @@ export class FakeDataPlane implements DataPlane {
 
   // --- rx ---
 
-  #receive(from: Endpoint, datagram: FakeDatagram<FakePayload>): void {
+  #receive(from: PathAddress, datagram: FakeDatagram<FakePayload>): void {
     this.#count('rxDatagrams');
-    if (datagram.payload instanceof Uint8Array) this.#receiveHandshake(from, datagram.payload);
-    else this.#receiveSealed(from, datagram.payload, datagram.bytes);
+    const { payload, bytes } = datagram;
+    if (isRelayed(payload)) this.#receiveRelayed(from, payload, bytes);
+    else this.#receiveOwn(from, payload, bytes);
   }
 
-  #receiveHandshake(from: Endpoint, bytes: Uint8Array): void {
+  #receiveOwn(from: PathAddress, payload: Uint8Array | Sealed, bytes: number): void {
+    if (payload instanceof Uint8Array) this.#receiveHandshake(from, payload);
+    else this.#receiveSealed(from, payload, bytes);
+  }
+
+  #receiveRelayed(from: PathAddress, relayed: FakeRelayed, bytes: number): void {
+    const isFrom = (peer: PeerSlot): boolean => this.#pathOf(peer, from) !== undefined;
+    const verdict = this.#labels.receive(relayed, bytes, isFrom);
+    switch (verdict.kind) {
+      case 'end':
+        this.#receiveOwn({ family: 'relay', label: verdict.label }, verdict.payload, bytes);
+        break;
+      case 'forward':
+        this.#count('relayed');
+        this.#toNeighbour(verdict.peer, {
+          bytes,
+          payload: verdict.relayed,
+        });
+        break;
+      case 'unknown': {
+        this.#drop('relay_unknown');
+        const peer = [...this.#peers.keys()].find(isFrom);
+        if (peer !== undefined && this.#mayTell(`label ${relayed.label}`)) {
+          this.#emit({ kind: 'labelUnknown', peer, label: relayed.label });
+        }
+        break;
+      }
+      case 'drop':
+        this.#drop(verdict.reason);
+        break;
+    }
+  }
+
+  #receiveHandshake(from: PathAddress, bytes: Uint8Array): void {
     const verdict = this.#gate?.judge(from, bytes, this.#nowMs());
     if (!verdict) return;
     switch (verdict.kind) {
@@ -465,7 +507,7 @@ export class FakeDataPlane implements DataPlane {
     }
   }
 
-  #receiveSealed(from: Endpoint, sealed: Sealed, bytes: number): void {
+  #receiveSealed(from: PathAddress, sealed: Sealed, bytes: number): void {
     const session = this.#sessions.get(sealed.receiverIndex);
     if (!session) {
       this.#drop('unknown session');
@@ -489,7 +531,7 @@ export class FakeDataPlane implements DataPlane {
     this.#receiveBody(session, from, sealed.body);
   }
 
-  #receiveBody(session: FakeSession, from: Endpoint, body: FakeBody): void {
+  #receiveBody(session: FakeSession, from: PathAddress, body: FakeBody): void {
     switch (body.kind) {
       case 'keepalive':
         break;
@@ -500,7 +542,7 @@ export class FakeDataPlane implements DataPlane {
       }
       case 'ping': {
         const { path, seq } = body;
-        const observed = Buffer.from(endpointToBytes(from)).toString('hex');
+        const observed = isEndpoint(from) ? Buffer.from(endpointToBytes(from)).toString('hex') : '';
         const payload = session.seal({ kind: 'pong', path, seq, observed }, PING_BYTES);
         this.#transmit(from, { bytes: PING_BYTES, payload });
         break;
@@ -545,17 +587,22 @@ export class FakeDataPlane implements DataPlane {
     this.#onFrame?.(frame, peer);
   }
 
-  #noteSeen(session: FakeSession, from: Endpoint): void {
-    const key = `${session.index} ${formatEndpoint(from)}`;
-    const nowMs = this.#nowMs();
-    const last = this.#seen.get(key);
-    if (last !== undefined && nowMs - last < SEEN_EVERY_MS) return;
-    this.#seen.set(key, nowMs);
+  #noteSeen(session: FakeSession, from: PathAddress): void {
+    if (!this.#mayTell(`${session.index} ${formatPathAddress(from)}`)) return;
     this.#emit({ kind: 'endpointSeen', session: session.index, from });
   }
 
-  #pathOf(peer: PeerSlot, from: Endpoint): FakePath | undefined {
-    const text = formatEndpoint(from);
+  /** Once per subject and second. */
+  #mayTell(subject: string): boolean {
+    const nowMs = this.#nowMs();
+    const last = this.#seen.get(subject);
+    if (last !== undefined && nowMs - last < SEEN_EVERY_MS) return false;
+    this.#seen.set(subject, nowMs);
+    return true;
+  }
+
+  #pathOf(peer: PeerSlot, from: PathAddress): FakePath | undefined {
+    const text = formatPathAddress(from);
     for (const path of this.#paths.values()) {
       if (path.peer === peer && formatPathAddress(path.address) === text) return path;
     }
@@ -600,6 +647,15 @@ export class FakeDataPlane implements DataPlane {
   #drop(reason: string): void {
     this.#drops.set(reason, (this.#drops.get(reason) ?? 0n) + 1n);
   }
+}
+
+/** In front of a datagram to there. */
+function headerOf(address: PathAddress): number {
+  return address.family === 'relay' ? RELAY_HEADER_BYTES : 0;
+}
+
+function overheadOf(address: PathAddress): number {
+  return SEAL_OVERHEAD_BYTES + headerOf(address);
 }
 
 function fdbKey(network: number, mac: Mac): string {

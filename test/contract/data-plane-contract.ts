@@ -4,14 +4,24 @@ import {
   SUITE_AES256GCM,
   type DataPlane,
   type DataPlaneEvent,
-  type DirectionKey,
   type SendItem,
   type TableEntry,
 } from '../../src/dataplane/dataplane.js';
 import { formatEndpoint, type Endpoint } from '../../src/model/endpoint.js';
 import { formatPathAddress, type PathAddress } from '../../src/model/path-address.js';
-import { macBytes, parseMac, type Mac } from '../../src/model/mac.js';
-import { parsePeerId, type PeerId } from '../../src/model/peer-id.js';
+import type { PeerId } from '../../src/model/peer-id.js';
+import {
+  frameOf,
+  initOf,
+  keyOf,
+  MAC_A,
+  MAC_B,
+  macOf,
+  peerOf,
+  respOf,
+  sameFrame,
+  textOf,
+} from './fixtures.js';
 
 /*
  * What every data plane promises (src/dataplane/dataplane.ts), told between two of them, `a` and `b`, that are open and
@@ -33,8 +43,6 @@ export interface Rig {
   close(): Promise<void>;
 }
 
-export const MAC_A = macOf('02:00:00:00:00:0a');
-export const MAC_B = macOf('02:00:00:00:00:0b');
 const PEER_A = peerOf('a'.repeat(32));
 const PEER_B = peerOf('b'.repeat(32));
 const SESSION_A = 0x0a0a0a0a;
@@ -358,60 +366,7 @@ function sessionEntries(side: 'a' | 'b', id: PeerId, keyShift = 0): TableEntry[]
   ];
 }
 
-function keyOf(fill: number): DirectionKey {
-  return { key: new Uint8Array(32).fill(fill), iv: new Uint8Array(24).fill(fill) };
-}
-
 function mark(value: number): SendItem {
   const body = Uint8Array.of(value);
   return { kind: 'control', session: SESSION_A, path: 0, type: CLOSE_TYPE, body };
-}
-
-/** RESP as far as the gate looks: indexes set, zeros at the end. */
-function respOf(): Uint8Array {
-  const resp = new Uint8Array(512);
-  resp.fill(0x5a, 4, 272);
-  resp.set([2, 1]);
-  return resp;
-}
-
-/** Well-formed as far as the gate looks. */
-function initOf(meshId: Uint8Array, senderIndex = 0x11223344): Uint8Array {
-  const init = new Uint8Array(512);
-  init.set([1, 1]);
-  new DataView(init.buffer).setUint32(4, senderIndex, true);
-  init.set(meshId, 8);
-  init.fill(0x33, 24, 72);
-  init[72] = 7;
-  return init;
-}
-
-/** Of an ethertype for experiments, so that no host answers. */
-export function frameOf(to: Mac, from: Mac, text: string): Uint8Array {
-  const frame = new Uint8Array(60);
-  frame.set(macBytes(to), 0);
-  frame.set(macBytes(from), 6);
-  frame.set([0x88, 0xb5], 12);
-  frame.set(new TextEncoder().encode(text), 14);
-  return frame;
-}
-
-function textOf(frame: Uint8Array): string {
-  return Buffer.from(frame.subarray(14)).toString();
-}
-
-function sameFrame(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a.subarray(0, b.length), b) === 0;
-}
-
-function macOf(text: string): Mac {
-  const mac = parseMac(text);
-  assert.ok(mac);
-  return mac;
-}
-
-function peerOf(text: string): PeerId {
-  const id = parsePeerId(text);
-  assert.ok(id);
-  return id;
 }

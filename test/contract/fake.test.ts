@@ -4,15 +4,27 @@ import { SUITE_AES256GCM } from '../../src/dataplane/dataplane.js';
 import type { Mac } from '../../src/model/mac.js';
 import { SeededRng } from '../sim/seeded-rng.js';
 import { VirtualTime } from '../sim/virtual-time.js';
-import { describeDataPlane, MAC_A, MAC_B, type Rig } from './data-plane-contract.js';
+import { describeDataPlane, type Rig } from './data-plane-contract.js';
+import { MAC_A, MAC_B, MAC_C } from './fixtures.js';
+import { describeRelay, type Line } from './relay-contract.js';
 
 const PORT = 6783;
 
-const makeRig = (): Promise<Rig> => {
+interface FakeHosts {
+  readonly planes: readonly FakeDataPlane[];
+  readonly meshId: Uint8Array;
+  /** Frames that the last one wrote. */
+  readonly framesOfLast: readonly Uint8Array[];
+  readonly until: (isDone: () => boolean, withinMs: number) => Promise<boolean>;
+  readonly close: () => Promise<void>;
+}
+
+function openHosts(macs: readonly Mac[]): FakeHosts {
   const time = new VirtualTime();
   const network = new FakeNetwork<FakePayload>(time, new SeededRng(1));
   const meshId = new Uint8Array(16).fill(1);
-  const open = (addresses: readonly string[], mac: Mac): FakeDataPlane => {
+  const planes = macs.map((mac, index) => {
+    const addresses = [`192.0.2.${index + 1}`];
     const plane = new FakeDataPlane({ network, addresses, secret: new Uint8Array(16).fill(7) });
     plane.open({
       tapName: 'tap',
@@ -25,30 +37,58 @@ const makeRig = (): Promise<Rig> => {
       queuePairs: 0,
     });
     return plane;
+  });
+  const framesOfLast: Uint8Array[] = [];
+  planes.at(-1)?.onFrame((frame) => framesOfLast.push(frame));
+  return {
+    planes,
+    meshId,
+    framesOfLast,
+    until: (isDone, withinMs) => time.runUntil(isDone, withinMs),
+    close: () => {
+      for (const plane of planes) plane.close();
+      return Promise.resolve();
+    },
   };
-  const a = open(['192.0.2.1'], MAC_A);
-  const b = open(['192.0.2.2'], MAC_B);
-  const framesB: Uint8Array[] = [];
-  b.onFrame((frame) => framesB.push(frame));
-  const at = (address: string) => ({ family: 4, address, port: PORT }) as const;
-  const rig: Rig = {
+}
+
+const at = (host: number) => ({ family: 4, address: `192.0.2.${host}`, port: PORT }) as const;
+
+const makeRig = (): Promise<Rig> => {
+  const hosts = openHosts([MAC_A, MAC_B]);
+  const { meshId, framesOfLast, until, close } = hosts;
+  const [a, b] = hosts.planes as [FakeDataPlane, FakeDataPlane];
+  return Promise.resolve({
     a,
     b,
-    endpointA: at('192.0.2.1'),
-    endpointB: at('192.0.2.2'),
+    endpointA: at(1),
+    endpointB: at(2),
     meshId,
     injectA: (frame) => {
       a.injectFrame(frame);
     },
-    framesB,
-    until: (isDone, withinMs) => time.runUntil(isDone, withinMs),
-    close: () => {
-      a.close();
-      b.close();
-      return Promise.resolve();
+    framesB: framesOfLast,
+    until,
+    close,
+  });
+};
+
+const makeLine = (): Promise<Line> => {
+  const hosts = openHosts([MAC_A, MAC_B, MAC_C]);
+  const { meshId, framesOfLast, until, close } = hosts;
+  const [a, b, c] = hosts.planes as [FakeDataPlane, FakeDataPlane, FakeDataPlane];
+  return Promise.resolve({
+    planes: { a, b, c },
+    endpoints: { a: at(1), b: at(2), c: at(3) },
+    meshId,
+    injectA: (frame) => {
+      a.injectFrame(frame);
     },
-  };
-  return Promise.resolve(rig);
+    framesC: framesOfLast,
+    until,
+    close,
+  });
 };
 
 describeDataPlane('fake', makeRig, { hasFrames: true });
+describeRelay('fake', makeLine);

@@ -9,7 +9,8 @@ import { type DataPlaneInfo, SUITE_AES256GCM } from '../../src/dataplane/datapla
 import { createNativeDataPlane } from '../../src/dataplane/native.js';
 import type { Mac } from '../../src/model/mac.js';
 import { must } from '../netns/lib/exec.js';
-import { describeDataPlane, MAC_A, MAC_B, type Rig } from './data-plane-contract.js';
+import { describeDataPlane, type Rig } from './data-plane-contract.js';
+import { MAC_A, MAC_B } from './fixtures.js';
 
 /*
  * The addon keeps the contract: two of them in this process, over loopback, each with a TAP without addresses.

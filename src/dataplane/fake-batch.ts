@@ -1,0 +1,86 @@
+import { OverlayError } from '../base/errors.js';
+import type { PathId, PeerSlot, SessionIndex, TableEntry } from './dataplane.js';
+
+/** What stands in the tables before a batch. */
+interface FakeTableKeys {
+  readonly sessions: Iterable<SessionIndex>;
+  readonly paths: Iterable<PathId>;
+  readonly peers: Iterable<PeerSlot>;
+  readonly labels: Iterable<number>;
+}
+
+/** Is every entry of the batch possible, after those before it? @throws OverlayError OVL_BATCH_REFUSED */
+export function checkBatch(batch: readonly TableEntry[], before: FakeTableKeys): void {
+  const sessions = new Set(before.sessions);
+  const paths = new Set(before.paths);
+  const peers = new Set(before.peers);
+  const labels = new Set(before.labels);
+  const refuse = (position: number, why: string): never => {
+    throw new OverlayError('OVL_BATCH_REFUSED', `Cannot apply entry ${position}: ${why}`, {
+      cure: 'Report this: it is a bug.',
+      value: batch[position]?.kind ?? '',
+    });
+  };
+  batch.forEach((entry, position) => {
+    switch (entry.kind) {
+      case 'sessionInstall':
+        if (entry.session === 0 || sessions.has(entry.session)) refuse(position, 'session exists');
+        if (!peers.has(entry.peer)) refuse(position, `peer ${entry.peer} does not exist`);
+        sessions.add(entry.session);
+        break;
+      case 'sessionRxKey':
+      case 'sessionTxKey':
+      case 'sessionRxRetire':
+        if (!sessions.has(entry.session)) {
+          refuse(position, `session ${entry.session} does not exist`);
+        }
+        break;
+      case 'sessionRemove':
+        if (!sessions.delete(entry.session)) {
+          refuse(position, `session ${entry.session} does not exist`);
+        }
+        break;
+      case 'peerSet':
+        if (entry.peer < 1 || entry.peer > 4096) refuse(position, 'peer slot out of range');
+        if (entry.session !== 0 && !sessions.has(entry.session)) {
+          refuse(position, 'session does not exist');
+        }
+        if (entry.path !== 0 && !paths.has(entry.path)) refuse(position, 'path does not exist');
+        peers.add(entry.peer);
+        break;
+      case 'peerRemove':
+        if (!peers.delete(entry.peer)) refuse(position, `peer ${entry.peer} does not exist`);
+        break;
+      case 'pathSet':
+        if (entry.path === 0 || !peers.has(entry.peer)) refuse(position, 'peer does not exist');
+        if (entry.session !== 0 && !sessions.has(entry.session)) {
+          refuse(position, 'session does not exist');
+        }
+        paths.add(entry.path);
+        break;
+      case 'pathRemove':
+        if (!paths.delete(entry.path)) refuse(position, `path ${entry.path} does not exist`);
+        break;
+      case 'fdbSet':
+        if (!peers.has(entry.peer)) refuse(position, `peer ${entry.peer} does not exist`);
+        break;
+      case 'labelSet':
+        if (entry.label === 0) refuse(position, 'label is 0');
+        if (!peers.has(entry.peer)) refuse(position, `peer ${entry.peer} does not exist`);
+        labels.add(entry.label);
+        break;
+      case 'labelRemove':
+        labels.delete(entry.label);
+        break;
+      case 'fdbRemove':
+      case 'resumeSet':
+      case 'resumeRemove':
+        break;
+    }
+  });
+  // Two labels of a relay name each other, so the other one may stand further back in the batch.
+  batch.forEach((entry, position) => {
+    if (entry.kind !== 'labelSet' || entry.forward === 0) return;
+    if (!labels.has(entry.forward)) refuse(position, `label ${entry.forward} does not exist`);
+  });
+}
