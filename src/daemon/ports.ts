@@ -59,6 +59,10 @@ export interface StateStore {
   knownPeers(): readonly KnownPeer[];
   saveKnownPeer(peer: KnownPeer): void;
   removeKnownPeer(id: PeerId): void;
+  /** Cells of the replicated records, as written. */
+  recordCells(): Iterable<readonly [string, Uint8Array]>;
+  /** No value: the cell goes. `isUrgent`: on disk when this returns. */
+  writeRecordCell(key: string, value: Uint8Array | undefined, isUrgent: boolean): void;
   ownAddress(): string | undefined;
   saveOwnAddress(cidr: string): void;
   /** Did a process on this state directory ever run with that instance? */

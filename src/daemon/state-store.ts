@@ -21,6 +21,7 @@ import { ensureStateDir, stateDirError } from './state-dir.js';
  *   <state-dir>/identity.json   the node's key, see identity-file.ts
  *   <state-dir>/instances.json  which processes ran on it, see instance-file.ts
  *   <state-dir>/state.mdb       lmdb, values in JSON: version · contacts · known peers · own address
+ *                               records, see records/persistence.ts (bytes)
  *
  * Read whole at start and kept in memory (it is bounded); changes are written behind, in order, one transaction
  * each. A crash loses the last moments at most; nothing here is more than a memory that the mesh renews.
@@ -100,6 +101,7 @@ class LmdbStateStore implements OpenStateStore {
   readonly #root: RootDatabase<unknown, string>;
   readonly #contactTable: Database<unknown, string>;
   readonly #peerTable: Database<unknown, string>;
+  readonly #recordTable: Database<Uint8Array, string>;
   readonly #log: Logger;
   /** In order of addition, value: the key's number. */
   readonly #contacts = new Map<string, string>();
@@ -123,6 +125,7 @@ class LmdbStateStore implements OpenStateStore {
     this.#log = log;
     this.#contactTable = root.openDB<unknown, string>('contacts', { encoding: 'json' });
     this.#peerTable = root.openDB<unknown, string>('peers', { encoding: 'json' });
+    this.#recordTable = root.openDB<Uint8Array, string>('records', { encoding: 'binary' });
     this.#load();
   }
 
@@ -174,6 +177,26 @@ class LmdbStateStore implements OpenStateStore {
     if (this.#peers.delete(id)) this.#write(this.#peerTable.remove(id));
   }
 
+  *recordCells(): Iterable<readonly [string, Uint8Array]> {
+    for (const { key, value } of this.#recordTable.getRange()) {
+      if (value instanceof Uint8Array) yield [key, value];
+    }
+  }
+
+  writeRecordCell(key: string, value: Uint8Array | undefined, isUrgent: boolean): void {
+    if (!isUrgent) {
+      const table = this.#recordTable;
+      this.#write(value ? table.put(key, Buffer.from(value)) : table.remove(key));
+      return;
+    }
+    try {
+      if (value) this.#recordTable.putSync(key, Buffer.from(value));
+      else this.#recordTable.removeSync(key);
+    } catch (error) {
+      this.#write(Promise.reject(error instanceof Error ? error : new Error(String(error))));
+    }
+  }
+
   ownAddress(): string | undefined {
     return this.#ownAddress;
   }
@@ -207,6 +230,7 @@ class LmdbStateStore implements OpenStateStore {
     for (const id of [...this.#peers.keys()]) this.removeKnownPeer(id);
     this.#ownAddress = undefined;
     this.#write(this.#root.remove('ownAddress'));
+    this.#write(this.#recordTable.clearAsync().then(() => true));
   }
 
   close(): Promise<void> {

@@ -9,6 +9,7 @@ export class MemoryState implements StateStore {
   readonly #instances = new Set<string>();
   readonly #contacts = new Set<string>();
   readonly #peers = new Map<PeerId, KnownPeer>();
+  readonly #records = new Map<string, Uint8Array>();
   readonly #rng: Rng;
   #ownAddress: string | undefined;
 
@@ -41,6 +42,15 @@ export class MemoryState implements StateStore {
     this.#peers.delete(id);
   }
 
+  recordCells(): Iterable<readonly [string, Uint8Array]> {
+    return [...this.#records];
+  }
+
+  writeRecordCell(key: string, value: Uint8Array | undefined): void {
+    if (value) this.#records.set(key, value.slice());
+    else this.#records.delete(key);
+  }
+
   ownAddress(): string | undefined {
     return this.#ownAddress;
   }
@@ -65,6 +75,7 @@ export class MemoryState implements StateStore {
   clear(): void {
     this.#contacts.clear();
     this.#peers.clear();
+    this.#records.clear();
     this.#ownAddress = undefined;
   }
 

@@ -145,6 +145,24 @@ describe('state store', () => {
     assert.deepEqual((await reopened(second)).contacts(), ['b:1', 'c:1', 'a:1']);
   });
 
+  it('keeps record cells as bytes until they are removed, and forgets them on clear', async () => {
+    const first = openStore();
+    first.writeRecordCell('r/a', Uint8Array.of(0, 1, 255), false);
+    first.writeRecordCell('r/b', Uint8Array.of(2), true);
+    first.writeRecordCell('r/c', Uint8Array.of(3), false);
+    first.writeRecordCell('r/c', undefined, false);
+    await first.close();
+    const second = openStore();
+    const cells = [...second.recordCells()].map(([key, value]) => [key, [...value]]);
+    assert.deepEqual(cells, [
+      ['r/a', [0, 1, 255]],
+      ['r/b', [2]],
+    ]);
+    second.clear();
+    await second.close();
+    assert.deepEqual([...openStore().recordCells()], []);
+  });
+
   it('remembers known peers as they were saved last', async () => {
     const full = peer(1, {
       endpoints: [
