@@ -149,7 +149,8 @@ function isPeerInfo(info: { [Key in keyof PeerInfo]: unknown }): info is PeerInf
   );
 }
 
-function isCidr(value: unknown): boolean {
+/** Four-part decimal or IPv6 without a zone, with a prefix length. */
+export function isCidr(value: unknown): boolean {
   // Four-part decimal or IPv6 without a zone; ipaddr.js alone would also take octal and short forms.
   return (
     typeof value === 'string' &&

@@ -1,0 +1,73 @@
+import { fail, ok, type Result } from '../base/result.js';
+import {
+  endpointFromBytes,
+  endpointToBytes,
+  formatEndpoint,
+  type Endpoint,
+} from '../model/endpoint.js';
+import { isCidr, isNickname, type BodyRefusal } from './control.js';
+import { packMessage, unpackMessage, type PackLimits } from './message-pack.js';
+
+/*
+ * What a node says about itself to everybody (docs/protocol.md §5), body of its one record of kind peer:
+ *
+ *   {n: nickname, e: [endpoint 19 …], a: [cidr …], v: version, r: relays}
+ */
+
+export const MAX_RECORD_ENDPOINTS = 8;
+const MAX_ADDRESSES = 8;
+const MAX_VERSION = 32;
+const LIMITS: PackLimits = { bytes: 900, depth: 3, items: 48 };
+
+export interface PeerRecord {
+  readonly nickname: string;
+  /** Where it listens, as far as it knows: its own addresses, then how others see it. At most 8. */
+  readonly endpoints: readonly Endpoint[];
+  /** Own addresses on the default network, cidr text. At most 8. */
+  readonly addresses: readonly string[];
+  /** Of overlayd, for people. */
+  readonly version: string;
+  /** Carries the traffic of others. */
+  readonly isRelay: boolean;
+}
+
+/** What does not fit is left out. */
+export function encodePeerRecord(record: PeerRecord): Uint8Array {
+  const endpoints = new Map(
+    record.endpoints.map((endpoint) => [formatEndpoint(endpoint), endpoint]),
+  );
+  return packMessage({
+    n: record.nickname,
+    e: [...endpoints.values()].slice(0, MAX_RECORD_ENDPOINTS).map(endpointToBytes),
+    a: record.addresses.slice(0, MAX_ADDRESSES),
+    v: record.version,
+    r: record.isRelay,
+  });
+}
+
+export function decodePeerRecord(body: Uint8Array): Result<PeerRecord, BodyRefusal> {
+  const unpacked = unpackMessage(body, LIMITS);
+  if (!unpacked.ok) return unpacked;
+  if (!(unpacked.value instanceof Map)) return fail('fields');
+  const fields = unpacked.value as ReadonlyMap<unknown, unknown>;
+  const [nickname, addresses, version] = [fields.get('n'), fields.get('a'), fields.get('v')];
+  const [endpoints, isRelay] = [endpointsOf(fields.get('e')), fields.get('r')];
+  if (typeof nickname !== 'string' || !isNickname(nickname)) return fail('fields');
+  if (!Array.isArray(addresses) || addresses.length > MAX_ADDRESSES) return fail('fields');
+  if (!addresses.every(isCidr)) return fail('fields');
+  if (typeof version !== 'string' || version.length > MAX_VERSION) return fail('fields');
+  if (!/^[\x21-\x7e]*$/.test(version) || typeof isRelay !== 'boolean') return fail('fields');
+  if (!endpoints) return fail('fields');
+  return ok({ nickname, endpoints, addresses: addresses as string[], version, isRelay });
+}
+
+function endpointsOf(value: unknown): readonly Endpoint[] | undefined {
+  if (!Array.isArray(value) || value.length > MAX_RECORD_ENDPOINTS) return undefined;
+  const endpoints: Endpoint[] = [];
+  for (const bytes of value as readonly unknown[]) {
+    const endpoint = bytes instanceof Uint8Array ? endpointFromBytes(bytes) : undefined;
+    if (!endpoint || endpoint.port === 0) return undefined;
+    endpoints.push(endpoint);
+  }
+  return endpoints;
+}
