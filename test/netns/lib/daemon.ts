@@ -42,6 +42,7 @@ export interface Report {
     readonly state: string;
     readonly endpoint: string | null;
   }[];
+  readonly dataplane: { readonly offloads: readonly string[] };
   readonly counters: Readonly<Record<string, number>>;
   readonly drops: Readonly<Record<string, number>>;
 }
