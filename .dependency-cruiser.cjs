@@ -35,6 +35,7 @@ const MAY = {
 const PORTS = {
   crypto: [DATAPLANE_PORT],
   link: [DATAPLANE_PORT],
+  dns: [HOST_PORTS],
   netdev: [HOST_PORTS],
   dataplane: [OS_PORT],
 };

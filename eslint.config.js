@@ -8,7 +8,11 @@ import ts from 'typescript-eslint';
 
 /** Rooms that are functions of their input: no clock, no I/O, no process. */
 const PURE = ['crypto', 'link', 'records', 'routing', 'ipam', 'wire', 'model', 'base'];
-const PURE_FILES = PURE.map((room) => `src/${room}/**/*.ts`);
+/** Of src/dns all but what has sockets. */
+const PURE_DNS = ['answer', 'client-rate', 'constants', 'name', 'query', 'records', 'resolv-conf']
+  .concat('stream', 'zone')
+  .map((file) => `src/dns/${file}.ts`);
+const PURE_FILES = [...PURE.map((room) => `src/${room}/**/*.ts`), ...PURE_DNS];
 
 const TIMERS = ['setTimeout', 'setInterval', 'setImmediate', 'clearTimeout', 'clearInterval'].map(
   (name) => ({ name, message: 'Only the loop arms timers: give a deadline, or take Timers.' }),
