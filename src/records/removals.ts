@@ -1,0 +1,170 @@
+import { peerIdFromBytes, type PeerId } from '../model/peer-id.js';
+import {
+  REMOVAL_SIGNER_KNOWN_MS,
+  REMOVAL_SILENCE_MS,
+  REMOVAL_SIGNERS_FOR_LIVE,
+  REMOVAL_SIGNERS_KEPT,
+  REMOVALS_BURST_WHEN_NEW,
+  REMOVALS_PER_MINUTE,
+} from './constants.js';
+import { bytesOf, type SignedRecord } from './signed-record.js';
+
+/*
+ * removed(X), docs/protocol.md §5. A statement is keyed by X and its signer (16 bytes each), kept for ever, by all.
+ *
+ *   signed by X itself, or by an admin key          in force at once
+ *   X gives no sign of life for 60 s                in force: at once where it was signed, elsewhere 60 s after
+ *                                                   it came, so that a live X without a session here can contest
+ *   X lives: it answers with a contest record, and  in force when two signers whom this node has known
+ *   is then judged by the last rule everywhere      for over an hour say so
+ *
+ * The contest record makes newcomers, who never heard X, judge like everybody: or one hostile member could have a
+ * whole mesh removed in the eyes of each node that joins later.
+ */
+
+export const CONTEST_HASH_BYTES = 16;
+const MAX_CONTESTED = 32;
+const MAX_SIGNERS = 4096;
+
+interface Statement {
+  readonly record: SignedRecord;
+  readonly receivedMs: number;
+}
+
+interface SignerBucket {
+  tokens: number;
+  atMs: number;
+}
+
+/** What a judgement needs to know of others. */
+export interface RemovalView {
+  readonly nowMs: number;
+  isSilent(peer: PeerId): boolean;
+  /** This node's own operator said so. */
+  isOwn(signer: PeerId): boolean;
+  lastHeardMs(peer: PeerId): number | undefined;
+  /** How long this node has had records of the peer, wall clock. */
+  knownForMs(peer: PeerId): number;
+  isAdmin(peer: PeerId): boolean;
+  /** Hashes of the statements the peer contests, joined. */
+  contestOf(peer: PeerId): Uint8Array | undefined;
+}
+
+export class Removals {
+  readonly #statements = new Map<PeerId, Statement[]>();
+  readonly #inForce = new Set<PeerId>();
+  readonly #signers = new Map<PeerId, SignerBucket>();
+  #learnsUntilMs = -Infinity;
+
+  /** The store was empty at start: until then it may learn a mesh's history. */
+  beginEmpty(untilMs: number): void {
+    this.#learnsUntilMs = untilMs;
+  }
+
+  restore(peer: PeerId): void {
+    this.#inForce.add(peer);
+  }
+
+  isInForce(peer: PeerId): boolean {
+    return this.#inForce.has(peer);
+  }
+
+  get inForce(): ReadonlySet<PeerId> {
+    return this.#inForce;
+  }
+
+  /** Peers whose removal somebody wants and that is not in force. */
+  get pending(): PeerId[] {
+    return [...this.#statements.keys()].filter((peer) => !this.#inForce.has(peer));
+  }
+
+  /** Whether the signer may say so now; changes nothing. */
+  mayAdd(record: SignedRecord, nowMs: number): boolean {
+    const target = removedPeer(record);
+    if (!target || record.isTombstone) return false;
+    const before = this.#statements.get(target) ?? [];
+    const isNewSigner = before.every((other) => other.record.owner !== record.owner);
+    if (isNewSigner && before.length >= 2 * REMOVAL_SIGNERS_KEPT && record.owner !== target) {
+      return false;
+    }
+    return this.#bucket(record.owner, nowMs).tokens >= 1;
+  }
+
+  /** `isFree`: ours or restored. */
+  add(record: SignedRecord, nowMs: number, isFree: boolean): void {
+    const target = removedPeer(record);
+    if (!target) return;
+    const others = (this.#statements.get(target) ?? []).filter(
+      (other) => other.record.owner !== record.owner,
+    );
+    this.#statements.set(target, [...others, { record, receivedMs: nowMs }]);
+    if (!isFree) this.#bucket(record.owner, nowMs).tokens -= 1;
+  }
+
+  /** Whether the removal of `peer` takes effect now. True once. */
+  judge(peer: PeerId, view: RemovalView): boolean {
+    if (this.#inForce.has(peer)) return false;
+    const statements = this.#statements.get(peer) ?? [];
+    const contested = contestedHashes(view.contestOf(peer));
+    const known = statements.filter(
+      ({ record }) =>
+        !this.#inForce.has(record.owner) &&
+        view.knownForMs(record.owner) >= REMOVAL_SIGNER_KNOWN_MS,
+    );
+    const isInForce =
+      known.length >= REMOVAL_SIGNERS_FOR_LIVE ||
+      statements.some(({ record, receivedMs }) => {
+        if (record.owner === peer || view.isAdmin(record.owner)) return true;
+        const isAlive =
+          contested.has(record.hash) || (view.lastHeardMs(peer) ?? -Infinity) > receivedMs;
+        const hadTime = view.isOwn(record.owner) || view.nowMs - receivedMs >= REMOVAL_SILENCE_MS;
+        return !isAlive && hadTime && view.isSilent(peer);
+      });
+    if (isInForce) this.#inForce.add(peer);
+    return isInForce;
+  }
+
+  /** The contest body of `self`: every statement of others about it. Undefined: nothing to contest. */
+  contestBody(self: PeerId): Uint8Array | undefined {
+    const hashes = (this.#statements.get(self) ?? [])
+      .filter(({ record }) => record.owner !== self)
+      .map(({ record }) => record.hash)
+      .sort()
+      .slice(0, MAX_CONTESTED);
+    return hashes.length === 0 ? undefined : bytesOf(hashes.join(''));
+  }
+
+  #bucket(signer: PeerId, nowMs: number): SignerBucket {
+    let bucket = this.#signers.get(signer);
+    if (!bucket) {
+      const oldest = this.#signers.keys().next();
+      if (this.#signers.size >= MAX_SIGNERS && !oldest.done) this.#signers.delete(oldest.value);
+      bucket = { tokens: this.#capacity(nowMs), atMs: nowMs };
+      this.#signers.set(signer, bucket);
+    }
+    const gained = (Math.max(0, nowMs - bucket.atMs) / 60_000) * REMOVALS_PER_MINUTE;
+    bucket.tokens = Math.min(this.#capacity(nowMs), bucket.tokens + gained);
+    bucket.atMs = nowMs;
+    return bucket;
+  }
+
+  #capacity(nowMs: number): number {
+    return nowMs < this.#learnsUntilMs ? REMOVALS_BURST_WHEN_NEW : REMOVALS_PER_MINUTE;
+  }
+}
+
+/** Whom a statement removes; undefined when its key is not X and its signer. */
+export function removedPeer(record: SignedRecord): PeerId | undefined {
+  const key = bytesOf(record.slot.slice(1));
+  if (key.length !== 32 || peerIdFromBytes(key.subarray(16)) !== record.owner) return undefined;
+  return peerIdFromBytes(key.subarray(0, 16));
+}
+
+function contestedHashes(body: Uint8Array | undefined): Set<string> {
+  const hashes = new Set<string>();
+  const text = body ? Buffer.from(body).toString('latin1') : '';
+  for (let at = 0; at + CONTEST_HASH_BYTES <= text.length; at += CONTEST_HASH_BYTES) {
+    hashes.add(text.slice(at, at + CONTEST_HASH_BYTES));
+  }
+  return hashes;
+}

@@ -1,0 +1,619 @@
+import { shortPeerId, peerIdBytes, type PeerId } from '../model/peer-id.js';
+import { isSharedKind, RECORD_KIND, signaturePart, signedPart } from '../wire/record.js';
+import type { RecordActions, RecordChange } from './actions.js';
+import {
+  EXPIRY_GRACE_MS,
+  LEASE_MS,
+  LEASE_TICK_MS,
+  OWNER_MAX_BYTES,
+  OWNER_MAX_RECORDS,
+  REMOVAL_SILENCE_MS,
+  SHARED_MAX_BYTES,
+  SHARED_MAX_RECORDS,
+  STORE_MAX_BYTES,
+  STORE_MAX_OWNERS,
+} from './constants.js';
+import type { RecordCrypto } from './crypto-port.js';
+import { Digest } from './digest.js';
+import { Lease } from './lease.js';
+import { OwnRecords } from './own-records.js';
+import { numberFrom, numberValue, recordCell } from './persistence.js';
+import { removedPeer, Removals, type RemovalView } from './removals.js';
+import { Shelf, type Offer, type ShelfLimits } from './shelf.js';
+import {
+  bodyOfRecord,
+  keyOfRecord,
+  publicKeyOfRecord,
+  recordReader,
+  shelfIdOf,
+  slotOf,
+  type RecordReader,
+  type SignedRecord,
+} from './signed-record.js';
+
+/** What became of a record that somebody offered. */
+export type MergeResult = Offer | 'bad signature' | 'refused';
+
+export interface RecordStoreComponents {
+  readonly crypto: RecordCrypto;
+  /** This node's Ed25519 public key. */
+  readonly publicKey: Uint8Array;
+  /** Wall clock in ms: the source of own versions and of how long somebody is known. */
+  readonly wallMs: () => number;
+  /** A simulator's, which remembers what it read. */
+  readonly reader?: RecordReader;
+  /** Whether a shared record (title …) may stand; `current` is the winner so far. Removals are judged here. */
+  readonly acceptShared?: (record: SignedRecord, current: SignedRecord | undefined) => boolean;
+  readonly isAdmin?: (signer: PeerId) => boolean;
+}
+
+export interface RecordStoreOptions {
+  readonly nowMs: number;
+  /** Counted silence after which a peer is hidden. */
+  readonly leaseMs?: number;
+  readonly maxOwners?: number;
+  readonly maxBytes?: number;
+}
+
+const CHANGES_KEPT = 1024;
+const OWNED: ShelfLimits = { records: OWNER_MAX_RECORDS, bytes: OWNER_MAX_BYTES, isAgeing: true };
+const SHARED: ShelfLimits = {
+  records: SHARED_MAX_RECORDS,
+  bytes: SHARED_MAX_BYTES,
+  isAgeing: false,
+};
+const CONTEST_SLOT = slotOf(RECORD_KIND.CONTEST, new Uint8Array(0));
+
+/**
+ * All records this node knows (docs/protocol.md §5): shelves, their digest, who is hidden or removed, and its own
+ * statements. Whoever hands it a foreign record has it verified here; what it keeps is written through `out`.
+ */
+export class RecordStore {
+  readonly digest: Digest;
+  readonly lease: Lease;
+  readonly selfId: PeerId;
+  readonly reader: RecordReader;
+  readonly #components: RecordStoreComponents;
+  readonly #own: OwnRecords;
+  readonly #removals = new Removals();
+  readonly #shelves = new Map<PeerId, Shelf>();
+  readonly #met = new Set<PeerId>();
+  readonly #hidden = new Set<PeerId>();
+  /** Wall clock of the first record, by owner. */
+  readonly #since = new Map<PeerId, number>();
+  readonly #changes: RecordChange[] = [];
+  readonly #leaseMs: number;
+  readonly #maxOwners: number;
+  readonly #maxBytes: number;
+  #seq = 0;
+  #bytes = 0;
+  #nextTickMs: number;
+  #isSettled = false;
+  #fullToldMs = -Infinity;
+
+  constructor(components: RecordStoreComponents, options: RecordStoreOptions) {
+    const { crypto, publicKey, wallMs } = components;
+    this.#components = components;
+    this.reader = components.reader ?? recordReader(crypto);
+    this.digest = new Digest(crypto);
+    this.lease = new Lease(options.nowMs);
+    this.#own = new OwnRecords(crypto, { publicKey, wallMs });
+    this.selfId = this.#own.id;
+    this.#leaseMs = options.leaseMs ?? LEASE_MS;
+    this.#maxOwners = options.maxOwners ?? STORE_MAX_OWNERS;
+    this.#maxBytes = options.maxBytes ?? STORE_MAX_BYTES;
+    this.#nextTickMs = options.nowMs + LEASE_TICK_MS;
+  }
+
+  /** Once, before anything else. Cells that make no sense are passed over; nothing is reported as a change. */
+  restore(cells: Iterable<readonly [string, Uint8Array]>, nowMs: number): void {
+    const heard: [PeerId, number][] = [];
+    let counted: number | undefined;
+    for (const [key, value] of cells) {
+      if (key.startsWith('r/')) {
+        this.#restoreRecord(value, nowMs);
+        continue;
+      }
+      const number = numberFrom(value);
+      if (number === undefined) continue;
+      const [, name, peer] = key.split('/');
+      if (name === 'version') this.#own.restore(number);
+      else if (name === 'counted') counted = number;
+      else if (name === 'heard' && peer) heard.push([peer as PeerId, number]);
+      else if (name === 'since' && peer) this.#since.set(peer as PeerId, number);
+      else if (name === 'removed' && peer) this.#removals.restore(peer as PeerId);
+    }
+    this.lease.restore(counted, heard);
+    if (!this.#knowsOthers) this.#removals.beginEmpty(nowMs + EXPIRY_GRACE_MS);
+    for (const record of this.#shelves.get(this.selfId)?.winners() ?? []) {
+      this.#own.raise(record.version);
+      if (!record.isTombstone) this.#own.adopt(record, nowMs);
+    }
+  }
+
+  #restoreRecord(bytes: Uint8Array, nowMs: number): void {
+    const read = this.reader(new Uint8Array(bytes));
+    if (!read.ok) return;
+    const record = read.value;
+    const shelf = this.#shelfFor(record);
+    this.#bytes -= shelf.bytes;
+    shelf.add(record, nowMs, true);
+    this.#bytes += shelf.bytes;
+    this.digest.touch(shelf);
+    if (record.kind === RECORD_KIND.REMOVED) this.#removals.add(record, nowMs, true);
+  }
+
+  // ── what others ask ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Owners and groups with records, of whatever state. */
+  get shelfCount(): number {
+    return this.#shelves.size;
+  }
+
+  get recordBytes(): number {
+    return this.#bytes;
+  }
+
+  /**
+   * Whether this node has read its own records back from the mesh since it started, or knows nobody: until then it
+   * grants and allocates nothing new.
+   */
+  get isSettled(): boolean {
+    return this.#isSettled || !this.#knowsOthers;
+  }
+
+  get #knowsOthers(): boolean {
+    return this.#shelves.size > (this.#shelves.has(this.selfId) ? 1 : 0);
+  }
+
+  /** What counts under that key: no tombstone, nothing of a hidden or removed owner. */
+  get(owner: PeerId, kind: number, key: Uint8Array): SignedRecord | undefined {
+    const record = this.#shelves.get(owner)?.get(slotOf(kind, key));
+    return record && this.#isVisible(record) ? record : undefined;
+  }
+
+  /** The winner of a shared key (title, removal), whoever signed it. */
+  getShared(kind: number, key: Uint8Array): SignedRecord | undefined {
+    const slot = slotOf(kind, key);
+    const shelf = this.#shelves.get(this.#sharedShelfId(kind, slot));
+    const record = shelf?.get(slot);
+    return record && !record.isTombstone ? record : undefined;
+  }
+
+  /** All that counts of one kind; walks the whole store, so follow the changes for more than a first look. */
+  *ofKind(kind: number): IterableIterator<SignedRecord> {
+    for (const shelf of this.#shelves.values()) {
+      for (const record of shelf.winners()) {
+        if (record.kind === kind && this.#isVisible(record)) yield record;
+      }
+    }
+  }
+
+  /** All that counts of one owner. */
+  *ofOwner(owner: PeerId): IterableIterator<SignedRecord> {
+    for (const record of this.#shelves.get(owner)?.winners() ?? []) {
+      if (this.#isVisible(record)) yield record;
+    }
+  }
+
+  /** Members that are neither hidden nor removed, this node included. */
+  *owners(): IterableIterator<PeerId> {
+    for (const [id, shelf] of this.#shelves) {
+      if (!isGroup(id) && shelf.size > 0 && !this.#isAway(id)) yield id;
+    }
+  }
+
+  /** Sequence number of the last change. */
+  get seq(): number {
+    return this.#seq;
+  }
+
+  /** Changes after `seq`; undefined when some of them are forgotten: look at everything again. */
+  changesSince(seq: number): readonly RecordChange[] | undefined {
+    const first = this.#changes[0]?.seq ?? this.#seq + 1;
+    if (seq + 1 < first) return undefined;
+    return this.#changes.slice(seq + 1 - first);
+  }
+
+  isHidden(peer: PeerId): boolean {
+    return this.#hidden.has(peer);
+  }
+
+  isRemoved(peer: PeerId): boolean {
+    return this.#removals.isInForce(peer);
+  }
+
+  get removedPeers(): ReadonlySet<PeerId> {
+    return this.#removals.inForce;
+  }
+
+  shelf(id: PeerId): Shelf | undefined {
+    return this.#shelves.get(id);
+  }
+
+  /** No room for owners that were never met. */
+  get isFull(): boolean {
+    return this.#shelves.size >= this.#maxOwners || this.#bytes >= this.#maxBytes;
+  }
+
+  // ── what others say ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Whether a record is worth verifying: what `merge` would say of a good signature. */
+  judge(record: SignedRecord, nowMs: number): MergeResult {
+    const shelf = this.#shelves.get(this.#shelfId(record));
+    const offer = shelf?.judge(record, nowMs) ?? 'new';
+    if (offer !== 'new' && offer !== 'equivocation') return offer;
+    if (record.kind === RECORD_KIND.REMOVED) {
+      return this.#removals.mayAdd(record, nowMs) ? offer : 'refused';
+    }
+    if (isSharedKind(record.kind)) {
+      const accept = this.#components.acceptShared;
+      if (accept && !accept(record, shelf?.get(record.slot))) return 'refused';
+    }
+    if (!shelf && this.isFull && !this.#met.has(record.owner)) return 'over quota';
+    return offer;
+  }
+
+  verify(record: SignedRecord): boolean {
+    const { bytes } = record;
+    return this.#components.crypto.verify(
+      publicKeyOfRecord(record),
+      signedPart(bytes),
+      signaturePart(bytes),
+    );
+  }
+
+  /** Takes a record whose signature was verified. */
+  merge(record: SignedRecord, nowMs: number, out: RecordActions): MergeResult {
+    const judged = this.judge(record, nowMs);
+    if (judged !== 'new' && judged !== 'equivocation') {
+      if (judged === 'over quota' && this.isFull) this.#tellFull(nowMs, out);
+      return judged;
+    }
+    if (record.owner === this.selfId && !isSharedKind(record.kind)) {
+      return this.#meetOwn(record, nowMs, out);
+    }
+    const result = this.#add(record, nowMs, false, out);
+    if (result !== 'new' && result !== 'equivocation') return result;
+    if (!isSharedKind(record.kind)) this.noteAlive(record.owner, nowMs, out);
+    if (result === 'equivocation') {
+      const peer = record.owner;
+      out.event({
+        level: 'warn',
+        code: 'record-equivocation',
+        message: `Peer ${shortPeerId(peer)} signed two records with one version; the same one wins everywhere`,
+        peer,
+        cure: 'If the machine was cloned, give the clone a state directory of its own; else remove the peer.',
+      });
+    }
+    if (record.kind === RECORD_KIND.REMOVED) this.#onRemoval(record, nowMs, out);
+    return result;
+  }
+
+  /** A handshake with the peer was completed, now or ever: its records are the last to go when the store is full. */
+  noteMet(peer: PeerId): void {
+    this.#met.add(peer);
+  }
+
+  /** The peer has a live session, or sent something new. */
+  noteAlive(peer: PeerId, nowMs: number, out: RecordActions): void {
+    const write = this.lease.heard(peer, nowMs);
+    if (write !== undefined) out.persist(`n/heard/${peer}`, numberValue(write));
+    if (!this.#hidden.has(peer)) return;
+    this.#hidden.delete(peer);
+    out.event({
+      level: 'info',
+      code: 'peer-returned',
+      message: `Peer ${shortPeerId(peer)} is back after its lease had ended`,
+      peer,
+    });
+    this.#retell(peer, out);
+  }
+
+  onCompany(hasCompany: boolean, nowMs: number): void {
+    this.lease.onCompany(hasCompany, nowMs);
+  }
+
+  /** A neighbour has what we have. */
+  onSynced(nowMs: number): void {
+    this.lease.onSynced(nowMs);
+    this.#isSettled = true;
+  }
+
+  // ── what this node says ──────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * States something under our own (kind, key); a body that stands already is not signed again. Shared kinds are
+   * signed by us and belong to their key.
+   * @returns the record to spread, or why there is none.
+   */
+  put(
+    kind: number,
+    key: Uint8Array,
+    body: Uint8Array,
+    nowMs: number,
+    out: RecordActions,
+  ): SignedRecord | 'same' | 'over quota' {
+    const slot = slotOf(kind, key);
+    if (isSharedKind(kind)) return this.#state(slot, body, nowMs, out);
+    const shelf = this.#shelves.get(this.selfId);
+    const current = shelf?.get(slot);
+    if (current && !current.isTombstone && sameBytes(bodyOfRecord(current), body)) {
+      if (this.#own.says(slot) === undefined) this.#own.adopt(current, nowMs);
+      return 'same';
+    }
+    const live = [...this.#own.slots].length;
+    if (
+      !current &&
+      (live >= OWNER_MAX_RECORDS - 16 || (shelf?.bytes ?? 0) > OWNER_MAX_BYTES - 4096)
+    ) {
+      return 'over quota';
+    }
+    return this.#state(slot, new Uint8Array(body), nowMs, out);
+  }
+
+  /** Takes back what we said. @returns the tombstone to spread; undefined when we said nothing. */
+  delete(
+    kind: number,
+    key: Uint8Array,
+    nowMs: number,
+    out: RecordActions,
+  ): SignedRecord | undefined {
+    const slot = slotOf(kind, key);
+    const current = this.#shelves.get(this.selfId)?.get(slot);
+    if (this.#own.says(slot) === undefined && (!current || current.isTombstone)) return undefined;
+    return this.#state(slot, undefined, nowMs, out);
+  }
+
+  /** Signs that `peer` is removed from the mesh. Removing ourselves is leaving it. */
+  remove(peer: PeerId, nowMs: number, out: RecordActions): SignedRecord {
+    const key = new Uint8Array(32);
+    key.set(peerIdBytes(peer), 0);
+    key.set(peerIdBytes(this.selfId), 16);
+    const record = this.#state(slotOf(RECORD_KIND.REMOVED, key), new Uint8Array(0), nowMs, out);
+    this.#onRemoval(record, nowMs, out);
+    return record;
+  }
+
+  get nextDeadlineMs(): number {
+    return Math.min(this.#nextTickMs, this.#own.nextDeadlineMs);
+  }
+
+  /** @returns own records that were signed anew and are to be spread. */
+  onDeadline(nowMs: number, out: RecordActions): readonly SignedRecord[] {
+    if (nowMs >= this.#nextTickMs) this.#tick(nowMs, out);
+    const slot = this.#own.due(nowMs);
+    const body = slot === undefined ? undefined : this.#own.says(slot);
+    return slot === undefined || !body ? [] : [this.#state(slot, body, nowMs, out)];
+  }
+
+  #state(
+    slot: string,
+    body: Uint8Array | undefined,
+    nowMs: number,
+    out: RecordActions,
+  ): SignedRecord {
+    const isShared = isSharedKind(slot.charCodeAt(0));
+    const { record, reserve } = this.#own.state(slot, body, nowMs);
+    if (reserve !== undefined) out.persist('n/version', numberValue(reserve), true);
+    if (isShared) this.#own.forget(slot);
+    this.#add(record, nowMs, true, out);
+    return record;
+  }
+
+  /** A record of ours that we do not have comes from an earlier life: a lost or restored state directory. */
+  #meetOwn(record: SignedRecord, nowMs: number, out: RecordActions): MergeResult {
+    const mine = this.#own.says(record.slot);
+    const current = this.#shelves.get(this.selfId)?.get(record.slot);
+    this.#own.raise(record.version);
+    const result = this.#add(record, nowMs, true, out);
+    const isSame = mine ? !record.isTombstone && sameBytes(mine, bodyOfRecord(record)) : false;
+    if (mine && !isSame) this.#state(record.slot, mine, nowMs, out);
+    else if (mine || (!record.isTombstone && !this.#isSettled && !current?.isTombstone)) {
+      this.#own.adopt(record, nowMs);
+    } else if (!record.isTombstone) this.#state(record.slot, undefined, nowMs, out);
+    return result;
+  }
+
+  // ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #add(record: SignedRecord, nowMs: number, isFree: boolean, out: RecordActions): Offer {
+    const isNewShelf = !this.#shelves.has(this.#shelfId(record));
+    if (isNewShelf && this.isFull && !isFree) this.#makeRoom(out);
+    const shelf = this.#shelfFor(record);
+    const before = shelf.bytes;
+    const winner = shelf.get(record.slot);
+    const { offer, gone } = shelf.add(record, nowMs, isFree);
+    this.#bytes += shelf.bytes - before;
+    this.digest.touch(shelf);
+    if (offer !== 'new' && offer !== 'equivocation' && gone.length === 0) return offer;
+    if (record.kind === RECORD_KIND.REMOVED) this.#removals.add(record, nowMs, isFree);
+    this.#write(shelf, record, gone, out);
+    if (!isSharedKind(record.kind) && !this.#since.has(record.owner)) {
+      const since = this.#components.wallMs();
+      this.#since.set(record.owner, since);
+      out.persist(`n/since/${record.owner}`, numberValue(since));
+    }
+    const now = shelf.get(record.slot);
+    if (now !== winner) this.#tell(now ?? record, now, out);
+    for (const other of gone) {
+      if (other.slot !== record.slot && !shelf.get(other.slot)) this.#tell(other, undefined, out);
+    }
+    return offer;
+  }
+
+  #write(
+    shelf: Shelf,
+    record: SignedRecord,
+    gone: readonly SignedRecord[],
+    out: RecordActions,
+  ): void {
+    for (const slot of new Set([record.slot, ...gone.map((other) => other.slot)])) {
+      const current = shelf.get(slot);
+      const twin = shelf.twin(slot);
+      const sample = current ?? gone.find((other) => other.slot === slot) ?? record;
+      out.persist(recordCell(shelf.id, sample, false), current?.bytes);
+      if (twin || gone.some((other) => other.slot === slot)) {
+        out.persist(recordCell(shelf.id, sample, true), twin?.bytes);
+      }
+    }
+  }
+
+  /** One owner that was never met makes room for one that was. */
+  #makeRoom(out: RecordActions): void {
+    for (const [id, shelf] of this.#shelves) {
+      if (isGroup(id) || id === this.selfId || this.#met.has(id)) continue;
+      const records = [...shelf.all()];
+      for (const record of records) {
+        shelf.remove(record);
+        out.persist(recordCell(id, record, false), undefined);
+        out.persist(recordCell(id, record, true), undefined);
+        this.#bytes -= record.bytes.length;
+        this.#tell(record, undefined, out);
+      }
+      this.digest.touch(shelf);
+      this.#shelves.delete(id);
+      this.#hidden.delete(id);
+      this.#since.delete(id);
+      this.lease.forget(id);
+      out.persist(`n/heard/${id}`, undefined);
+      out.persist(`n/since/${id}`, undefined);
+      return;
+    }
+  }
+
+  #shelfFor(record: SignedRecord): Shelf {
+    const id = this.#shelfId(record);
+    let shelf = this.#shelves.get(id);
+    if (!shelf) {
+      shelf = new Shelf(id, isSharedKind(record.kind) ? SHARED : OWNED);
+      this.#shelves.set(id, shelf);
+    }
+    return shelf;
+  }
+
+  #shelfId(record: SignedRecord): PeerId {
+    return isSharedKind(record.kind) ? this.#sharedShelfId(record.kind, record.slot) : record.owner;
+  }
+
+  #sharedShelfId(kind: number, slot: string): PeerId {
+    return shelfIdOf(kind, slot, this.#components.crypto);
+  }
+
+  #isAway(owner: PeerId): boolean {
+    return this.#hidden.has(owner) || this.#removals.isInForce(owner);
+  }
+
+  #isVisible(record: SignedRecord): boolean {
+    return !record.isTombstone && (isSharedKind(record.kind) || !this.#isAway(record.owner));
+  }
+
+  #tell(about: SignedRecord, record: SignedRecord | undefined, out: RecordActions): void {
+    this.#seq += 1;
+    const change: RecordChange = {
+      seq: this.#seq,
+      owner: about.owner,
+      kind: about.kind,
+      key: keyOfRecord(about),
+      record: record && this.#isVisible(record) ? record : undefined,
+    };
+    this.#changes.push(change);
+    if (this.#changes.length > CHANGES_KEPT) this.#changes.splice(0, CHANGES_KEPT / 4);
+    out.changed(change);
+  }
+
+  /** All of an owner counts again, or no longer. */
+  #retell(owner: PeerId, out: RecordActions): void {
+    for (const record of this.#shelves.get(owner)?.winners() ?? []) {
+      if (!record.isTombstone) this.#tell(record, record, out);
+    }
+  }
+
+  #tick(nowMs: number, out: RecordActions): void {
+    this.#nextTickMs = nowMs + LEASE_TICK_MS;
+    const counted = this.lease.countedMs;
+    this.lease.advance(nowMs);
+    if (this.lease.countedMs !== counted) {
+      out.persist('n/counted', numberValue(this.lease.countedMs));
+    }
+    for (const peer of this.#removals.pending) this.#judgeRemoval(peer, nowMs, out);
+    if (!this.lease.mayExpire(nowMs)) return;
+    for (const [peer, shelf] of this.#shelves) {
+      if (isGroup(peer) || peer === this.selfId || shelf.size === 0 || this.#isAway(peer)) continue;
+      if (this.lease.silenceMs(peer) < this.#leaseMs) continue;
+      this.#hidden.add(peer);
+      out.event({
+        level: 'info',
+        code: 'peer-expired',
+        message: `Peer ${shortPeerId(peer)} was silent for its whole lease; what it said no longer counts`,
+        peer,
+      });
+      this.#retell(peer, out);
+    }
+  }
+
+  #onRemoval(record: SignedRecord, nowMs: number, out: RecordActions): void {
+    const peer = removedPeer(record);
+    if (!peer) return;
+    const signer = record.owner;
+    out.event({
+      level: 'warn',
+      code: peer === this.selfId ? 'self-removal' : 'peer-removal',
+      message: `Peer ${shortPeerId(signer)} says that ${shortPeerId(peer)} is removed from the mesh`,
+      peer: signer,
+    });
+    if (peer === this.selfId && signer !== peer) {
+      const body = this.#removals.contestBody(peer);
+      if (body) this.#state(CONTEST_SLOT, body, nowMs, out);
+    }
+    this.#judgeRemoval(peer, nowMs, out);
+    this.#nextTickMs = Math.min(this.#nextTickMs, nowMs + REMOVAL_SILENCE_MS);
+  }
+
+  #judgeRemoval(peer: PeerId, nowMs: number, out: RecordActions): void {
+    if (!this.#removals.judge(peer, this.#removalView(nowMs))) return;
+    out.persist(`n/removed/${peer}`, numberValue(1));
+    out.event({
+      level: 'warn',
+      code: 'peer-removed',
+      message: `Peer ${shortPeerId(peer)} is removed from the mesh`,
+      peer,
+    });
+    this.#retell(peer, out);
+  }
+
+  #removalView(nowMs: number): RemovalView {
+    const { isAdmin, wallMs } = this.#components;
+    return {
+      nowMs,
+      isOwn: (signer) => signer === this.selfId,
+      isSilent: (peer) => peer !== this.selfId && this.lease.isSilent(peer, nowMs),
+      lastHeardMs: (peer) => (peer === this.selfId ? nowMs + 1 : this.lease.lastHeardMs(peer)),
+      knownForMs: (peer) => wallMs() - (this.#since.get(peer) ?? Infinity),
+      isAdmin: (peer) => isAdmin?.(peer) ?? false,
+      contestOf: (peer) => {
+        const record = this.#shelves.get(peer)?.get(CONTEST_SLOT);
+        return record && !record.isTombstone ? bodyOfRecord(record) : undefined;
+      },
+    };
+  }
+
+  #tellFull(nowMs: number, out: RecordActions): void {
+    if (nowMs - this.#fullToldMs < 10 * LEASE_TICK_MS) return;
+    this.#fullToldMs = nowMs;
+    out.event({
+      level: 'warn',
+      code: 'record-store-full',
+      message: `The store of records is full (${this.#shelves.size} members, ${this.#bytes} bytes); members this node never met are left out`,
+    });
+  }
+}
+
+/** Shelf ids of shared groups end in zeros and the kind, and no hash of a key does. */
+function isGroup(id: PeerId): boolean {
+  return id.startsWith('0'.repeat(28), 2);
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && Buffer.compare(a, b) === 0;
+}
