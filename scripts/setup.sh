@@ -14,7 +14,10 @@ cd "$root"
 build_packages=(g++ make python3 libsodium-dev iproute2 nftables iputils-arping)
 # ipsec-mb exists for amd64 only; without it the addon takes libsodium for every suite.
 [[ $(dpkg --print-architecture 2>/dev/null) != amd64 ]] || build_packages+=(libipsec-mb-dev)
-test_packages=(libgtest-dev iputils-ping tcpdump ethtool procps valgrind busybox dnsmasq-base iperf3 bind9-dnsutils dnsperf)
+test_packages=(
+  libgtest-dev clang-14 libclang-rt-14-dev valgrind iputils-ping tcpdump ethtool procps busybox dnsmasq-base iperf3
+  bind9-dnsutils dnsperf
+)
 
 install=yes link=yes packages=("${build_packages[@]}")
 while (($#)); do

@@ -3,8 +3,9 @@
 #
 # usage: scripts/test.sh [--no-install] [suite...]
 #   --no-install  no Debian package is touched; a missing tool then fails the tests that need it
-#   suite         native, perf, unit, contract, sim, cli, netns, portable; default: all
+#   suite         native, fuzz, perf, unit, contract, sim, cli, netns, portable; default: all
 #   perf          instructions and system calls per packet against bench/baseline.json
+#   fuzz          every fuzz target for 20 s from its committed corpus
 #   portable      the addon built without libipsec-mb: native, contract and the two-host tests again
 #   OVERLAYD_TEST_LONG=1  with the long transfers (1 GB instead of 64 MB)
 #
@@ -19,12 +20,12 @@ while (($#)); do
   case $1 in
     --no-install) setup_options+=(--no-install) ;;
     -h | --help) usage && exit 0 ;;
-    native | perf | unit | contract | sim | cli | netns | portable) suites+=("$1") ;;
+    native | fuzz | perf | unit | contract | sim | cli | netns | portable) suites+=("$1") ;;
     *) say "error: unknown option or suite $1" && usage >&2 && exit 2 ;;
   esac
   shift
 done
-((${#suites[@]})) || suites=(native perf unit contract sim cli netns portable)
+((${#suites[@]})) || suites=(native fuzz perf unit contract sim cli netns portable)
 
 passed=0 failed=0 skipped=0
 failures=()
@@ -68,6 +69,15 @@ run_native() {
     "$(sum "$log" 's/^\[  SKIPPED \] ([0-9]+) tests?, listed below:$/\1/p')"
 }
 
+# A target is a test.
+run_fuzz() {
+  local status=0
+  printf '\n== fuzz\n'
+  timeout --kill-after=10 300 scripts/fuzz.sh >"$log" 2>&1 || status=$?
+  cat "$log"
+  record fuzz "$status" "$(grep -c '^ok ' "$log" || true)" "$(grep -c '^FAIL ' "$log" || true)" 0
+}
+
 run_perf() {
   local status=0
   printf '\n== perf\n'
@@ -99,6 +109,7 @@ scripts/setup.sh "${setup_options[@]}"
 for suite in "${suites[@]}"; do
   case $suite in
     native) run_native native . ;;
+    fuzz) run_fuzz ;;
     perf) run_perf ;;
     # Real time on a machine that others may use: one second chance, which a broken product does not pass either.
     netns) run_mocha netns . 900 '**/*' --retries 1 ;;
