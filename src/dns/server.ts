@@ -16,7 +16,11 @@ const RECEIVE_BUFFER_BYTES = 1024 * 1024;
 /** An address on which the names of one network are answered. */
 export interface DnsBinding {
   readonly network: number;
-  /** On the network's bridge, or loopback. A link-local IPv6 address with its scope: `fe80::1%overlay0`. */
+  /**
+   * On the network's bridge, or loopback. A link-local IPv6 address with its scope: `fe80::1%overlay0`. Linux takes a
+   * datagram for any of its other addresses on every interface: whoever binds one must see to it that only the network
+   * itself reaches it, or another network's guest may ask there, too.
+   */
   readonly address: string;
   /** 0: any free one. */
   readonly port: number;
