@@ -251,6 +251,27 @@ export function describeDataPlane(
       assert.deepEqual(ofKind(seenB, 'control'), []);
     });
 
+    it('reads phase after phase, past the one where the byte on the wire wraps', async () => {
+      join();
+      for (let phase = 1; phase <= 260; phase++) {
+        const key = keyOf(phase % 251);
+        if (phase > 1) {
+          rig.b.apply([{ kind: 'sessionRxRetire', session: SESSION_B, phase: phase - 2 }]);
+        }
+        rig.b.apply([{ kind: 'sessionRxKey', session: SESSION_B, phase, rx: key }]);
+        rig.a.apply([{ kind: 'sessionTxKey', session: SESSION_A, phase, tx: key }]);
+        rig.a.send([{ kind: 'keepalive', session: SESSION_A, to: rig.endpointB }]);
+        await eventually(`phase ${phase}`, () => ofKind(seenB, 'phaseConfirmed').length === phase);
+      }
+      const confirmed = ofKind(seenB, 'phaseConfirmed').map((event) => event.phase);
+      assert.deepEqual(
+        confirmed,
+        Array.from({ length: 260 }, (_, index) => index + 1),
+      );
+      const [session] = rig.b.readCounters().sessions;
+      assert.equal(session?.forged, 0n);
+    });
+
     it('takes a batch as a whole or not at all', async () => {
       join();
       assert.throws(
