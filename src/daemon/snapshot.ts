@@ -24,8 +24,8 @@ import type {
   PathCounters,
 } from '../dataplane/dataplane.js';
 import type { Links } from '../link/links.js';
+import { kindOf, type LinkPath } from '../link/candidate.js';
 import { pathCost } from '../link/path-cost.js';
-import type { LinkPath } from '../link/path-set.js';
 import { formatEndpoint } from '../model/endpoint.js';
 import { formatPathAddress } from '../model/path-address.js';
 import { macOfPeer, type PeerId } from '../model/peer-id.js';
@@ -123,11 +123,11 @@ export function routeDocuments(source: SnapshotSource): readonly RouteDocument[]
     routes.push({
       peer: id,
       nickname,
-      path: 'direct',
+      path: kindOf(path.address),
       via: [],
       ...quality(clock),
       mtu: path.pmtu.bytes,
-      cost: rounded(pathCost(clock)?.cost),
+      cost: rounded(pathCost(clock, path.address, path.hops)?.cost),
     });
   }
   return routes;
@@ -222,7 +222,7 @@ function peerDocument(
     nickname,
     self: false,
     state,
-    path: path ? 'direct' : null,
+    path: path ? kindOf(path.address) : null,
     endpoint: path ? formatPathAddress(path.address) : null,
     addresses: source.directory.addressesOf(id),
     cipher: link?.tx ? SUITE_NAMES[link.tx.suite] : null,
@@ -263,9 +263,9 @@ function pathsOf(
 
 function candidateDocument(path: LinkPath, counters: Counters | undefined): PathCandidateDocument {
   const clock = counters?.paths.find((other) => other.path === path.id);
-  const cost = pathCost(clock);
+  const cost = pathCost(clock, path.address, path.hops);
   return {
-    kind: 'direct',
+    kind: kindOf(path.address),
     endpoint: formatPathAddress(path.address),
     state: path.state === 'untried' ? 'probing' : path.state,
     ...quality(clock),

@@ -35,6 +35,8 @@ export type RespOutcome =
 
 interface Candidate {
   readonly endpoint: PathAddress;
+  /** Asked once and not again. */
+  readonly isOnce: boolean;
   init: Uint8Array;
   isExamined: boolean;
 }
@@ -63,6 +65,8 @@ export class HandshakeAttempt {
     options: {
       readonly localIndex: number;
       readonly endpoints: readonly PathAddress[];
+      /** Among `endpoints`: those that get one INIT and no repetition. */
+      readonly once?: readonly PathAddress[];
       readonly expected: PeerId | undefined;
       readonly slot: number;
       readonly nowMs: number;
@@ -74,8 +78,10 @@ export class HandshakeAttempt {
     this.startedAtMs = options.nowMs;
     this.expected = options.expected;
     this.slot = options.slot;
+    const once = new Set(options.once?.map(formatPathAddress));
     for (const endpoint of options.endpoints) {
-      const candidate = { endpoint, init: handshake.init, isExamined: false };
+      const isOnce = once.has(formatPathAddress(endpoint));
+      const candidate = { endpoint, isOnce, init: handshake.init, isExamined: false };
       this.#candidates.set(formatPathAddress(endpoint), candidate);
     }
   }
@@ -120,7 +126,7 @@ export class HandshakeAttempt {
 
   /** The first INIT to every candidate. */
   start(): SendItem[] {
-    return this.#initToAll();
+    return this.#initToAll(false);
   }
 
   /** A RETRY carries a cookie that is good for this address only. */
@@ -184,12 +190,12 @@ export class HandshakeAttempt {
       return [];
     }
     this.#repeatsSent += 1;
-    return this.#state === 'asking' ? this.#initToAll() : this.finDatagram();
+    return this.#state === 'asking' ? this.#initToAll(true) : this.finDatagram();
   }
 
-  #initToAll(): SendItem[] {
+  #initToAll(isRepetition: boolean): SendItem[] {
     return [...this.#candidates.values()]
-      .filter((candidate) => !candidate.isExamined)
+      .filter((candidate) => !candidate.isExamined && !(isRepetition && candidate.isOnce))
       .map(({ endpoint, init }) => ({ kind: 'datagram', to: endpoint, bytes: init }));
   }
 

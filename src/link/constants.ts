@@ -54,7 +54,24 @@ export const ENDPOINTS_PER_ATTEMPT = 8;
 export const MAX_TARGETS = 5000;
 export const RESOLVE_GIVE_UP_MS = 5000;
 
-export const PATHS_PER_PEER = 8;
+/** Candidates of one peer: 8 of its record, 8 of a PUNCH, relays, TCP, and where it was seen. */
+export const CANDIDATES_PER_PEER = 24;
+export const RECORD_ENDPOINTS_MAX = 8;
+/** One round of asking a candidate, and the pause that doubles behind it up to a cap. */
+export const ASK_MS = 2500;
+export const ASK_FIRST_PAUSE_MS = 2500;
+export const ASK_PAUSE_RELAYED_MS = 10_000;
+export const ASK_PAUSE_MS = 60_000;
+/** An address from which nothing authentic ever came: one PING a round, so many rounds, then one an hour. */
+export const STRANGER_SPEAK_MS = 100;
+export const STRANGER_ROUNDS = 3;
+export const STRANGER_PAUSE_MS = 3_600_000;
+/** Datagrams to such addresses, of the whole node: at most 20 in any second. */
+export const STRANGER_PROBES_BURST = 10;
+export const STRANGER_PROBES_PER_SECOND = 10;
+/** A spare path is asked so often while the active one carries traffic. */
+export const SPARE_EVERY_MS = 3000;
+
 export const PMTU_FLOOR_BYTES = 548;
 export const PMTU_START_BYTES = 1200;
 export const PMTU_STEP_BYTES = 8;

@@ -67,6 +67,11 @@ export interface DialTarget {
   peer: PeerId | undefined;
   endpoints: readonly PathAddress[];
   resume: Resume | undefined;
+  /** Where others say that the peer is, and its detours. */
+  vouched: readonly PathAddress[];
+  /** Rounds in which the vouched endpoints were dialled, and when the next one may begin. */
+  strangerRounds: number;
+  strangersAtMs: number;
   attempts: HandshakeAttempt[];
   /** Infinity: nothing to do, the peer is reachable. */
   nextAtMs: number;
@@ -84,6 +89,9 @@ export function makeTarget(
 ): DialTarget {
   return {
     ...fields,
+    vouched: [],
+    strangerRounds: 0,
+    strangersAtMs: 0,
     attempts: [],
     nextAtMs: nowMs,
     wantedSinceMs: nowMs,

@@ -1,7 +1,7 @@
 import { toHex } from '../base/bytes.js';
 import type { Rng } from '../base/rng.js';
 import { makeEndpoint } from '../model/endpoint.js';
-import { formatPathAddress, type PathAddress } from '../model/path-address.js';
+import { formatPathAddress, isEndpoint, type PathAddress } from '../model/path-address.js';
 import { shortPeerId, type PeerId } from '../model/peer-id.js';
 import { parseReject, parseRetry, REJECT_OTHER_MESH } from '../wire/handshake.js';
 import type { Actions, Note } from './actions.js';
@@ -17,6 +17,8 @@ import {
   INIT_REPEATS_MS,
   MAX_TARGETS,
   RESOLVE_GIVE_UP_MS,
+  STRANGER_PAUSE_MS,
+  STRANGER_ROUNDS,
 } from './constants.js';
 import type { HandshakeDone, LinkCrypto, Resume } from './crypto-port.js';
 import { gapMs, makeTarget, type DialProblem, type DialTarget } from './dial-target.js';
@@ -55,6 +57,8 @@ export interface DialerComponents {
   readonly indexes: IndexPool;
   readonly view: PeerView;
   readonly unfit: CandidateRule;
+  /** Datagrams to addresses from which nothing authentic ever came. */
+  readonly strangerProbes: TokenBucket;
 }
 
 /** A handshake that this side finished; the session goes in, then FIN goes out. */
@@ -131,6 +135,29 @@ export class Dialer {
     target.resume = resume;
   }
 
+  /**
+   * Where others say that the peer is, beside its own endpoints: detours, dialled like those, and endpoints of its
+   * record. Those get one INIT a round, three rounds, and then one an hour, until the peer answers or the list changes.
+   */
+  setVouched(peer: PeerId, addresses: readonly PathAddress[], nowMs: number): void {
+    const key = peerKey(peer);
+    let target = this.#targets.get(key);
+    if (!target) {
+      if (addresses.length === 0 || this.#targets.size >= MAX_TARGETS) return;
+      const none = { key, contact: undefined, host: '', port: 0, endpoints: [], resume: undefined };
+      target = makeTarget({ ...none, peer }, nowMs);
+      this.#targets.set(key, target);
+    }
+    if (textOf(target.vouched) === textOf(addresses)) return;
+    target.vouched = addresses;
+    target.strangerRounds = 0;
+    target.strangersAtMs = 0;
+    const isAnswered = target.attempts.some((attempt) => attempt.state === 'finishing');
+    if (!isAnswered && target.nextAtMs !== Number.POSITIVE_INFINITY) target.nextAtMs = nowMs;
+    const isNobody = target.endpoints.length === 0 && !target.resume && addresses.length === 0;
+    if (isNobody) this.#removeTarget(key);
+  }
+
   removePeer(peer: PeerId): void {
     this.#removeTarget(peerKey(peer));
   }
@@ -142,6 +169,8 @@ export class Dialer {
       target.nextAtMs = Number.POSITIVE_INFINITY;
       target.problem = undefined;
       target.attemptsMade = 0;
+      target.strangerRounds = 0;
+      target.strangersAtMs = 0;
       for (const attempt of target.attempts) attempt.abandon();
     }
     this.#sweepAttempts();
@@ -237,7 +266,8 @@ export class Dialer {
     }
     for (const [index, { attempt, target }] of this.#byIndex) {
       const isSilent = attempt.state === 'expired' && !attempt.wasAnswered;
-      if (isSilent && target.attemptsMade >= 2) {
+      const isMissed = target.contact !== undefined || target.resume !== undefined;
+      if (isSilent && isMissed && target.attemptsMade >= 2) {
         this.#trouble(target, 'silent', attempt.endpoints[0], out);
       }
       if (!attempt.isLive) this.#forget(index, attempt, target, nowMs);
@@ -258,7 +288,7 @@ export class Dialer {
       return;
     }
     if (target.contact === undefined) {
-      this.#dial(target, target.endpoints, nowMs, out);
+      this.#dialPeer(target, nowMs, out);
       return;
     }
     const literal = makeEndpoint(target.host, target.port);
@@ -272,7 +302,44 @@ export class Dialer {
     out.push({ kind: 'resolve', ticket: target.ticket, host: target.host });
   }
 
-  #dial(target: DialTarget, endpoints: readonly PathAddress[], nowMs: number, out: Actions): void {
+  #dialPeer(target: DialTarget, nowMs: number, out: Actions): void {
+    const own = new Set(target.endpoints.map(formatPathAddress));
+    const detours = target.vouched.filter((address) => !isEndpoint(address));
+    const certain = [...detours, ...target.endpoints].slice(0, ENDPOINTS_PER_ATTEMPT);
+    const strangers = target.vouched.filter(
+      (address) =>
+        isEndpoint(address) &&
+        !own.has(formatPathAddress(address)) &&
+        !this.#busy.has(formatPathAddress(address)) &&
+        !this.#components.unfit(address),
+    );
+    const isTheirTurn = strangers.length > 0 && nowMs >= target.strangersAtMs;
+    const asked = isTheirTurn
+      ? strangers.filter(() => this.#components.strangerProbes.take(nowMs))
+      : [];
+    if (isTheirTurn && asked.length === 0 && certain.length === 0) {
+      target.nextAtMs = nowMs + Math.max(1, this.#components.strangerProbes.waitMs(nowMs));
+      return;
+    }
+    if (asked.length > 0) {
+      target.strangerRounds += 1;
+      if (target.strangerRounds >= STRANGER_ROUNDS)
+        target.strangersAtMs = nowMs + STRANGER_PAUSE_MS;
+      // Those the budget did not reach come first in the next round.
+      target.vouched = [...target.vouched].sort(
+        (a, b) => Number(asked.includes(a)) - Number(asked.includes(b)),
+      );
+    }
+    this.#dial(target, [...certain, ...asked], nowMs, out, asked);
+  }
+
+  #dial(
+    target: DialTarget,
+    endpoints: readonly PathAddress[],
+    nowMs: number,
+    out: Actions,
+    once: readonly PathAddress[] = [],
+  ): void {
     const wait = this.#components.rng.fraction();
     if (target.contact !== undefined) target.endpoints = endpoints;
     if (endpoints.length === 0) {
@@ -298,17 +365,24 @@ export class Dialer {
       target.nextAtMs = nowMs + BUSY_AGAIN_MS;
       return;
     }
-    this.#start(target, free, nowMs, out);
+    this.#start(target, free, once, nowMs, out);
     const lastInit = nowMs + (INIT_REPEATS_MS.at(-1) ?? 0);
     target.nextAtMs = lastInit + gapMs(target, nowMs, wait);
   }
 
-  #start(target: DialTarget, endpoints: readonly PathAddress[], nowMs: number, out: Actions): void {
+  #start(
+    target: DialTarget,
+    endpoints: readonly PathAddress[],
+    once: readonly PathAddress[],
+    nowMs: number,
+    out: Actions,
+  ): void {
     const { crypto, indexes } = this.#components;
     const localIndex = indexes.take(nowMs);
     const attempt = new HandshakeAttempt(crypto.initiate(localIndex, this.#resumeOf(target)), {
       localIndex,
       endpoints,
+      once,
       expected: target.contact === undefined ? target.peer : undefined,
       slot: 0,
       nowMs,
@@ -446,6 +520,10 @@ export class Dialer {
 
 function contactKey(contact: string): string {
   return `contact ${contact}`;
+}
+
+function textOf(addresses: readonly PathAddress[]): string {
+  return addresses.map(formatPathAddress).sort().join();
 }
 
 function peerKey(peer: PeerId): string {

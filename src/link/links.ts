@@ -8,14 +8,23 @@ import { CONTROL } from '../wire/control-types.js';
 import { decodeClose } from '../wire/control.js';
 import { FIN_TYPE, INIT_TYPE, REJECT_TYPE, RESP_TYPE, RETRY_TYPE } from '../wire/handshake.js';
 import type { Actions } from './actions.js';
+import type { CandidateNews } from './candidate.js';
 import { candidateRule, type CandidateRule } from './candidates.js';
-import { ADMIT_BURST, ADMIT_PER_SECOND, DATA_OVERHEAD_BYTES, MAX_PEERS } from './constants.js';
+import {
+  ADMIT_BURST,
+  ADMIT_PER_SECOND,
+  DATA_OVERHEAD_BYTES,
+  MAX_PEERS,
+  STRANGER_PROBES_BURST,
+  STRANGER_PROBES_PER_SECOND,
+} from './constants.js';
 import type { HandshakeDone, LinkCrypto, Resume } from './crypto-port.js';
 import { Dialer } from './dialer.js';
 import { isRefusal, PROBLEM_TEXT, type DialTarget } from './dial-target.js';
 import { HalfOpenTable, UnfinishedCounter } from './half-open.js';
 import { IndexPool, SlotPool } from './index-pool.js';
 import { PeerLink } from './peer-link.js';
+import { Vouched } from './vouched.js';
 import { TokenBucket } from '../base/token-bucket.js';
 
 /*
@@ -78,6 +87,10 @@ export class Links {
   /** What strangers make us say: any sender can cause it, and it must not push out what matters. */
   readonly #strangerNotes = new TokenBucket(NOTES_BURST, NOTES_PER_SECOND);
   readonly #admissions = new TokenBucket(ADMIT_BURST, ADMIT_PER_SECOND);
+  /** Everything that leaves for addresses from which nothing authentic ever came. */
+  readonly #strangerProbes = new TokenBucket(STRANGER_PROBES_BURST, STRANGER_PROBES_PER_SECOND);
+  /** Where peers are said to be, linked or not. */
+  readonly #vouched = new Vouched();
   readonly #peers = new Map<PeerId, PeerLink>();
   readonly #known = new Set<PeerId>();
   readonly #bySession = new Map<number, PeerLink>();
@@ -99,6 +112,7 @@ export class Links {
       ...components,
       indexes: this.#indexes,
       unfit: this.#unfit,
+      strangerProbes: this.#strangerProbes,
       view: {
         isReachable: (peer) => this.#peers.get(peer)?.isReachable ?? false,
         wantsRenewal: (peer) => this.#peers.get(peer)?.wantsRenewal ?? false,
@@ -141,6 +155,44 @@ export class Links {
     this.#known.add(id);
     if (resume) this.#rememberHint(id, resume.hint, resume.pairKey, out);
     this.dialer.setPeer(id, endpoints, resume, nowMs);
+  }
+
+  /**
+   * Ways to a peer that somebody vouches for. With a session they are asked by PINGs in it; without, the relayed and TCP
+   * ones are dialled, and nothing is sent to an endpoint on another's word alone.
+   */
+  addCandidates(id: PeerId, news: readonly CandidateNews[], nowMs: number, out: Actions): void {
+    const fit = news.filter(({ address }) => !this.#unfit(address));
+    for (const item of fit) if (!isEndpoint(item.address)) this.#vouched.add(id, item);
+    this.#tellDialer(id, nowMs);
+    this.#with(this.#peers.get(id), nowMs, out, (peer) => {
+      peer.addCandidates(fit, nowMs, out);
+    });
+  }
+
+  /** That way is gone, at once and even if data goes there. */
+  removeCandidate(id: PeerId, address: PathAddress, nowMs: number, out: Actions): void {
+    this.#vouched.remove(id, address);
+    this.#tellDialer(id, nowMs);
+    this.#with(this.#peers.get(id), nowMs, out, (peer) => {
+      peer.removeCandidate(address, nowMs, out);
+    });
+  }
+
+  /** All endpoints the peer's record lists now. With a session: asked by PINGs in it; without: dialled, for it alone. */
+  setRecordEndpoints(
+    id: PeerId,
+    endpoints: readonly Endpoint[],
+    nowMs: number,
+    out: Actions,
+  ): void {
+    if (id === this.#options.ownId) return;
+    const fit = endpoints.filter((endpoint) => !this.#unfit(endpoint));
+    this.#vouched.setRecord(id, fit);
+    this.#tellDialer(id, nowMs);
+    this.#with(this.#peers.get(id), nowMs, out, (peer) => {
+      peer.setRecord(this.#vouched.recordOf(id), nowMs, out);
+    });
   }
 
   /** Handshakes finished since the last call, to be stored. */
@@ -390,7 +442,9 @@ export class Links {
           formatPathAddress(endpoint) !== formatPathAddress(from) && !this.#unfit(endpoint),
       );
       this.#with(this.#peers.get(done.peer.id), nowMs, out, (peer) => {
-        peer.addCandidates(others, nowMs, out);
+        const source = dialled.contact === undefined ? 'record' : 'configured';
+        const news = others.map((address) => ({ address, source }) as const);
+        peer.addCandidates(news, nowMs, out);
       });
     }
     for (const item of attempt.finDatagram()) out.send(item);
@@ -411,6 +465,7 @@ export class Links {
     if (!peer) return false;
     this.#with(peer, nowMs, out, () => {
       peer.install(done, how, nowMs, out);
+      peer.addCandidates(this.#vouched.of(peer.id), nowMs, out);
     });
     return true;
   }
@@ -423,6 +478,7 @@ export class Links {
     const peer = new PeerLink(
       {
         ...this.#components,
+        strangerProbes: this.#strangerProbes,
         takePathId: () => this.#takePathId(),
         releaseIndex: (index, atMs) => {
           this.#indexes.release(index, atMs);
@@ -569,6 +625,11 @@ export class Links {
     const { resume } = target;
     this.dialer.setPeer(id, withFirst(endpoint, target.endpoints), resume, nowMs);
     this.#acquaintances.push({ id, publicKey, endpoint, ...resume });
+  }
+
+  #tellDialer(id: PeerId, nowMs: number): void {
+    const addresses = this.#vouched.of(id).map((news) => news.address);
+    this.dialer.setVouched(id, addresses, nowMs);
   }
 
   #peerAt(endpoint: PathAddress): PeerId | undefined {

@@ -1,42 +1,26 @@
+import type { TokenBucket } from '../base/token-bucket.js';
 import type { PathCounters } from '../dataplane/dataplane.js';
-import { formatPathAddress, type PathAddress } from '../model/path-address.js';
+import { formatPathAddress, isEndpoint, type PathAddress } from '../model/path-address.js';
+import { Asking } from './asking.js';
+import { isLasting, type CandidateNews, type LinkPath } from './candidate.js';
 import {
   CANDIDATE_SILENT_MS,
+  CANDIDATES_PER_PEER,
   COST_CHECK_MS,
   DEAD_PATH_KEEP_MS,
-  PATHS_PER_PEER,
   PMTU_FLOOR_BYTES,
-  SWITCH_AFTER_MS,
-  SWITCH_FACTOR,
-  SWITCH_HOLD_MS,
-  SWITCH_LESS_MS,
+  SPARE_EVERY_MS,
 } from './constants.js';
+import { bestWorking, PathChoice } from './path-choice.js';
 import { pathCost } from './path-cost.js';
 import { PmtuSearch } from './pmtu.js';
+import { Roaming } from './roaming.js';
 
 /*
- * The ways to one peer and the one in use (docs/protocol.md §6).
- *
- *   untried ── handshake or PONG on it ──► working ── data plane's clock says so ──► dead ── PONG ──► working
- *
- * One rule of choice: change when the active path is dead, or when a working one costs ≤ 0.8 × and ≥ 0.5 ms less for
- * 5 s; hold 10 s after a voluntary change. An address that only *appeared* as a source (roaming) is a candidate: it is
- * PINGed together with the old one and takes over when it answers and the old one does not.
+ * The ways to one peer and the one in use (docs/protocol.md §6). What does not work is a path of the data plane only
+ * while it is asked (asking.ts); the one in use always is, working or not. When to change is path-choice.ts, where a
+ * peer went that speaks from elsewhere is roaming.ts.
  */
-
-export type LinkPathState = 'untried' | 'working' | 'dead';
-
-export interface LinkPath {
-  readonly id: number;
-  readonly address: PathAddress;
-  readonly pmtu: PmtuSearch;
-  readonly createdAtMs: number;
-  state: LinkPathState;
-  rttMs: number;
-  sinceMs: number;
-  /** Since when it is better than the active one by the rule. */
-  betterSinceMs: number | undefined;
-}
 
 export interface PathSwitch {
   readonly atMs: number;
@@ -47,46 +31,64 @@ export interface PathSwitch {
 
 export interface PathProbe {
   readonly path: number;
+  /** 0: an ordinary PING, in the path's clock. */
   readonly bytes: number;
 }
 
-/** The old and the new address are asked together; the old one has until `untilMs` to answer. */
-interface Roaming {
-  readonly candidate: number;
-  readonly old: number;
-  readonly untilMs: number;
-  oldAnswered: boolean;
-  asksLeft: number;
-  nextAskMs: number;
+/** A path the data plane is to have. */
+export interface LivePath {
+  readonly path: LinkPath;
+  /** Its clock sends PINGs; else it only listens for what still comes. */
+  readonly isSpeaking: boolean;
 }
 
-const ROAMING_ANSWER_MS = 600;
-const ROAMING_ASKS = 3;
-const ROAMING_ASK_EVERY_MS = 150;
+interface Entry {
+  readonly path: LinkPath;
+  readonly asking: Asking;
+}
+
+type CountersOf = (path: number) => PathCounters | undefined;
+
 /** Small enough for any path; an answer of this size says alive, nothing about the size. */
 const ALIVE_PROBE_BYTES = 100;
+/** Datagrams in one check that PINGs of an idle path do not explain. */
+const BUSY_DATAGRAMS = 3n;
 
 export class PathSet {
-  readonly #paths = new Map<number, LinkPath>();
+  readonly #entries = new Map<string, Entry>();
   readonly #takeId: () => number;
   readonly #usefulBytes: number;
-  #activeId = 0;
+  readonly #budget: TokenBucket;
+  readonly #choice = new PathChoice();
+  #active: LinkPath | undefined;
   #lastSwitch: PathSwitch | undefined;
-  #holdUntilMs = 0;
   #costCheckMs = 0;
+  #spareAskMs = 0;
+  #activeTx = 0n;
   #roaming: Roaming | undefined;
 
-  constructor(takeId: () => number, usefulBytes: number) {
+  /** `budget`: datagrams to addresses from which nothing authentic ever came, of the whole node. */
+  constructor(takeId: () => number, usefulBytes: number, budget: TokenBucket) {
     this.#takeId = takeId;
     this.#usefulBytes = usefulBytes;
+    this.#budget = budget;
   }
 
   get all(): readonly LinkPath[] {
-    return [...this.#paths.values()];
+    return [...this.#entries.values()].map((entry) => entry.path);
+  }
+
+  get live(): readonly LivePath[] {
+    const live: LivePath[] = [];
+    for (const { path, asking } of this.#entries.values()) {
+      const isKept = path.state === 'working' || path === this.#active;
+      if (isKept || asking.isAsking) live.push({ path, isSpeaking: isKept || asking.isSpeaking });
+    }
+    return live;
   }
 
   get active(): LinkPath | undefined {
-    return this.#paths.get(this.#activeId);
+    return this.#active;
   }
 
   get lastSwitch(): PathSwitch | undefined {
@@ -98,222 +100,288 @@ export class PathSet {
   }
 
   get(id: number): LinkPath | undefined {
-    return this.#paths.get(id);
-  }
-
-  find(address: PathAddress): LinkPath | undefined {
-    const text = formatPathAddress(address);
-    return this.all.find((path) => formatPathAddress(path.address) === text);
+    return this.#byId(id)?.path;
   }
 
   get nextDeadlineMs(): number {
-    let next = this.#roaming
-      ? Math.min(
-          this.#roaming.untilMs,
-          this.#roaming.asksLeft > 0 ? this.#roaming.nextAskMs : Number.POSITIVE_INFINITY,
-        )
-      : Number.POSITIVE_INFINITY;
+    let next = this.#roaming?.nextDeadlineMs ?? Number.POSITIVE_INFINITY;
     let working = 0;
-    for (const path of this.#paths.values()) {
+    for (const { path, asking } of this.#entries.values()) {
       if (path.state === 'working') {
         working += 1;
         next = Math.min(next, path.pmtu.nextDeadlineMs);
-      } else if (path.id !== this.#activeId) {
-        next = Math.min(next, path.sinceMs + keepMs(path));
+      } else if (path !== this.#active) {
+        next = Math.min(next, asking.nextDeadlineMs, forgetAtMs(path));
       }
     }
     return working > 1 ? Math.min(next, this.#costCheckMs) : next;
   }
 
   /** A handshake was finished over this address: it works. Replaces an active path that is not known to. */
-  prove(address: PathAddress, nowMs: number): LinkPath {
-    const known = this.find(address);
+  prove(address: PathAddress, nowMs: number): void {
+    const entry = this.#find(address) ?? this.#add({ address, source: 'roaming' }, nowMs);
+    const { path } = entry;
     // The data plane's clock of a dead path would not report a second death: begin a new one.
-    if (known && known.state === 'dead') this.#paths.delete(known.id);
-    const path = this.find(address) ?? this.#add(address, nowMs);
-    if (path.state !== 'working') this.#enterWorking(path, nowMs);
-    if (this.active?.state !== 'working') this.#switchTo(path, 'handshake', nowMs);
-    return path;
+    if (path.state === 'dead' || !this.#isLive(entry)) path.id = this.#takeId();
+    path.isProven = true;
+    if (path.state !== 'working') this.#enterWorking(entry, nowMs);
+    if (this.#active?.state !== 'working') this.#switchTo(path, 'handshake', nowMs);
   }
 
-  /** A candidate that somebody vouches for or that appeared as a source. */
-  addCandidate(address: PathAddress, nowMs: number): LinkPath | undefined {
-    const known = this.find(address);
-    if (known) return known;
-    if (this.#paths.size >= PATHS_PER_PEER && !this.#evict()) return undefined;
-    return this.#add(address, nowMs);
+  /** Somebody says that the peer is there; said again, it is asked again soon. */
+  addCandidate(news: CandidateNews, nowMs: number): void {
+    const entry = this.#find(news.address);
+    if (!entry) {
+      if (this.#entries.size < CANDIDATES_PER_PEER || this.#evict()) this.#add(news, nowMs);
+      return;
+    }
+    const { path, asking } = entry;
+    if (isLasting(news.source) || !isLasting(path.source)) path.source = news.source;
+    if (news.hops !== undefined) path.hops = news.hops;
+    if (path.state !== 'working' && path !== this.#active) asking.wake(this.#basis(path), nowMs);
   }
 
-  /** Something authentic and newest came from an unknown address. */
-  onSeen(address: PathAddress, nowMs: number): PathProbe[] {
-    const candidate = this.addCandidate(address, nowMs);
-    const old = this.active;
-    if (!candidate || !old || candidate.id === old.id || this.#roaming) return [];
-    this.#roaming = {
-      candidate: candidate.id,
-      old: old.id,
-      untilMs: nowMs + Math.max(ROAMING_ANSWER_MS, 3 * old.rttMs),
-      oldAnswered: false,
-      asksLeft: ROAMING_ASKS,
-      nextAskMs: nowMs,
-    };
-    return this.#askBoth(nowMs);
+  /** It is no way to the peer any more, whatever it was. */
+  removeCandidate(address: PathAddress, nowMs: number): void {
+    const path = this.#find(address)?.path;
+    if (!path) return;
+    this.#delete(path);
+    if (path !== this.#active) return;
+    this.#active = undefined;
+    const best = bestWorking(this.all);
+    if (best) this.#switchTo(best, 'the way in use is gone', nowMs, path.address);
+  }
+
+  /** What its record says now, and nothing else: what works stays as long as it works. */
+  setRecord(addresses: readonly PathAddress[], nowMs: number): void {
+    const listed = new Set(addresses.map(formatPathAddress));
+    for (const path of this.all) {
+      if (path.source !== 'record' || listed.has(formatPathAddress(path.address))) continue;
+      if (path.state === 'working' || path === this.#active) path.source = 'observed';
+      else this.#delete(path);
+    }
+    for (const address of addresses) this.addCandidate({ address, source: 'record' }, nowMs);
+  }
+
+  /** The network changed: everything may be different. */
+  wakeAll(nowMs: number): void {
+    for (const { path, asking } of this.#entries.values()) {
+      path.pmtu.onNetworkChange(nowMs);
+      if (path.state !== 'working' && path !== this.#active) asking.wake(this.#basis(path), nowMs);
+    }
+  }
+
+  /** Something authentic and newest came from an address that is not the active one. */
+  onSeen(address: PathAddress, nowMs: number): void {
+    this.addCandidate({ address, source: 'roaming' }, nowMs);
+    const entry = this.#find(address);
+    if (!entry) return;
+    entry.path.isProven = true;
+    if (!this.#isLive(entry)) {
+      entry.asking.wake(this.#basis(entry.path), nowMs);
+      this.#ask(entry, nowMs);
+    }
+    const old = this.#active;
+    if (!old || old === entry.path || this.#roaming) return;
+    this.#roaming = new Roaming(entry.path, old, nowMs);
   }
 
   onAlive(id: number, rttUs: number, nowMs: number): void {
-    const path = this.#paths.get(id);
-    if (!path) return;
+    const entry = this.#byId(id);
+    if (!entry) return;
+    const { path } = entry;
     path.rttMs = rttUs / 1000;
+    path.isProven = true;
     const wasDead = path.state === 'dead';
-    if (path.state !== 'working') this.#enterWorking(path, nowMs);
+    if (path.state !== 'working') this.#enterWorking(entry, nowMs);
     if (wasDead) path.pmtu.onRecovered(nowMs);
-    if (this.active?.state !== 'working') this.#switchTo(path, 'it answers again', nowMs);
+    if (this.#active?.state !== 'working') this.#switchTo(path, 'it answers again', nowMs);
   }
 
   onDead(id: number, nowMs: number): void {
-    const path = this.#paths.get(id);
-    if (!path || path.state === 'dead') return;
+    const entry = this.#byId(id);
+    if (!entry || entry.path.state === 'dead') return;
+    const { path, asking } = entry;
     path.state = 'dead';
     path.sinceMs = nowMs;
+    path.cost = undefined;
     path.betterSinceMs = undefined;
-    if (id === this.#activeId) this.#leaveDead(nowMs);
+    asking.afterDeath(nowMs);
+    if (path !== this.#active) return;
+    const best = bestWorking(this.all);
+    if (best) this.#switchTo(best, 'the path in use is dead', nowMs);
   }
 
   onProbeAnswered(id: number, bytes: number, rttUs: number, nowMs: number): void {
-    const path = this.#paths.get(id);
+    const path = this.get(id);
     if (!path) return;
     path.rttMs = rttUs / 1000;
-    if (this.#roaming?.old === id) this.#roaming.oldAnswered = true;
+    this.#roaming?.onAnswered(path);
     if (path.state !== 'working') this.onAlive(id, rttUs, nowMs);
     path.pmtu.onAnswered(bytes, nowMs);
   }
 
   onTooBig(id: number, bytes: number, nowMs: number): void {
-    this.#paths.get(id)?.pmtu.onTooBig(bytes, nowMs);
+    this.get(id)?.pmtu.onTooBig(bytes, nowMs);
   }
 
   /** @returns probes to send. `counters` is asked only when costs are compared. */
-  onDeadline(nowMs: number, counters: (path: number) => PathCounters | undefined): PathProbe[] {
+  onDeadline(nowMs: number, counters: CountersOf): PathProbe[] {
     const probes: PathProbe[] = [];
-    for (const path of this.all) {
+    for (const entry of [...this.#entries.values()]) {
+      const { path } = entry;
       if (path.state === 'working') {
         for (const bytes of path.pmtu.onDeadline(nowMs, path.rttMs)) {
           probes.push({ path: path.id, bytes });
         }
-      } else if (path.id !== this.#activeId && nowMs >= path.sinceMs + keepMs(path)) {
-        this.#paths.delete(path.id);
+      } else if (path !== this.#active) {
+        if (nowMs >= forgetAtMs(path)) this.#delete(path);
+        else this.#ask(entry, nowMs);
       }
     }
     probes.push(...this.#roam(nowMs));
     if (nowMs >= this.#costCheckMs) {
       this.#costCheckMs = nowMs + COST_CHECK_MS;
-      this.#compare(nowMs, counters);
+      probes.push(...this.#compare(nowMs, counters));
     }
     return probes;
   }
 
   clear(): void {
-    this.#paths.clear();
-    this.#activeId = 0;
+    this.#entries.clear();
+    this.#active = undefined;
     this.#roaming = undefined;
   }
 
-  #add(address: PathAddress, nowMs: number): LinkPath {
+  #find(address: PathAddress): Entry | undefined {
+    return this.#entries.get(formatPathAddress(address));
+  }
+
+  #byId(id: number): Entry | undefined {
+    for (const entry of this.#entries.values()) if (entry.path.id === id) return entry;
+    return undefined;
+  }
+
+  #isLive({ path, asking }: Entry): boolean {
+    return path.state === 'working' || path === this.#active || asking.isAsking;
+  }
+
+  #add({ address, source, hops }: CandidateNews, nowMs: number): Entry {
     const path: LinkPath = {
       id: this.#takeId(),
       address,
+      source,
+      hops: hops ?? 1,
       pmtu: new PmtuSearch(this.#usefulBytes),
       createdAtMs: nowMs,
       state: 'untried',
+      // A relay and a connection are peers already: nobody else hears what is asked there.
+      isProven: !isEndpoint(address),
       rttMs: 0,
       sinceMs: nowMs,
+      cost: undefined,
       betterSinceMs: undefined,
     };
-    this.#paths.set(path.id, path);
-    return path;
+    const entry = { path, asking: new Asking(this.#budget, nowMs) };
+    this.#entries.set(formatPathAddress(address), entry);
+    return entry;
   }
 
-  #enterWorking(path: LinkPath, nowMs: number): void {
+  #delete(path: LinkPath): void {
+    this.#entries.delete(formatPathAddress(path.address));
+    if (this.#roaming?.candidate === path || this.#roaming?.old === path) this.#roaming = undefined;
+  }
+
+  /** A round begins with a fresh path: the clock of a dead one is slow, and would not report a second death. */
+  #ask({ path, asking }: Entry, nowMs: number): void {
+    if (asking.onDeadline(this.#basis(path), nowMs) === 'begin') path.id = this.#takeId();
+  }
+
+  #basis(path: LinkPath): { readonly isProven: boolean; readonly isDetoured: boolean } {
+    const isUsed = this.#active?.state === 'working';
+    const isDetoured = isUsed && this.#active !== undefined && !isEndpoint(this.#active.address);
+    return { isProven: path.isProven, isDetoured };
+  }
+
+  #enterWorking({ path, asking }: Entry, nowMs: number): void {
     path.state = 'working';
     path.sinceMs = nowMs;
     path.pmtu.begin(nowMs);
+    asking.rest();
   }
 
-  /** Makes room for one more by dropping the oldest that does not work. */
+  /** Makes room for one more by dropping the oldest that does not work, first one that nobody vouches for. */
   #evict(): boolean {
+    const rank = (path: LinkPath) => (isLasting(path.source) ? 2 : 0) + (path.isProven ? 1 : 0);
     const victim = this.all
-      .filter((path) => path.state !== 'working' && path.id !== this.#activeId)
-      .sort((a, b) => a.sinceMs - b.sinceMs)[0];
-    if (victim) this.#paths.delete(victim.id);
+      .filter((path) => path.state !== 'working' && path !== this.#active)
+      .sort((a, b) => rank(a) - rank(b) || a.sinceMs - b.sinceMs)[0];
+    if (victim) this.#delete(victim);
     return victim !== undefined;
   }
 
-  #leaveDead(nowMs: number): void {
-    const working = this.all.filter((path) => path.state === 'working');
-    const best = working.sort((a, b) => a.rttMs - b.rttMs)[0];
-    if (best) this.#switchTo(best, 'the path in use is dead', nowMs);
-  }
-
-  #switchTo(path: LinkPath, reason: string, nowMs: number): void {
-    const from = this.active?.address;
-    this.#activeId = path.id;
+  #switchTo(
+    path: LinkPath,
+    reason: string,
+    nowMs: number,
+    from: PathAddress | undefined = this.#active?.address,
+  ): void {
+    this.#active = path;
+    this.#activeTx = 0n;
     this.#lastSwitch = { atMs: nowMs, from, to: path.address, reason };
-    for (const other of this.#paths.values()) other.betterSinceMs = undefined;
-  }
-
-  #askBoth(nowMs: number): PathProbe[] {
-    const roaming = this.#roaming;
-    if (!roaming) return [];
-    roaming.asksLeft -= 1;
-    roaming.nextAskMs = nowMs + ROAMING_ASK_EVERY_MS;
-    return [
-      { path: roaming.candidate, bytes: ALIVE_PROBE_BYTES },
-      { path: roaming.old, bytes: ALIVE_PROBE_BYTES },
-    ];
+    for (const other of this.all) other.betterSinceMs = undefined;
   }
 
   #roam(nowMs: number): PathProbe[] {
     const roaming = this.#roaming;
     if (!roaming) return [];
+    const { candidate, old } = roaming;
     if (nowMs >= roaming.untilMs) {
       this.#roaming = undefined;
-      const candidate = this.#paths.get(roaming.candidate);
-      const isMoved = !roaming.oldAnswered && candidate?.state === 'working';
-      if (isMoved && this.#activeId === roaming.old) {
-        this.#switchTo(candidate, 'the peer moved', nowMs);
-      }
+      const isMoved = roaming.isMoved && this.#active === old;
+      if (isMoved) this.#switchTo(candidate, 'the peer moved', nowMs);
       return [];
     }
-    return roaming.asksLeft > 0 && nowMs >= roaming.nextAskMs ? this.#askBoth(nowMs) : [];
+    if (!roaming.onDeadline(nowMs)) return [];
+    return [candidate, old].map((path) => ({ path: path.id, bytes: ALIVE_PROBE_BYTES }));
   }
 
-  #compare(nowMs: number, counters: (path: number) => PathCounters | undefined): void {
-    const active = this.active;
-    if (!active || active.state !== 'working' || this.#paths.size < 2) return;
-    const now = pathCost(counters(active.id))?.cost;
-    if (now === undefined) return;
-    for (const path of this.all) {
-      if (path.id === active.id || path.state !== 'working') continue;
-      const cost = pathCost(counters(path.id))?.cost;
-      const fits = path.pmtu.isSettled || path.pmtu.bytes >= active.pmtu.bytes;
-      const isBetter =
-        cost !== undefined && fits && cost <= SWITCH_FACTOR * now && now - cost >= SWITCH_LESS_MS;
-      if (!isBetter) {
-        path.betterSinceMs = undefined;
-        continue;
-      }
-      path.betterSinceMs ??= nowMs;
-      if (nowMs - path.betterSinceMs >= SWITCH_AFTER_MS && nowMs >= this.#holdUntilMs) {
-        this.#switchTo(path, `cost ${cost.toFixed(1)} instead of ${now.toFixed(1)}`, nowMs);
-        this.#holdUntilMs = nowMs + SWITCH_HOLD_MS;
-        return;
-      }
+  #compare(nowMs: number, counters: CountersOf): PathProbe[] {
+    const active = this.#active;
+    const working = this.all.filter((path) => path.state === 'working');
+    if (active?.state !== 'working' || working.length < 2) return [];
+    for (const path of working) {
+      path.cost = pathCost(counters(path.id), path.address, path.hops)?.cost;
     }
+    const probes = this.#askSpares(active, working, counters(active.id), nowMs);
+    const better = this.#choice.compare(active, working, nowMs);
+    if (better) {
+      const reason = `cost ${(better.cost ?? 0).toFixed(1)} instead of ${(active.cost ?? 0).toFixed(1)}`;
+      this.#switchTo(better, reason, nowMs);
+    }
+    return probes;
+  }
+
+  /** While traffic flows the other ways are worth knowing better than a PING every 15 s tells. */
+  #askSpares(
+    active: LinkPath,
+    working: readonly LinkPath[],
+    counters: PathCounters | undefined,
+    nowMs: number,
+  ): PathProbe[] {
+    const tx = counters?.txDatagrams ?? 0n;
+    const isBusy = this.#activeTx > 0n && tx - this.#activeTx >= BUSY_DATAGRAMS;
+    this.#activeTx = tx;
+    if (!isBusy || nowMs < this.#spareAskMs) return [];
+    this.#spareAskMs = nowMs + SPARE_EVERY_MS;
+    return working.filter((path) => path !== active).map((path) => ({ path: path.id, bytes: 0 }));
   }
 }
 
-function keepMs(path: LinkPath): number {
-  return path.state === 'untried' ? CANDIDATE_SILENT_MS : DEAD_PATH_KEEP_MS;
+/** When a candidate is forgotten that does not work and that nobody vouches for. */
+function forgetAtMs(path: LinkPath): number {
+  if (isLasting(path.source)) return Number.POSITIVE_INFINITY;
+  return path.sinceMs + (path.state === 'untried' ? CANDIDATE_SILENT_MS : DEAD_PATH_KEEP_MS);
 }
 
 /** Largest datagram worth sending to a peer that accepts `peerMaxBytes`. */

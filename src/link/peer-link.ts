@@ -5,6 +5,7 @@ import { formatPathAddress, type PathAddress } from '../model/path-address.js';
 import { shortPeerId, type PeerId } from '../model/peer-id.js';
 import { CONTROL } from '../wire/control-types.js';
 import type { Actions } from './actions.js';
+import type { CandidateNews } from './candidate.js';
 import { OVERLAP_MS } from './constants.js';
 import type { HandshakeDone, LinkCrypto } from './crypto-port.js';
 import { PathSet, usefulDatagramBytes, type PathSwitch } from './path-set.js';
@@ -29,6 +30,8 @@ export interface PeerLinkComponents {
   readonly rng: Rng;
   readonly takePathId: () => number;
   readonly releaseIndex: (index: number, nowMs: number) => void;
+  /** Datagrams to addresses from which nothing authentic ever came. */
+  readonly strangerProbes: TokenBucket;
 }
 
 export interface PeerLinkOptions {
@@ -73,6 +76,7 @@ export class PeerLink {
     this.paths = new PathSet(
       components.takePathId,
       usefulDatagramBytes(options.usefulBytes, Number.POSITIVE_INFINITY),
+      components.strangerProbes,
     );
   }
 
@@ -229,23 +233,34 @@ export class PeerLink {
   }
 
   onEndpointSeen(from: PathAddress, nowMs: number, out: Actions): void {
-    const probes = this.paths.onSeen(from, nowMs);
+    this.paths.onSeen(from, nowMs);
     this.#settle(nowMs, out);
-    for (const probe of probes) this.#probe(probe, out);
   }
 
-  /** More addresses of this peer to try beside the active path. */
-  addCandidates(endpoints: readonly PathAddress[], nowMs: number, out: Actions): void {
+  /** More ways to try beside the active one, by PINGs in the session there is. */
+  addCandidates(news: readonly CandidateNews[], nowMs: number, out: Actions): void {
     if (!this.#tx) return;
-    for (const endpoint of endpoints) this.paths.addCandidate(endpoint, nowMs);
+    for (const candidate of news) this.paths.addCandidate(candidate, nowMs);
+    this.#settle(nowMs, out);
+  }
+
+  removeCandidate(address: PathAddress, nowMs: number, out: Actions): void {
+    this.paths.removeCandidate(address, nowMs);
+    if (!this.paths.hasWorking) this.#reason = 'the way to it is gone';
+    this.#settle(nowMs, out);
+  }
+
+  setRecord(addresses: readonly PathAddress[], nowMs: number, out: Actions): void {
+    if (!this.#tx) return;
+    this.paths.setRecord(addresses, nowMs);
     this.#settle(nowMs, out);
   }
 
   /** Links, addresses or routes of this host changed: every path is asked at once, and for its size soon. */
   onNetworkChange(nowMs: number, out: Actions): void {
-    for (const path of this.paths.all) {
-      path.pmtu.onNetworkChange(nowMs);
-      if (this.#toldPaths.has(path.id)) out.send({ kind: 'kick', path: path.id });
+    this.paths.wakeAll(nowMs);
+    for (const { path, isSpeaking } of this.paths.live) {
+      if (isSpeaking && this.#toldPaths.has(path.id)) out.send({ kind: 'kick', path: path.id });
     }
   }
 
@@ -397,26 +412,27 @@ export class PeerLink {
   }
 
   #probe(probe: { readonly path: number; readonly bytes: number }, out: Actions): void {
-    if (this.#toldPaths.has(probe.path)) {
-      out.send({ kind: 'probe', path: probe.path, datagramBytes: probe.bytes });
-    }
+    if (!this.#toldPaths.has(probe.path)) return;
+    if (probe.bytes === 0) out.send({ kind: 'kick', path: probe.path });
+    else out.send({ kind: 'probe', path: probe.path, datagramBytes: probe.bytes });
   }
 
   /** Brings the data plane's tables to what is wanted now. */
   #settle(nowMs: number, out: Actions): void {
     const session = this.#tx?.index ?? 0;
     const wanted = new Set<number>();
-    for (const path of this.paths.all) {
+    for (const { path, isSpeaking } of this.paths.live) {
       wanted.add(path.id);
       const { bytes } = path.pmtu;
-      const told = `${session} ${bytes}`;
+      const pingSession = isSpeaking ? session : 0;
+      const told = `${pingSession} ${bytes}`;
       if (this.#toldPaths.get(path.id) === told) continue;
       this.#toldPaths.set(path.id, told);
       out.table({
         kind: 'pathSet',
         path: path.id,
         peer: this.slot,
-        session,
+        session: pingSession,
         address: path.address,
         datagramBytes: bytes,
       });
