@@ -132,7 +132,6 @@ class MemoryUdp final : public io::UdpSocket {
   [[nodiscard]] bool IsForIpv6() const override { return false; }
   uint32_t TakeOverflows() override { return 0; }
   [[nodiscard]] bool has_gso() const override { return has_gso_; }
-  void DisableGso() override { has_gso_ = false; }
   [[nodiscard]] bool has_gro() const override { return true; }
 
   size_t calls = 0;

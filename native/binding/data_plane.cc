@@ -421,6 +421,7 @@ Napi::Value DataPlane::ReadCounters(const Napi::CallbackInfo& info) {
     entry.Set("rxBytes", BigInt(env, session.rx_bytes.load()));
     entry.Set("forged", BigInt(env, session.forged.load()));
     entry.Set("replayed", BigInt(env, session.replayed.load()));
+    entry.Set("tapRefused", BigInt(env, session.tap_refused.load()));
     entry.Set("lastRxMs", Napi::Number::New(env, static_cast<double>(session.last_rx_ms.load())));
     sessions.Set(sessions.Length(), entry);
   }

@@ -42,7 +42,8 @@
   X(kPingsTx, pings_tx)                                                         \
   X(kPongsRx, pongs_rx)                                                         \
   X(kGsoFallbacks, gso_fallbacks)                                               \
-  X(kRekeys, rekeys) /* phases above 0 in which something arrived */            \
+  X(kJoinProbes, join_probes) /* after a refused joined frame */                \
+  X(kRekeys, rekeys)          /* phases above 0 in which something arrived */   \
   X(kTxWakeups, tx_wakeups)                                                     \
   X(kRxWakeups, rx_wakeups)                                                     \
   X(kRxqOverflow, rxq_overflow)

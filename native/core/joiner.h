@@ -70,6 +70,8 @@ class Joiner {
   void Start(const Arrival& arrival);
   [[nodiscard]] bool is_open() const { return slice_count_ != 0; }
   [[nodiscard]] size_t segments() const { return segments_; }
+  /// Slot of the session the open run came in.
+  [[nodiscard]] uint32_t session() const { return first_.session; }
 
   struct Joined {
     OffloadHeader offload;
@@ -81,6 +83,7 @@ class Joiner {
   /// Closes the run and fixes its headers. The slices are borrowed until the next Start.
   Joined Finish();
 
+  [[nodiscard]] const Options& options() const { return options_; }
   void set_options(Options options) { options_ = options; }
 
  private:

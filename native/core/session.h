@@ -50,6 +50,7 @@ struct alignas(64) Session {
   std::atomic<uint64_t> rx_bytes{0};
   std::atomic<uint64_t> forged{0};
   std::atomic<uint64_t> replayed{0};
+  std::atomic<uint64_t> tap_refused{0};  // its frames that our kernel refused as invalid
   std::atomic<uint64_t> last_rx_ms{0};
   std::atomic<uint64_t> next_endpoint_event_ms{0};
   std::atomic<bool> is_limit_reported{false};

@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "native/engine/control_message.h"
+#include "native/engine/join_probe.h"
 #include "native/engine/sealer.h"
 
 namespace overlayd::engine {
@@ -128,8 +129,18 @@ bool Engine::OpenDevices(const EngineConfig& config, EngineInfo* info, OpenFailu
     *failure = {"OVL_TAP_OPEN", step, -error, config.tap_name};
     return false;
   }
-  plane_->may_join_udp = offloads.uso;
   plane_->has_offload_header = offloads.vnet_hdr;
+  if (offloads.vnet_hdr) {
+    const JoinAbility able = ProbeJoining(*queues.front());
+    plane_->may_join_tcp = able.tcp;
+    plane_->may_join_udp = offloads.uso && able.udp;
+    if (!able.tcp || (offloads.uso && !able.udp)) {
+      Event fault{.kind = EventKind::kFault};
+      fault.code = kFaultJoinOff;
+      fault.error = EINVAL;
+      plane_->events.Push(EventRing::Ring::kAuthenticated, std::move(fault));
+    }
+  }
 
   const bool binds_any = config.bind.empty();
   const std::vector<std::string> addresses =

@@ -8,6 +8,7 @@
 
 #include "native/core/echo.h"
 #include "native/core/path_clock.h"
+#include "native/core/retry_switch.h"
 #include "native/core/spin_lock.h"
 
 namespace overlayd::engine {
@@ -21,6 +22,9 @@ struct alignas(64) PathState {
   std::atomic<uint64_t> last_frame_ms{0};  // last time frames left or came on it
   /// Largest datagram the kernel still takes: lowered at once by EMSGSIZE, reset when control sets the path again.
   std::atomic<uint32_t> limit_bytes{UINT32_MAX};
+
+  /// Whether trains may leave as one message: off when the kernel refused one on this way, and tried again later.
+  core::RetrySwitch gso{60'000};
 
   std::atomic<uint32_t> next_probe{0};
   /// Longest datagram sent since the last receiver report.

@@ -45,6 +45,7 @@ struct Plane {
   std::vector<core::AddressPrefix>
       overlay_prefixes;  // no datagram of the tunnel may come from there
   uint32_t mtu_bytes = 0;
+  bool may_join_tcp = true;
   bool may_join_udp = false;
   bool has_offload_header = true;  // frames cross the TAP with vnet_hdr
 

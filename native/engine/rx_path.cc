@@ -9,6 +9,7 @@
 #include "native/core/ecn.h"
 #include "native/core/wire.h"
 #include "native/engine/control_message.h"
+#include "native/engine/join_probe.h"
 
 namespace overlayd::engine {
 namespace {
@@ -25,6 +26,7 @@ constexpr size_t kManySlots = io::UdpSocket::kMaxBatch;  // single datagrams: jo
 constexpr size_t kFewSlots = 8;                          // coalesced ones: stay in cache
 constexpr size_t kBatchesPerDrain = 16;
 constexpr uint64_t kEndpointEventEveryMs = 1000;
+constexpr uint64_t kJoinProbeEveryMs = 1000;
 constexpr size_t kControlDatagram = 1200;
 constexpr uint32_t kReportsToShrink = 2;
 constexpr uint32_t kProbesRemembered = 64;
@@ -51,17 +53,17 @@ RxPath::RxPath(Plane& plane, size_t worker, io::TapQueue& tap, Sockets& sockets,
       counters_(counters),
       buffer_(new uint8_t[kHeadroom + kManySlots * kSlotStride]),
       slots_in_use_(kManySlots),
-      joiner_({.may_join_tcp = plane.has_offload_header,
+      joiner_({.may_join_tcp = plane.has_offload_header && plane.may_join_tcp,
                .may_join_udp = plane.may_join_udp,
                .takes_partial_tcp = plane.has_offload_header}),
       sealer_(plane, sockets, counters) {}
 
 RxPath::~RxPath() = default;
 
-void RxPath::Drain(io::UdpSocket& socket) {
+void RxPath::Drain(io::UdpSocket& socket, uint64_t now_ms) {
   const Quiescence::Guard guard(plane_.quiescence, worker_);
   tables_ = plane_.tables.load(std::memory_order_acquire);
-  now_ms_ = BootTimeMs();
+  now_ms_ = now_ms;
   cached_index_ = 0;  // tables may have changed since
   cached_path_peer_ = 0;
   cached_mac_peer_ = 0;
@@ -359,9 +361,32 @@ void RxPath::WriteRun() {
   }
   const ssize_t wrote = tap_.Write(joined.offload, joined.slices, joined.slice_count);
   counters_.Add(Counter::kTapTxWrites);
-  if (wrote < 0) {
-    counters_.Drop(wrote == -EINVAL ? DropReason::kTapEinval : DropReason::kTapWrite, segments);
+  if (wrote == -EINVAL) [[unlikely]] {
+    return OnRefused(plane_.sessions.at(joiner_.session()), segments);
   }
+  if (wrote < 0) counters_.Drop(DropReason::kTapWrite, segments);
+}
+
+// The frame is gone and counted for the member who sent it. Joining ends only when the kernel refuses frames of our own
+// too: a member that finds one the kernel dislikes must not slow down all the others (docs/protocol.md §3).
+void RxPath::OnRefused(core::Session& session, size_t segments) {
+  counters_.Drop(DropReason::kTapEinval, segments);
+  session.tap_refused.fetch_add(segments, std::memory_order_relaxed);
+  core::Joiner::Options options = joiner_.options();
+  if (!options.may_join_tcp && !options.may_join_udp) return;
+  if (now_ms_ < next_join_probe_ms_) return;
+  next_join_probe_ms_ = now_ms_ + kJoinProbeEveryMs;
+  counters_.Add(Counter::kJoinProbes);
+  const JoinAbility able = ProbeJoining(tap_);
+  const bool is_lost = (options.may_join_tcp && !able.tcp) || (options.may_join_udp && !able.udp);
+  if (!is_lost) return;
+  options.may_join_tcp &= able.tcp;
+  options.may_join_udp &= able.udp;
+  joiner_.set_options(options);
+  Event fault{.kind = EventKind::kFault};
+  fault.code = kFaultJoinOff;
+  fault.error = EINVAL;
+  plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(fault));
 }
 
 void RxPath::OnFragment(const Opened& opened, uint8_t flags, uint8_t* content, size_t size) {

@@ -32,7 +32,7 @@ class RxPath {
   ~RxPath();
 
   /// Moves what waits at `socket`, up to a budget.
-  void Drain(io::UdpSocket& socket);
+  void Drain(io::UdpSocket& socket, uint64_t now_ms = BootTimeMs());
 
  private:
   struct Opened;  // an authentic datagram
@@ -54,6 +54,7 @@ class RxPath {
   void NoteArrival(const Opened& opened, bool is_newest, core::InnerKind kind, uint8_t flags);
   uint32_t PathFrom(uint32_t peer, const core::SourceAddress& from);
   void WriteRun();
+  void OnRefused(core::Session& session, size_t segments);
 
   Plane& plane_;
   const size_t worker_;
@@ -78,6 +79,7 @@ class RxPath {
   io::InTrain trains_[io::UdpSocket::kMaxBatch];
   size_t slots_in_use_;
   core::Joiner joiner_;
+  uint64_t next_join_probe_ms_ = 0;
   core::Reassembler reassembler_;
   core::AeadScratch scratch_;
   Sealer sealer_;

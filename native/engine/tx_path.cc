@@ -67,10 +67,10 @@ TxPath::TxPath(Plane& plane, size_t worker, io::TapQueue& tap, Sockets& sockets,
 
 TxPath::~TxPath() = default;
 
-bool TxPath::Drain() {
+bool TxPath::Drain(uint64_t now_ms) {
   const Quiescence::Guard guard(plane_.quiescence, worker_);
   tables_ = plane_.tables.load(std::memory_order_acquire);
-  now_ms_ = BootTimeMs();
+  now_ms_ = now_ms;
   for (size_t i = 0; i < kFramesPerDrain; ++i) {
     core::OffloadHeader offload;
     uint8_t* frame = read_buffer_.get() + kHeadroom;
@@ -343,7 +343,7 @@ void TxPath::FlushSocket(io::UdpSocket& socket, size_t first, size_t count) {
   size_t done = 0;
   while (done < count) {
     Train& head = trains_[first + done];
-    if (head.count > 1 && !socket.has_gso()) {
+    if (head.count > 1 && !MayUseGso(socket, head)) {
       SendSingly(socket, head);
       ++done;
       continue;
@@ -351,7 +351,7 @@ void TxPath::FlushSocket(io::UdpSocket& socket, size_t first, size_t count) {
     size_t batch = 0;
     for (; done + batch < count; ++batch) {
       const Train& train = trains_[first + done + batch];
-      if (train.count > 1 && !socket.has_gso()) break;
+      if (train.count > 1 && !MayUseGso(socket, train)) break;
       out[batch] = {train.parts, train.part_count, train.stride, train.count, train.to, train.ecn};
     }
     const int sent = socket.Send(out, batch);
@@ -364,16 +364,46 @@ void TxPath::FlushSocket(io::UdpSocket& socket, size_t first, size_t count) {
       return;
     }
     if (sent < 0) {
-      OnSendError(socket, head, -sent);
+      if (head.count > 1 && (sent == -EIO || sent == -EINVAL)) {
+        OnTrainRefused(socket, head, -sent);
+      } else {
+        OnSendError(head, -sent);
+      }
       ++done;
       continue;
     }
     for (int i = 0; i < sent; ++i) {
       const Train& train = trains_[first + done + static_cast<size_t>(i)];
       NoteSent(train, train.count, train.bytes);
+      if (train.count > 1) {
+        if (PathState* state = StateOf(train)) state->gso.Succeed();
+      }
     }
     done += static_cast<size_t>(sent);
   }
+}
+
+bool TxPath::MayUseGso(const io::UdpSocket& socket, const Train& train) {
+  if (!socket.has_gso()) return false;
+  const PathState* state = StateOf(train);
+  return state == nullptr || state->gso.IsOn(now_ms_);
+}
+
+// EIO: the egress device has no transmit checksum. EINVAL: a segment is larger than its MTU, which sending singly finds
+// out, or GSO is not there. Both belong to the way and not to the socket, and may pass: a route changes, a driver's
+// offload is switched on again.
+void TxPath::OnTrainRefused(io::UdpSocket& socket, Train& train, int error) {
+  const size_t count = train.count;
+  const size_t sent = SendSingly(socket, train);
+  if (error == EINVAL && sent != count) return;
+  counters_.Add(Counter::kGsoFallbacks);
+  PathState* state = StateOf(train);
+  if (state == nullptr || !state->gso.Fail(now_ms_)) return;
+  Event fault{.kind = EventKind::kFault};
+  fault.code = "OVL_GSO_OFF";
+  fault.error = error;
+  fault.path = train.path_id;
+  plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(fault));
 }
 
 PathState* TxPath::StateOf(const Train& train) {
@@ -394,7 +424,7 @@ void TxPath::NoteSent(const Train& train, size_t datagrams, size_t bytes) {
 }
 
 // For kernels and devices without UDP_SEGMENT: the datagrams of a train one by one, still in one call.
-void TxPath::SendSingly(io::UdpSocket& socket, Train& train) {
+size_t TxPath::SendSingly(io::UdpSocket& socket, Train& train) {
   iovec parts[core::kMaxTrain];
   io::OutTrain out[core::kMaxTrain];
   size_t count = 0;
@@ -424,7 +454,7 @@ void TxPath::SendSingly(io::UdpSocket& socket, Train& train) {
     if (sent < 0) {
       Train single = train;
       single.count = 1;
-      OnSendError(socket, single, -sent);
+      OnSendError(single, -sent);
       ++done;
       continue;
     }
@@ -433,23 +463,11 @@ void TxPath::SendSingly(io::UdpSocket& socket, Train& train) {
     sent_datagrams += static_cast<size_t>(sent);
   }
   NoteSent(train, sent_datagrams, sent_bytes);
+  return sent_datagrams;
 }
 
-void TxPath::OnSendError(io::UdpSocket& socket, Train& train, int error) {
+void TxPath::OnSendError(Train& train, int error) {
   PathState* state = StateOf(train);
-  // EIO: the egress device has no transmit checksum. EINVAL: the segment is larger than its MTU, or GSO is not there.
-  if (train.count > 1 && (error == EIO || error == EINVAL)) {
-    if (error == EIO) {
-      socket.DisableGso();
-      counters_.Add(Counter::kGsoFallbacks);
-      Event fault{.kind = EventKind::kFault};
-      fault.code = "OVL_GSO_OFF";
-      fault.error = error;
-      fault.path = train.path_id;
-      plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(fault));
-    }
-    return SendSingly(socket, train);
-  }
   if (error == EMSGSIZE) {
     counters_.Drop(DropReason::kTooBig, train.count);
     // docs/protocol.md §8: what nearly every path carries, then the floor. Control finds the size between by probing.

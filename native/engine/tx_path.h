@@ -30,7 +30,7 @@ class TxPath {
   ~TxPath();
 
   /// Moves what waits at the TAP, up to a budget. False: the TAP is gone (told as a fault event).
-  bool Drain();
+  bool Drain(uint64_t now_ms = BootTimeMs());
 
  private:
   struct Train;
@@ -59,8 +59,11 @@ class TxPath {
   PathState* StateOf(const Train& train);
   void NoteSent(const Train& train, size_t datagrams, size_t bytes);
   void ForgetRemovedPaths();
-  void SendSingly(io::UdpSocket& socket, Train& train);
-  void OnSendError(io::UdpSocket& socket, Train& train, int error);
+  [[nodiscard]] bool MayUseGso(const io::UdpSocket& socket, const Train& train);
+  void OnTrainRefused(io::UdpSocket& socket, Train& train, int error);
+  /// Datagrams sent.
+  size_t SendSingly(io::UdpSocket& socket, Train& train);
+  void OnSendError(Train& train, int error);
   bool WaitWritable(io::UdpSocket& socket);
 
   Plane& plane_;

@@ -4,7 +4,6 @@
 #include <netinet/udp.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -120,8 +119,7 @@ class KernelUdpSocket final : public UdpSocket {
 
   [[nodiscard]] int fd() const override { return fd_.get(); }
   [[nodiscard]] bool IsForIpv6() const override { return is_ipv6_; }
-  [[nodiscard]] bool has_gso() const override { return has_gso_.load(std::memory_order_relaxed); }
-  void DisableGso() override { has_gso_.store(false, std::memory_order_relaxed); }
+  [[nodiscard]] bool has_gso() const override { return has_gso_; }
   [[nodiscard]] bool has_gro() const override { return has_gro_; }
 
   uint32_t TakeOverflows() override {
@@ -179,7 +177,7 @@ class KernelUdpSocket final : public UdpSocket {
 
   Fd fd_;
   bool is_ipv6_;
-  std::atomic<bool> has_gso_;
+  bool has_gso_;
   bool has_gro_;
   uint32_t overflows_ = 0;
   uint32_t overflows_taken_ = 0;

@@ -56,7 +56,6 @@ class UdpSocket {
   virtual uint32_t TakeOverflows() = 0;
 
   [[nodiscard]] virtual bool has_gso() const = 0;
-  virtual void DisableGso() = 0;
   [[nodiscard]] virtual bool has_gro() const = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -37,10 +38,13 @@ class FakeTap final : public io::TapQueue {
   ssize_t Write(const core::OffloadHeader& offload, const core::Slice* slices,
                 size_t count) override {
     const std::lock_guard guard(mutex_);
-    if (write_error_ != 0) return -write_error_;
     TapFrame frame{offload, {}};
     for (size_t i = 0; i < count; ++i) {
       frame.bytes.insert(frame.bytes.end(), slices[i].data, slices[i].data + slices[i].size);
+    }
+    if (write_error_ != 0) return -write_error_;
+    if (on_write) {
+      if (const int error = on_write(frame); error != 0) return -error;
     }
     written_.push_back(std::move(frame));
     return static_cast<ssize_t>(written_.back().bytes.size());
@@ -60,6 +64,8 @@ class FakeTap final : public io::TapQueue {
   }
   void FailReads(int error) { read_error_ = error; }
   void FailWrites(int error) { write_error_ = error; }
+  /// Errno that a write of the frame is answered with; 0: it is taken.
+  std::function<int(const TapFrame&)> on_write;
 
  private:
   std::mutex mutex_;

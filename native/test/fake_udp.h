@@ -130,7 +130,7 @@ class FakeUdp final : public io::UdpSocket {
   [[nodiscard]] bool IsForIpv6() const override { return !core::IsIpv4(address_); }
   uint32_t TakeOverflows() override { return std::exchange(overflows, 0); }
   [[nodiscard]] bool has_gso() const override { return has_gso_; }
-  void DisableGso() override { has_gso_ = false; }
+  void DisableGso() { has_gso_ = false; }
   [[nodiscard]] bool has_gro() const override { return true; }
   [[nodiscard]] const core::SourceAddress& address() const { return address_; }
 

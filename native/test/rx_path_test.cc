@@ -7,6 +7,7 @@
 
 #include "native/core/fragment.h"
 #include "native/engine/control_message.h"
+#include "native/engine/join_probe.h"
 #include "native/test/test_node.h"
 
 namespace overlayd::engine {
@@ -269,6 +270,120 @@ TEST_F(RxPathTest, TapErrorsAreCountedPerSegment) {
   b_.tap.FailWrites(EIO);
   ArriveFrame(Frame());
   EXPECT_EQ(b_.RxDropped(DropReason::kTapWrite), 1u);
+}
+
+// --- a kernel that refuses joined frames ---
+
+/// Three segments of one train, as the kernel of a gave them.
+class RefusedTest : public RxPathTest {
+ protected:
+  void SendTrain(bool is_udp = false) {
+    Packet packet;
+    packet.is_udp = is_udp;
+    packet.payload = Bytes(1500, 1);
+    a_.SendPartial(Build(packet), 500);
+    a_.DrainTx();
+    b_.DrainRx();
+  }
+  uint64_t CountWrites(size_t want) {
+    const size_t got = b_.tap.Take().size();
+    EXPECT_EQ(got, want);
+    return got;
+  }
+  /// Our own probe, and nothing that a member sent.
+  static bool IsProbe(const test::TapFrame& frame) { return frame.bytes[0] == 1; }
+  core::Session& Session() { return b_.SessionOf(201); }
+};
+
+TEST_F(RefusedTest, OfAMemberLeavesJoiningOnForAll) {
+  size_t probes = 0;
+  bool is_hostile = true;
+  b_.tap.on_write = [&](const test::TapFrame& frame) {
+    if (IsProbe(frame)) {
+      ++probes;
+      return 0;
+    }
+    return is_hostile ? EINVAL : 0;
+  };
+  for (int i = 0; i < 5; ++i) SendTrain();
+  EXPECT_EQ(b_.RxDropped(DropReason::kTapEinval), 15u);
+  EXPECT_EQ(Session().tap_refused.load(), 15u);
+  EXPECT_EQ(probes, 2u) << "one TCP and one UDP probe a second";
+  EXPECT_EQ(b_.RxTotal(Counter::kJoinProbes), 1u);
+  EXPECT_EQ(b_.CountEvents(EventKind::kFault), 0u);
+  b_.passed_ms += 1000;
+  SendTrain();
+  EXPECT_EQ(probes, 4u);
+  is_hostile = false;
+  b_.tap.Take();
+  SendTrain();
+  SendTrain(/*is_udp=*/true);
+  CountWrites(2);
+  EXPECT_EQ(b_.AllDropped(), 18u);
+}
+
+TEST_F(RefusedTest, ByTheKernelAlwaysSwitchesJoiningOffOnce) {
+  b_.tap.on_write = [&](const test::TapFrame& frame) {
+    return frame.offload.gso_type == core::kGsoNone ? 0 : EINVAL;
+  };
+  SendTrain();
+  EXPECT_EQ(b_.RxDropped(DropReason::kTapEinval), 3u);
+  const auto events = b_.plane.events.Drain();
+  ASSERT_EQ(events.size(), 2u);  // the first confirms the phase
+  EXPECT_EQ(events[1].kind, EventKind::kFault);
+  EXPECT_STREQ(events[1].code, "OVL_JOIN_OFF");
+  EXPECT_EQ(events[1].error, EINVAL);
+  b_.passed_ms += 60'000;
+  SendTrain();
+  SendTrain(/*is_udp=*/true);
+  CountWrites(6);
+  EXPECT_EQ(b_.AllDropped(), 3u);
+  EXPECT_EQ(b_.CountEvents(EventKind::kFault), 0u);
+}
+
+TEST_F(RefusedTest, OfOneProtocolLeavesTheOtherJoined) {
+  b_.tap.on_write = [&](const test::TapFrame& frame) {
+    return frame.offload.gso_type == core::kGsoUdp ? EINVAL : 0;
+  };
+  SendTrain(/*is_udp=*/true);
+  b_.tap.Take();  // the probe of TCP
+  SendTrain(/*is_udp=*/true);
+  CountWrites(3);
+  SendTrain();
+  CountWrites(1);
+}
+
+// The interface is down: nothing is learned from that.
+TEST_F(RefusedTest, EioChangesNothing) {
+  b_.tap.FailWrites(EIO);
+  SendTrain();
+  EXPECT_EQ(b_.RxDropped(DropReason::kTapWrite), 3u);
+  EXPECT_EQ(b_.RxTotal(Counter::kJoinProbes), 0u);
+  EXPECT_EQ(Session().tap_refused.load(), 0u);
+  b_.tap.FailWrites(0);
+  SendTrain();
+  CountWrites(1);
+}
+
+TEST(JoinProbe, IsWhatAKernelTakesAndNobodyReceives) {
+  test::FakeTap tap;
+  EXPECT_EQ(ProbeJoining(tap), (JoinAbility{true, true}));
+  const auto frames = tap.Take();
+  ASSERT_EQ(frames.size(), 2u);
+  for (const test::TapFrame& frame : frames) {
+    EXPECT_EQ(Bytes(frame.bytes.begin(), frame.bytes.begin() + 6),
+              (Bytes{0x01, 0x80, 0xc2, 0, 0, 1}));
+    core::OffloadHeader expected = TestNode::OffloadOf(frame.bytes, 100);
+    EXPECT_EQ(std::memcmp(&frame.offload, &expected, sizeof expected), 0);
+    core::FrameInfo info;
+    ASSERT_TRUE(core::ParseFrame(frame.bytes.data(), frame.bytes.size(), &info));
+    EXPECT_EQ(info.frame_class, core::FrameClass::kTransport);
+    EXPECT_EQ(test::NaiveSegments(frame.bytes, frame.offload.gso_size).size(), 2u);
+  }
+  tap.FailWrites(EIO);  // down, as at start
+  EXPECT_EQ(ProbeJoining(tap), (JoinAbility{true, true}));
+  tap.FailWrites(EINVAL);
+  EXPECT_EQ(ProbeJoining(tap), (JoinAbility{false, false}));
 }
 
 // Any plaintext a member may seal: nothing is read out of bounds, and each is written or counted.

@@ -104,9 +104,9 @@ class TestNode {
     return out;
   }
 
-  void DrainTx() { EXPECT_TRUE(tx->Drain()); }
+  void DrainTx() { EXPECT_TRUE(tx->Drain(NowMs())); }
   void DrainRx() {
-    while (!udp->IsIdle()) rx->Drain(*udp);
+    while (!udp->IsIdle()) rx->Drain(*udp, NowMs());
   }
   [[nodiscard]] uint64_t TxTotal(Counter counter) const { return tx_counters.Total(counter); }
   [[nodiscard]] uint64_t RxTotal(Counter counter) const { return rx_counters.Total(counter); }
@@ -127,6 +127,10 @@ class TestNode {
     return count;
   }
 
+  /// What its workers take for now: the clock, and what the test passed on top.
+  [[nodiscard]] uint64_t NowMs() const { return engine::BootTimeMs() + passed_ms; }
+
+  uint64_t passed_ms = 0;
   engine::Plane plane;
   FakeTap tap;
   FakeUdp* udp;

@@ -332,37 +332,129 @@ TEST_F(TxPathTest, TrainEndsAt64DatagramsAndAtOneUdpPayload) {
 
 // --- what sending can answer ---
 
-TEST_F(TxPathTest, EioSwitchesGsoOffAndSendsSingly) {
+/// A kernel that refuses trains with `*error`, while that is not 0; `*tried` counts them.
+std::function<int(const io::OutTrain*, size_t)> RefusesTrains(const int* error, int* tried) {
+  return [=](const io::OutTrain* trains, size_t count) {
+    if (trains[0].count == 1) return static_cast<int>(count);
+    ++*tried;
+    return *error != 0 ? -*error : static_cast<int>(count);
+  };
+}
+
+TEST_F(TxPathTest, RefusedTrainsGoSinglyAndAreTriedAgainLater) {
+  for (const int refusal : {EIO, EINVAL}) {
+    test::FakeNet net;
+    TestNode a(net, 1);
+    TestNode b(net, 2);
+    Connect(a, b);
+    int error = refusal;
+    int tried = 0;
+    a.udp->on_send = RefusesTrains(&error, &tried);
+    const Bytes frame = Build(Tcp(10000));
+    const auto cross = [&] {
+      a.SendPartial(frame, 1348);
+      a.DrainTx();
+      b.DrainRx();
+      EXPECT_TRUE(test::SameFrames(Delivered(b.tap.Take()), test::NaiveSegments(frame, 1348)));
+    };
+    cross();
+    EXPECT_EQ(a.TxTotal(Counter::kGsoFallbacks), 1u);
+    auto events = a.plane.events.Drain();
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_EQ(events[0].kind, EventKind::kFault);
+    EXPECT_STREQ(events[0].code, "OVL_GSO_OFF");
+    EXPECT_EQ(events[0].error, refusal);
+    EXPECT_EQ(events[0].path, 11u);
+    a.passed_ms = 59'000;
+    cross();
+    EXPECT_EQ(tried, 1) << "not before the pause is over";
+    a.passed_ms = 61'000;
+    cross();
+    cross();
+    EXPECT_EQ(tried, 2);
+    EXPECT_EQ(a.CountEvents(EventKind::kFault), 0u) << "told once";
+    a.passed_ms += 119'000;
+    cross();
+    EXPECT_EQ(tried, 2) << "the pause doubled";
+    a.passed_ms += 2'000;
+    error = 0;
+    for (int i = 0; i < 3; ++i) cross();
+    EXPECT_EQ(tried, 5) << "on again";
+    EXPECT_EQ(a.TxTotal(Counter::kGsoFallbacks), 2u);
+    error = refusal;
+    cross();
+    EXPECT_EQ(a.CountEvents(EventKind::kFault), 1u) << "it had worked in between";
+    EXPECT_EQ(a.AllDropped() + b.AllDropped(), 0u);
+    EXPECT_EQ(a.TxTotal(Counter::kUdpTxDatagrams), 9 * 8u);
+  }
+}
+
+TEST_F(TxPathTest, RefusalOnOnePathLeavesTheOthersTheirTrains) {
+  TestNode c(net_, 3);
+  Relation other{.slot = 2, .session = 102, .remote = 202, .path = 12, .tx_key = 3, .rx_key = 4};
   Connect(a_, b_);
-  a_.udp->on_send = [](const io::OutTrain* trains, size_t count) {
-    return trains[0].count > 1 ? -EIO : static_cast<int>(count);
+  Connect(a_, c, other);
+  const auto refused = b_.udp->address();
+  a_.udp->on_send = [=](const io::OutTrain* trains, size_t count) {
+    size_t sent = 0;
+    while (sent < count && (trains[sent].count == 1 || !(trains[sent].to == refused))) ++sent;
+    return sent == 0 ? -EIO : static_cast<int>(sent);
+  };
+  Packet flooded = Tcp(5000);
+  flooded.destination_mac = 9;  // nobody's: to both
+  for (int i = 0; i < 2; ++i) {
+    a_.SendPartial(Build(flooded), 1000);
+    Cross();
+    c.DrainRx();
+    size_t trains = 0;
+    for (const auto& message : net_.Take()) {
+      EXPECT_EQ(message.count > 1, message.to == c.udp->address());
+      trains += message.count > 1 ? 1 : 0;
+    }
+    EXPECT_EQ(trains, 1u);
+    EXPECT_EQ(Delivered(b_.tap.Take()).size(), 5u);
+    EXPECT_EQ(Delivered(c.tap.Take()).size(), 5u);
+  }
+  EXPECT_EQ(a_.TxTotal(Counter::kGsoFallbacks), 1u);
+}
+
+// EINVAL is also what a segment larger than the device's MTU gets: the path is too small, not GSO missing.
+TEST_F(TxPathTest, EinvalOfSegmentsTooLargeKeepsGso) {
+  Connect(a_, b_);
+  constexpr size_t kMtu = 1300;
+  a_.udp->on_send = [&](const io::OutTrain* trains, size_t count) {
+    if (trains[0].stride <= kMtu) return static_cast<int>(count);
+    return trains[0].count > 1 ? -EINVAL : -EMSGSIZE;
   };
   const Bytes frame = Build(Tcp(10000));
   a_.SendPartial(frame, 1348);
   Cross();
-  EXPECT_FALSE(a_.udp->has_gso());
-  EXPECT_TRUE(test::SameFrames(Delivered(b_.tap.Take()), test::NaiveSegments(frame, 1348)));
-  EXPECT_EQ(a_.TxTotal(Counter::kGsoFallbacks), 1u);
-  EXPECT_EQ(a_.CountEvents(EventKind::kFault), 1u);
+  EXPECT_EQ(a_.CountEvents(EventKind::kPathTooBig), 1u);
+  EXPECT_EQ(a_.TxTotal(Counter::kGsoFallbacks), 0u);
+  net_.Take();
   a_.SendPartial(frame, 1348);
   Cross();
-  EXPECT_TRUE(test::SameFrames(Delivered(b_.tap.Take()), test::NaiveSegments(frame, 1348)));
-  EXPECT_EQ(a_.TxTotal(Counter::kGsoFallbacks), 1u);
-  EXPECT_EQ(a_.AllDropped() + b_.AllDropped(), 0u);
-  EXPECT_EQ(a_.TxTotal(Counter::kUdpTxDatagrams), 16u);
+  EXPECT_EQ(net_.Take().size(), 1u) << "one train, cut smaller";
 }
 
-TEST_F(TxPathTest, EinvalOfATrainSendsItSingly) {
+TEST_F(TxPathTest, EnobufsIsLossAndWhatFollowsGoesOn) {
   Connect(a_, b_);
-  a_.udp->on_send = [](const io::OutTrain* trains, size_t count) {
-    return trains[0].count > 1 ? -EINVAL : static_cast<int>(count);
+  int calls = 0;
+  a_.udp->on_send = [&](const io::OutTrain*, size_t count) {
+    return ++calls == 1 ? -ENOBUFS : static_cast<int>(count);
   };
-  const Bytes frame = Build(Tcp(5000));
-  a_.SendPartial(frame, 1348);
+  const Bytes lost = Build(Tcp(5000));
+  std::vector<Bytes> others;
+  a_.SendPartial(lost, 1348);
+  for (int i = 0; i < 3; ++i) {
+    others.push_back(test::RandomFrame(rng_, 1200U + 100U * static_cast<unsigned>(i)));
+    a_.Send(others.back());
+  }
   Cross();
-  EXPECT_TRUE(a_.udp->has_gso());
-  EXPECT_TRUE(test::SameFrames(Delivered(b_.tap.Take()), test::NaiveSegments(frame, 1348)));
-  EXPECT_EQ(a_.AllDropped(), 0u);
+  EXPECT_EQ(a_.TxDropped(DropReason::kSendEnobufs), 4u);
+  EXPECT_TRUE(test::SameFrames(Delivered(b_.tap.Take()), others));
+  EXPECT_EQ(a_.plane.paths[a_.store->Paths()[0].state].tx_datagrams.load(), 3u);
+  EXPECT_TRUE(a_.plane.events.Drain().empty());
 }
 
 TEST_F(TxPathTest, EmsgsizeLowersTheLimitAndTellsOnce) {

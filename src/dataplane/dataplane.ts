@@ -232,6 +232,8 @@ export interface SessionCounters {
   readonly rxBytes: bigint;
   readonly forged: bigint;
   readonly replayed: bigint;
+  /** Its frames that our kernel refused as invalid. */
+  readonly tapRefused: bigint;
   /** Milliseconds (boot time) of the last authentic datagram; 0: none yet. */
   readonly lastRxMs: number;
 }

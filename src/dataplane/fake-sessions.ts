@@ -144,6 +144,7 @@ export class FakeSession {
       rxBytes: this.#rxBytes,
       forged: this.#forged,
       replayed: this.#replayed,
+      tapRefused: 0n,
       lastRxMs: this.#lastRxMs,
     };
   }
