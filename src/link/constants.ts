@@ -77,6 +77,9 @@ export const PMTU_START_BYTES = 1200;
 export const PMTU_STEP_BYTES = 8;
 export const PMTU_TRIES = 3;
 export const PMTU_AGAIN_MS = 600_000;
+/** After a fall, and for how long. */
+export const PMTU_EAGER_AGAIN_MS = 5000;
+export const PMTU_EAGER_MS = 120_000;
 export const PMTU_AFTER_RECOVERY_MS = 5000;
 /** After a change of the network: the way may be another one, once it has settled. */
 export const PMTU_AFTER_CHANGE_MS = 1000;

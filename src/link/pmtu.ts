@@ -2,6 +2,8 @@ import {
   PMTU_AFTER_CHANGE_MS,
   PMTU_AFTER_RECOVERY_MS,
   PMTU_AGAIN_MS,
+  PMTU_EAGER_AGAIN_MS,
+  PMTU_EAGER_MS,
   PMTU_FLOOR_BYTES,
   PMTU_START_BYTES,
   PMTU_STEP_BYTES,
@@ -15,8 +17,10 @@ import {
  *               used unproven until                asked for first, together with start:
  *               its probes fail                    on most underlays the search ends after one round trip
  *
- * Otherwise the gap between the largest answered and the smallest refused size is halved. Upwards again every 10
- * minutes and 5 s after a recovery; down at once when the data plane says so. ICMP is never needed.
+ * Otherwise the gap between the largest answered and the smallest refused size is halved. When what is in use turns out
+ * too big and nobody says what is not, the floor is used until the search has found more: each size tried in between
+ * would cost the traffic a second. Upwards again every 5 s for two minutes after such a fall (a route that changed once
+ * changes back), every 10 minutes otherwise, and 5 s after a recovery. ICMP is never needed.
  */
 
 interface Pending {
@@ -34,6 +38,9 @@ export class PmtuSearch {
   #pending: Pending[] = [];
   #isDone = false;
   #againAtMs = Number.POSITIVE_INFINITY;
+  /** What was in use before the last fall, worth asking for first; 0: never fell, or is there again. */
+  #formerBytes = 0;
+  #eagerUntilMs = 0;
 
   /** `usefulBytes`: nothing larger is ever sent. */
   constructor(usefulBytes: number) {
@@ -67,6 +74,7 @@ export class PmtuSearch {
     this.#answeredBytes = PMTU_FLOOR_BYTES;
     this.#pending = [];
     this.#ask(this.#usefulBytes, nowMs);
+    this.#ask(this.#formerBytes, nowMs);
     this.#ask(this.#assumedBytes, nowMs);
   }
 
@@ -83,6 +91,7 @@ export class PmtuSearch {
   onAnswered(bytes: number, nowMs: number): void {
     if (bytes <= this.#answeredBytes || bytes > this.#usefulBytes) return;
     this.#answeredBytes = bytes;
+    if (bytes >= this.#formerBytes) this.#formerBytes = 0;
     if (this.#refusedBytes <= bytes) this.#refusedBytes = this.#usefulBytes + 1;
     this.#pending = this.#pending.filter((pending) => pending.bytes > bytes);
     if (this.#pending.length === 0) this.#continue(nowMs);
@@ -97,9 +106,8 @@ export class PmtuSearch {
       return;
     }
     const isBelow = bytes < this.bytes && bytes >= PMTU_FLOOR_BYTES;
-    const lowered = isBelow ? bytes : nextLower(this.bytes);
+    this.#fall(isBelow ? bytes : PMTU_FLOOR_BYTES, nowMs);
     this.#answeredBytes = PMTU_FLOOR_BYTES;
-    this.#assumedBytes = lowered;
     this.begin(nowMs);
   }
 
@@ -137,10 +145,15 @@ export class PmtuSearch {
     this.#pending = this.#pending.filter((pending) => pending.bytes !== bytes);
     this.#refusedBytes = Math.min(this.#refusedBytes, bytes);
     if (bytes <= this.#assumedBytes && this.#answeredBytes < bytes) {
-      this.#assumedBytes = nextLower(this.#assumedBytes);
-      this.#ask(this.#assumedBytes, nowMs);
+      this.#fall(PMTU_FLOOR_BYTES, nowMs);
     }
     if (this.#pending.length === 0) this.#continue(nowMs);
+  }
+
+  #fall(toBytes: number, nowMs: number): void {
+    this.#formerBytes = Math.max(this.#formerBytes, this.bytes);
+    this.#eagerUntilMs = nowMs + PMTU_EAGER_MS;
+    this.#assumedBytes = toBytes;
   }
 
   /** Halves the gap until it is not worth another round. */
@@ -149,13 +162,10 @@ export class PmtuSearch {
     if (this.#answeredBytes >= this.#usefulBytes || gap <= PMTU_STEP_BYTES) {
       this.#assumedBytes = PMTU_FLOOR_BYTES;
       this.#isDone = true;
-      this.#againAtMs = nowMs + PMTU_AGAIN_MS;
+      const isEager = this.#answeredBytes < this.#usefulBytes && nowMs < this.#eagerUntilMs;
+      this.#againAtMs = nowMs + (isEager ? PMTU_EAGER_AGAIN_MS : PMTU_AGAIN_MS);
       return;
     }
     this.#ask(this.#answeredBytes + Math.floor(gap / 2), nowMs);
   }
-}
-
-function nextLower(bytes: number): number {
-  return bytes > PMTU_START_BYTES ? PMTU_START_BYTES : PMTU_FLOOR_BYTES;
 }

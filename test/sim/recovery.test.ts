@@ -204,6 +204,42 @@ describe('recovery', () => {
     await sim.stopAll();
   });
 
+  it('goes on within 3 s when only 700 bytes pass and when all pass again, and knows the size within 15 s', async () => {
+    const sim = await Sim.create(29);
+    sim.network.setAll({ datagramBytes: 1472, delayMs: 5 });
+    const a = sim.node('a');
+    const b = sim.node('b', { peers: [a.address] });
+    await a.start();
+    await b.start();
+    await sim.until('linked', () => a.sees(b) && b.sees(a), 1000);
+    let isTalking = true;
+    const talk = () => {
+      if (!isTalking) return;
+      a.say(b, 'from a', 1402);
+      b.say(a, 'from b', 1402);
+      sim.time.at(50, talk);
+    };
+    talk();
+    const sizes = () => [a.peerRow(b)?.pmtu ?? 0, b.peerRow(a)?.pmtu ?? 0];
+    await sim.until('all passes', () => sizes().every((size) => size === 1444), 5000);
+    for (const passes of [672, 8972, 672, 8972]) {
+      sim.network.setAll({ datagramBytes: passes, delayMs: 5 });
+      // What was under way has arrived, or never will.
+      await sim.run(10);
+      a.frames.length = b.frames.length = 0;
+      const doFlow = () => a.heard('from b') && b.heard('from a');
+      await sim.until(`frames pass both ways over ${passes}`, doFlow, 3000);
+      const best = Math.min(1444, passes);
+      const isTrue = () => sizes().every((size) => size <= best && size > best - 8);
+      await sim.until(`the size is that of ${passes}`, isTrue, 15_000);
+      await sim.run(20_000);
+      assert.ok(isTrue(), 'and stays');
+      assert.ok(a.sees(b) && b.sees(a));
+    }
+    isTalking = false;
+    await sim.stopAll();
+  });
+
   it('uses 548 bytes where not even 1200 pass', async () => {
     const sim = await Sim.create(28);
     sim.network.setAll({ datagramBytes: 600 });

@@ -162,9 +162,52 @@ describe('search for the path size', () => {
   it('goes down at once when the data plane says so, and finds the new size', () => {
     const search = new PmtuSearch(1444);
     searchOn(1472, search);
-    search.onTooBig(1444, 1000);
-    assert.equal(search.bytes, 1200);
+    search.onTooBig(1300, 1000);
+    assert.equal(search.bytes, 1300, 'as said');
     assert.ok(searchOn(1300, search, 1000).bytes > 1292);
+    search.onTooBig(search.bytes, 9000);
+    assert.equal(search.bytes, 548, 'nobody said what passes');
+    assert.ok(searchOn(700, search, 9000).bytes > 692);
+  });
+
+  it('looks upwards every 5 s for two minutes after a fall, then every 10 minutes', () => {
+    const search = new PmtuSearch(1444);
+    searchOn(1472, search);
+    search.onTooBig(1444, 0);
+    let nowMs = 0;
+    const rounds: number[] = [];
+    while (nowMs < 3_000_000) {
+      nowMs = Math.max(nowMs, search.nextDeadlineMs);
+      const sizes = search.onDeadline(nowMs, 1);
+      const isAgain = sizes.includes(1444) && nowMs - (rounds.at(-1) ?? -5000) >= 5000;
+      if (isAgain) rounds.push(nowMs);
+      for (const bytes of sizes) if (bytes <= 700) search.onAnswered(bytes, nowMs);
+      assert.ok(search.bytes <= 1444 && search.bytes >= 548);
+    }
+    const eager = rounds.filter((atMs) => atMs < 120_000);
+    assert.ok(eager.length >= 10, `${eager.length} rounds in two minutes`);
+    for (const [number, atMs] of eager.entries()) {
+      if (number > 0) assert.ok(atMs - (eager[number - 1] ?? 0) < 12_000);
+    }
+    const later = rounds.filter((atMs) => atMs > 200_000);
+    assert.ok(later.length >= 3 && later.length <= 6, `${later.length} rounds later`);
+  });
+
+  it('finds the old size within 12 s of its coming back', () => {
+    for (const backAtMs of [10_000, 33_333, 100_000]) {
+      const search = new PmtuSearch(1444);
+      searchOn(1472, search);
+      search.onTooBig(1444, 0);
+      let nowMs = 0;
+      while (search.bytes < 1444) {
+        nowMs = Math.max(nowMs, search.nextDeadlineMs);
+        const limit = nowMs < backAtMs ? 700 : 1472;
+        for (const bytes of search.onDeadline(nowMs, 1)) {
+          if (bytes <= limit) search.onAnswered(bytes, nowMs);
+        }
+        assert.ok(nowMs < backAtMs + 12_000);
+      }
+    }
   });
 
   it('does not go down when only a probe was too big', () => {
