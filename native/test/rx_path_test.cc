@@ -165,6 +165,36 @@ TEST_F(RxPathTest, ZeroOfTheInnerHeaderThatIsNot) {
   ExpectOnlyDrop(DropReason::kGateZero);
 }
 
+// A later version may set flags of a control message: they are ignored, and the message is what it was.
+TEST_F(RxPathTest, UnknownFlagsOfControlAreIgnored) {
+  Bytes body(core::kPingBytes);
+  core::EncodePing({11, 7, 123456}, body);
+  Bytes message = Control(core::kControlPing, body);
+  message[core::kInnerHeaderSize + 1] = 0xff;
+  net_.Take();
+  ArriveInner(message);
+  EXPECT_EQ(net_.Take().size(), 1u) << "a PONG";
+  EXPECT_EQ(b_.AllDropped(), 0u);
+}
+
+// Types are the control plane's business: all it has no name for come up as they are, and nothing else happens.
+TEST_F(RxPathTest, UnknownControlTypesComeUpUntouched) {
+  ArriveFrame(Frame());
+  b_.tap.Take();
+  b_.plane.events.Drain();
+  net_.Take();
+  for (const uint8_t type : {0, 17, 99, 255}) {
+    ArriveInner(Control(type, {0xc1, 0xff}));
+    const auto events = b_.plane.events.Drain();
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_EQ(events[0].kind, EventKind::kControl);
+    EXPECT_EQ(events[0].value, type);
+  }
+  EXPECT_TRUE(net_.Take().empty()) << "nothing is answered";
+  EXPECT_TRUE(b_.tap.Take().empty());
+  EXPECT_EQ(b_.AllDropped(), 0u);
+}
+
 TEST_F(RxPathTest, UnknownKind) {
   ArriveInner(Inner(static_cast<InnerKind>(4), 0, Frame()));
   ExpectOnlyDrop(DropReason::kInnerKind);
