@@ -17,6 +17,7 @@ import { lockStateDir } from '../daemon/state-lock.js';
 import { openStateStore } from '../daemon/state-store.js';
 import { createNativeDataPlane, nativeOs } from '../dataplane/native.js';
 import { createHostInterface } from '../netdev/host-interface.js';
+import { underlayAddresses } from '../netdev/underlay-addresses.js';
 import { createResolver } from '../netdev/resolver.js';
 import type { DebugSettings } from './debug-settings.js';
 
@@ -105,6 +106,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       rng,
       resolver: createResolver(),
       network: { watch: (ignored, onChange) => os.watchNetwork(ignored, onChange) },
+      localAddresses: () => underlayAddresses([config.ifName, `${config.ifName}-t`]),
       log,
     },
     {

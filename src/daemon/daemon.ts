@@ -8,11 +8,16 @@ import type { Clock } from '../base/clock.js';
 import { OverlayError } from '../base/errors.js';
 import type { Rng } from '../base/rng.js';
 import { meshIdOf } from '../crypto/mesh.js';
+import { recordSigner } from '../crypto/record-signature.js';
 import type { DataPlane, DataPlaneInfo } from '../dataplane/dataplane.js';
 import { REKEY_AFTER_MS } from '../link/constants.js';
 import { Links } from '../link/links.js';
+import { makeEndpoint } from '../model/endpoint.js';
 import { parseContact, type Contact } from '../model/contact.js';
 import { macOfPeer, tapMacOfPeer, type PeerId } from '../model/peer-id.js';
+import { Gossip } from '../records/gossip.js';
+import { RecordStore } from '../records/store.js';
+import type { PeerRecord } from '../wire/peer-record.js';
 import { AddressKeeper } from './address-keeper.js';
 import { CloneWatch } from './clone-watch.js';
 import { Directory } from './directory.js';
@@ -20,6 +25,7 @@ import { EventRing } from './event-ring.js';
 import { makeLinkCrypto } from './link-crypto.js';
 import { Loop } from './loop.js';
 import { MeshNode, type NodeInput } from './mesh-node.js';
+import { MeshRecords, type MeshRecordsOptions } from './mesh-records.js';
 import { NetworkNews } from './network-news.js';
 import { meshIpv6, OwnAddress } from './own-address.js';
 import type {
@@ -57,6 +63,8 @@ export interface DaemonComponents {
   readonly rng: Rng;
   readonly resolver: Resolver;
   readonly network: NetworkWatcher;
+  /** Addresses of this host that peers may try, as they are now. */
+  readonly localAddresses: () => readonly string[];
   readonly log: Logger;
 }
 
@@ -88,6 +96,7 @@ class OverlayDaemon implements Daemon {
   readonly #keeper: AddressKeeper;
   readonly #news: NetworkNews;
   #links: Links;
+  #records: MeshRecords;
   #node: MeshNode;
   #info: DataPlaneInfo | undefined;
   #warnings: readonly HostWarning[] = [];
@@ -128,6 +137,7 @@ class OverlayDaemon implements Daemon {
         onChanged: () => {
           this.#post((nowMs) => {
             this.#node.announce(nowMs);
+            this.#sayPlace(nowMs);
           });
         },
         onFailure: (error) => {
@@ -141,6 +151,7 @@ class OverlayDaemon implements Daemon {
       id,
     );
     this.#links = this.#makeLinks(options.suites);
+    this.#records = this.#makeRecords();
     this.#node = this.#makeNode();
     this.#loop = new Loop<NodeInput>(
       { clock, timers: components.timers },
@@ -158,6 +169,7 @@ class OverlayDaemon implements Daemon {
       components.log.debug({}, 'The network of this host changed');
       this.#post((nowMs, out) => {
         this.#links.onNetworkChange(nowMs, out);
+        this.#sayPlace(nowMs);
       });
     });
     this.control = this.#makeControl();
@@ -208,6 +220,7 @@ class OverlayDaemon implements Daemon {
     });
     // The order of preference is measured by the data plane, so handshakes are made only now.
     this.#links = this.#makeLinks(this.#info.suites.map(({ suite }) => suite));
+    this.#records = this.#makeRecords();
     this.#node = this.#makeNode();
     this.#hasBridge = true;
     await host.up(macOfPeer(id));
@@ -231,6 +244,8 @@ class OverlayDaemon implements Daemon {
         const resume = hint && pairKey ? { hint, pairKey } : undefined;
         this.#links.addKnown(peer.id, peer.endpoints, resume, nowMs, out);
       }
+      this.#records.restore(nowMs, out);
+      this.#sayPlace(nowMs);
     });
     this.#isReady = true;
     this.#emit({
@@ -367,6 +382,7 @@ class OverlayDaemon implements Daemon {
         },
         emit: this.#emit,
         ownAddresses: () => this.#keeper.cidrs,
+        records: this.#records,
         clones: this.#clones,
         onClone: (verdict, peer) => {
           this.#onClone(verdict, peer);
@@ -380,6 +396,42 @@ class OverlayDaemon implements Daemon {
       },
       { nickname: this.#options.nickname, version: this.#options.version },
     );
+  }
+
+  #makeRecords(): MeshRecords {
+    const { state, clock, rng } = this.#components;
+    const crypto = recordSigner(state.identity, meshIdOf(this.#options.meshName));
+    const wallMs = (): number => clock.wallMs();
+    const { publicKey } = state.identity;
+    const nowMs = clock.monotonicMs();
+    const store = new RecordStore({ crypto, publicKey, wallMs }, { nowMs });
+    const gossip = new Gossip({ store, rng }, { nowMs });
+    const options: MeshRecordsOptions = {
+      nickname: this.#options.nickname,
+      version: this.#options.version,
+      isRelay: this.#options.relay,
+      isDiscovering: this.#options.discovery,
+    };
+    const onMember = (peer: PeerId, record: PeerRecord | undefined): void => {
+      if (record) this.#directory.learnRecord(peer, record);
+      if (record) this.#keeper.onClaim(peer, record.addresses);
+    };
+    const { links } = { links: this.#links };
+    return new MeshRecords({ store, gossip, links, state, emit: this.#emit, onMember }, options);
+  }
+
+  /** Addresses and endpoints of this node, for its record. */
+  #sayPlace(nowMs: number): void {
+    const port = this.#info?.localPort ?? this.#options.port;
+    const { bind, advertise } = this.#options;
+    const given = advertise.flatMap((text) => {
+      const contact = parseContact(text, port);
+      return (contact && makeEndpoint(contact.host, contact.port)) ?? [];
+    });
+    const listening = bind.length > 0 ? bind : this.#components.localAddresses();
+    const own = listening.flatMap((address) => makeEndpoint(address, port) ?? []);
+    const endpoints = [...given, ...own];
+    this.#records.setPlace({ endpoints, addresses: this.#keeper.cidrs }, nowMs);
   }
 
   /** `--peer` first, then what `connect` stored. @throws OVL_ENDPOINT_INVALID */
@@ -471,6 +523,7 @@ class OverlayDaemon implements Daemon {
       options: this.#options,
       ownId: state.identity.id,
       links: this.#links,
+      members: this.#records.members.keys(),
       directory: this.#directory,
       state,
       clock,

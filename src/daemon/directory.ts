@@ -6,6 +6,7 @@ export class Directory {
   readonly #pins = new Map<string, PeerId>();
   readonly #info = new Map<PeerId, PeerInfo>();
   readonly #nicknames = new Map<PeerId, string>();
+  readonly #fromRecords = new Set<PeerId>();
 
   constructor(ownId: PeerId, ownNickname: string) {
     this.learnNickname(ownId, ownNickname);
@@ -25,7 +26,18 @@ export class Directory {
 
   learn(id: PeerId, info: PeerInfo): 'new' | 'known' | 'clash' {
     this.#info.set(id, info);
+    this.#fromRecords.delete(id);
     return this.learnNickname(id, info.nickname);
+  }
+
+  /** What its record says; a link's own message says it first-hand and stays. */
+  learnRecord(id: PeerId, record: Omit<PeerInfo, 'presence' | 'met'>): 'new' | 'known' | 'clash' {
+    const { nickname, addresses, version } = record;
+    if (!this.#info.has(id) || this.#fromRecords.has(id)) {
+      this.#info.set(id, { nickname, addresses, version });
+      this.#fromRecords.add(id);
+    }
+    return this.learnNickname(id, nickname);
   }
 
   /** As the peer calls itself; empty before it said so. */
@@ -59,6 +71,7 @@ export class Directory {
 
   forget(id: PeerId): void {
     this.#info.delete(id);
+    this.#fromRecords.delete(id);
     const nickname = this.#nicknames.get(id);
     if (nickname !== undefined && this.#pins.get(nickname) === id) this.#pins.delete(nickname);
     this.#nicknames.delete(id);

@@ -5,7 +5,7 @@ import { formatEndpoint } from '../model/endpoint.js';
 import { macOfPeer, shortPeerId, type PeerId } from '../model/peer-id.js';
 import { Actions } from '../link/actions.js';
 import { PEER_INFO_EVERY_MS } from '../link/constants.js';
-import type { Links } from '../link/links.js';
+import type { ControlMessage, Links } from '../link/links.js';
 import { CONTROL } from '../wire/control-types.js';
 import {
   decodePeerInfo,
@@ -17,6 +17,7 @@ import {
 import type { CloneWatch } from './clone-watch.js';
 import type { Directory } from './directory.js';
 import { perform } from './effects.js';
+import type { MeshRecords } from './mesh-records.js';
 import type { Logger, Resolver, StateStore } from './ports.js';
 
 /** PEER_INFO after a link came up: at once, soon again in case it was lost, then every 30 s. */
@@ -42,6 +43,7 @@ export interface MeshNodeComponents {
   readonly post: (input: NodeInput) => void;
   readonly emit: (event: Omit<EventDocument, 'seq' | 'at'>) => void;
   readonly ownAddresses: () => readonly string[];
+  readonly records: MeshRecords;
   readonly clones: CloneWatch | undefined;
   /** A peer met another process with our identity. */
   readonly onClone: (verdict: 'move' | 'stay', peer: PeerId) => void;
@@ -72,7 +74,8 @@ export class MeshNode {
   }
 
   get nextDeadlineMs(): number {
-    let next = this.#components.links.nextDeadlineMs;
+    const { links, records } = this.#components;
+    let next = Math.min(links.nextDeadlineMs, records.nextDeadlineMs);
     for (const schedule of this.#info.values()) next = Math.min(next, schedule.nextMs);
     return next;
   }
@@ -94,6 +97,7 @@ export class MeshNode {
     }
     this.#onDeadlines(nowMs, out);
     this.#follow(nowMs, out);
+    this.#components.records.followNeighbours(nowMs, out);
     perform(out.list, {
       dataplane: this.#components.dataplane,
       resolver: this.#components.resolver,
@@ -117,10 +121,12 @@ export class MeshNode {
   }
 
   #onEvent(event: DataPlaneEvent, nowMs: number, out: Actions): void {
-    const { links, emit, log, dataplane } = this.#components;
+    const { links, emit, log, dataplane, records } = this.#components;
     const message = links.onEvent(event, nowMs, out);
-    if (message?.type === CONTROL.PEER_INFO) this.#onPeerInfo(message.peer, message.body);
+    if (message) this.#onMessage(message, nowMs, out);
     if (event.kind === 'observed') {
+      const peer = links.peerOfPath(event.path);
+      if (peer) records.onObserved(peer.id, event.endpoint, nowMs);
       log.debug(
         { path: event.path, endpoint: formatEndpoint(event.endpoint) },
         'Seen from outside',
@@ -138,6 +144,22 @@ export class MeshNode {
         message: `${event.lost} events of the data plane were lost; its state was read again`,
       });
       links.resync(dataplane.readCounters(), nowMs, out);
+    }
+  }
+
+  #onMessage({ peer, type, body }: ControlMessage, nowMs: number, out: Actions): void {
+    switch (type) {
+      case CONTROL.PEER_INFO:
+        this.#onPeerInfo(peer, body);
+        break;
+      case CONTROL.RECORDS:
+      case CONTROL.DIGEST:
+      case CONTROL.PULL:
+        this.#components.records.onMessage(peer, type, body, nowMs, out);
+        break;
+      default:
+        // Of a later version: it says more than we know.
+        break;
     }
   }
 
@@ -182,6 +204,7 @@ export class MeshNode {
       },
       out,
     );
+    this.#components.records.onDeadline(nowMs, out);
     for (const [peer, schedule] of this.#info) {
       if (nowMs < schedule.nextMs) continue;
       const wait = INFO_REPEATS_MS[schedule.sent] ?? PEER_INFO_EVERY_MS;

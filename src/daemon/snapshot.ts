@@ -43,6 +43,8 @@ export interface SnapshotSource {
   readonly options: DaemonOptions;
   readonly ownId: PeerId;
   readonly links: Links;
+  /** Peers that records tell of. */
+  readonly members: Iterable<PeerId>;
   readonly directory: Directory;
   readonly state: StateStore;
   readonly clock: Clock;
@@ -172,6 +174,7 @@ export function reportDocument(source: SnapshotSource): ReportDocument {
 function knownNodes(source: SnapshotSource): readonly KnownNode[] {
   const ids = new Set<PeerId>(source.links.peers.map((peer) => peer.id));
   for (const peer of source.state.knownPeers()) ids.add(peer.id);
+  for (const peer of source.members) ids.add(peer);
   return [...ids].sort().map((id) => ({ id, nickname: source.directory.shownName(id) }));
 }
 

@@ -134,6 +134,10 @@ export class Links {
     return this.#peers.get(id);
   }
 
+  peerOfPath(path: number): PeerLink | undefined {
+    return this.#byPath.get(path);
+  }
+
   peerOfSlot(slot: number): PeerLink | undefined {
     return this.peers.find((peer) => peer.slot === slot);
   }

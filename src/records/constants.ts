@@ -37,3 +37,36 @@ export const REMOVAL_SIGNERS_FOR_LIVE = 2;
 
 /** The own version counter is persisted this far ahead, so that it is rarely written. */
 export const VERSION_RESERVE = MINUTE_MS;
+
+export const PUSH_FANOUT = 3;
+/** News wait this long for more, so that several share a message. */
+export const PUSH_DELAY_MS = 10;
+export const PUSH_MAX_QUEUED = 256;
+/** An answer that brought more than this is history, not news: nobody is told. */
+export const PUSH_PULLED_MAX = 16;
+
+export const ANTI_ENTROPY_MIN_MS = 10 * SECOND_MS;
+export const ANTI_ENTROPY_MAX_MS = 30 * SECOND_MS;
+export const MAX_SYNCS = 2;
+/** A neighbour that asks and differs is asked back, this often at most. */
+export const SYNC_AGAIN_MS = SECOND_MS;
+
+export const REQUEST_TIMEOUT_MS = SECOND_MS;
+export const REQUEST_TRIES = 4;
+/** Rounds of one synchronisation: each but the last brought something. */
+export const SYNC_ROUNDS = 64;
+/** Nothing more is asked for while this many wait to be verified. */
+export const ASK_BELOW_QUEUED = 512;
+
+export const ANSWER_BYTES_PER_SECOND = 512 * 1024;
+export const ANSWER_BURST_BYTES = 1024 * 1024;
+/** Of one PULL. */
+export const ANSWER_MAX_BYTES = 32 * 1024;
+
+/** Verified in one turn: about 3.5 ms. */
+export const VERIFY_PER_TURN = 32;
+export const VERIFY_MAX_QUEUED_PER_NEIGHBOUR = 1536;
+export const BAD_SIGNATURES_BURST = 8;
+export const BAD_SIGNATURES_PER_SECOND = 0.1;
+/** A neighbour that spread forgeries is not listened to for this long. */
+export const DEAF_MS = MINUTE_MS;

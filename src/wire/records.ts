@@ -26,6 +26,8 @@ export const BUCKETS = 64;
 export const HAVE_BYTES = 8;
 export const MAX_SHELVES_PER_MESSAGE = 32;
 export const MAX_PULL_ITEMS = 32;
+/** What senders aim at: fits one datagram of any path. */
+export const MESSAGE_TARGET_BYTES = 1100;
 const MAX_MESSAGE_BYTES = 4096;
 const MAX_RECORDS_PER_MESSAGE = 32;
 const MAX_ANSWER_MESSAGES = 256;

@@ -169,6 +169,7 @@ export class SimNode {
             return () => (this.#onNetworkChange = undefined);
           },
         },
+        localAddresses: () => this.#underlay,
         log: SILENT,
       },
       {

@@ -154,10 +154,13 @@ describe('joining', () => {
     await sim.stopAll();
   });
 
-  it('links eight nodes to exactly the contacts they were given', async () => {
+  it('links eight nodes without discovery to exactly the contacts they were given', async () => {
     const sim = await Sim.create(16);
     const nodes = Array.from({ length: 8 }, (_, index) =>
-      sim.node(`n${index}`, index === 0 ? {} : { peers: [`192.0.2.${index}`] }),
+      sim.node(`n${index}`, {
+        peers: index === 0 ? [] : [`192.0.2.${index}`],
+        options: { discovery: false },
+      }),
     );
     for (const node of nodes) await node.start();
     const isChained = () =>

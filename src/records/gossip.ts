@@ -1,0 +1,324 @@
+import type { Rng } from '../base/rng.js';
+import { TokenBucket } from '../base/token-bucket.js';
+import { shortPeerId, type PeerId } from '../model/peer-id.js';
+import { CONTROL } from '../wire/control-types.js';
+import {
+  decodeDigest,
+  decodePull,
+  decodeRecords,
+  encodeRecords,
+  MESSAGE_TARGET_BYTES,
+} from '../wire/records.js';
+import type { RecordActions } from './actions.js';
+import { answerAsk, answerPull, type Answer } from './answers.js';
+import {
+  ANSWER_BURST_BYTES,
+  ANSWER_BYTES_PER_SECOND,
+  ANTI_ENTROPY_MAX_MS,
+  ANTI_ENTROPY_MIN_MS,
+  ASK_BELOW_QUEUED,
+  MAX_SYNCS,
+  PUSH_DELAY_MS,
+  PUSH_FANOUT,
+  PUSH_MAX_QUEUED,
+  PUSH_PULLED_MAX,
+  SYNC_AGAIN_MS,
+  VERIFY_PER_TURN,
+} from './constants.js';
+import type { SignedRecord } from './signed-record.js';
+import type { RecordStore } from './store.js';
+import { Sync } from './sync.js';
+import { VerifyQueue } from './verify-queue.js';
+
+/*
+ * How records spread (docs/protocol.md §5):
+ *
+ *   news, ours or another's ─ 10 ms ─► pushed to 3 neighbours        a new neighbour, one that differs ─► Sync
+ *   every 10-30 s ─► one neighbour at random ─► Sync                 whatever comes ─► VerifyQueue ─► store ─► news
+ *
+ * A lost push is found by the next comparison. What a neighbour can make us do is bounded: bytes answered, signatures
+ * looked at, records waiting.
+ */
+
+/** Answers cost by the kilobyte. */
+const ANSWER_UNIT_BYTES = 1024;
+const MAX_RECORDS_PER_PUSH = 32;
+
+interface News {
+  readonly record: SignedRecord;
+  /** Undefined: our own. */
+  readonly from: PeerId | undefined;
+}
+
+export interface GossipComponents {
+  readonly store: RecordStore;
+  readonly rng: Rng;
+}
+
+export class Gossip {
+  readonly #store: RecordStore;
+  readonly #rng: Rng;
+  readonly #queue = new VerifyQueue();
+  readonly #syncs = new Map<PeerId, Sync>();
+  /** To be caught up with, in this order. */
+  readonly #due = new Set<PeerId>();
+  readonly #syncedAtMs = new Map<PeerId, number>();
+  readonly #answers = new Map<PeerId, TokenBucket>();
+  #neighbours: readonly PeerId[] = [];
+  #news: News[] = [];
+  #pushAtMs = Number.POSITIVE_INFINITY;
+  #antiEntropyAtMs: number;
+  #id = 0;
+
+  constructor(components: GossipComponents, options: { readonly nowMs: number }) {
+    this.#store = components.store;
+    this.#rng = components.rng;
+    this.#antiEntropyAtMs = options.nowMs + this.#pauseMs();
+  }
+
+  get nextDeadlineMs(): number {
+    if (this.#queue.size > 0) return 0;
+    let next = Math.min(this.#pushAtMs, this.#store.nextDeadlineMs);
+    if (this.#neighbours.length > 0) next = Math.min(next, this.#antiEntropyAtMs);
+    for (const sync of this.#syncs.values()) next = Math.min(next, sync.nextDeadlineMs);
+    return next;
+  }
+
+  /** States something of ours and spreads it. */
+  put(kind: number, key: Uint8Array, body: Uint8Array, nowMs: number, out: RecordActions): void {
+    const record = this.#store.put(kind, key, body, nowMs, out);
+    if (typeof record === 'object') this.#spread({ record, from: undefined }, nowMs);
+  }
+
+  /** Takes something of ours back. */
+  delete(kind: number, key: Uint8Array, nowMs: number, out: RecordActions): void {
+    const record = this.#store.delete(kind, key, nowMs, out);
+    if (record) this.#spread({ record, from: undefined }, nowMs);
+  }
+
+  /** Who can be talked to now, all of them; new ones are caught up with at once. */
+  onNeighbours(peers: readonly PeerId[], nowMs: number, out: RecordActions): void {
+    const before = new Set(this.#neighbours);
+    this.#neighbours = [...peers];
+    const now = new Set(peers);
+    this.#store.onCompany(peers.length > 0, nowMs);
+    for (const peer of peers) {
+      if (before.has(peer)) continue;
+      this.#store.noteAlive(peer, nowMs, out);
+      this.#due.add(peer);
+    }
+    for (const peer of before) {
+      if (now.has(peer)) continue;
+      this.#syncs.delete(peer);
+      this.#due.delete(peer);
+      this.#syncedAtMs.delete(peer);
+      this.#answers.delete(peer);
+    }
+    this.#queue.keep(now, nowMs);
+    this.#startSyncs(nowMs, out);
+  }
+
+  onMessage(peer: PeerId, type: number, body: Uint8Array, nowMs: number, out: RecordActions): void {
+    if (this.#queue.isDeafTo(peer, nowMs)) return;
+    if (type === CONTROL.DIGEST) this.#onDigest(peer, body, nowMs, out);
+    else if (type === CONTROL.PULL) this.#onPull(peer, body, nowMs, out);
+    else if (type === CONTROL.RECORDS) this.#onRecords(peer, body, nowMs, out);
+    this.#startSyncs(nowMs, out);
+  }
+
+  onDeadline(nowMs: number, out: RecordActions): void {
+    this.#verify(nowMs, out);
+    for (const record of this.#store.onDeadline(nowMs, out)) {
+      this.#spread({ record, from: undefined }, nowMs);
+    }
+    if (nowMs >= this.#antiEntropyAtMs) {
+      this.#antiEntropyAtMs = nowMs + this.#pauseMs();
+      for (const peer of this.#neighbours) this.#store.noteAlive(peer, nowMs, out);
+      const [peer] = this.#pick(1);
+      if (peer) this.#due.add(peer);
+    }
+    for (const [peer, sync] of this.#syncs) {
+      send(peer, sync.onDeadline(nowMs), out);
+      this.#endSync(sync, nowMs);
+    }
+    if (nowMs >= this.#pushAtMs) this.#push(out);
+    this.#startSyncs(nowMs, out);
+  }
+
+  #onDigest(peer: PeerId, body: Uint8Array, nowMs: number, out: RecordActions): void {
+    const message = decodeDigest(body);
+    if (!message.ok) return;
+    if (message.value.kind !== 'ask') {
+      const sync = this.#syncs.get(peer);
+      if (!sync) return;
+      send(peer, sync.onDigest(message.value, nowMs), out);
+      this.#settle(sync, nowMs, out);
+      return;
+    }
+    const { id, root } = message.value;
+    const answer = answerAsk(this.#store, id, root);
+    if (!this.#mayAnswer(peer, answer.body.length, nowMs)) return;
+    send(peer, answer, out);
+    const isSame = Buffer.compare(root, this.#store.digest.root()) === 0;
+    const lastMs = this.#syncedAtMs.get(peer) ?? Number.NEGATIVE_INFINITY;
+    if (!isSame && nowMs - lastMs >= SYNC_AGAIN_MS) this.#due.add(peer);
+  }
+
+  #onPull(peer: PeerId, body: Uint8Array, nowMs: number, out: RecordActions): void {
+    const message = decodePull(body);
+    if (!message.ok || !this.#mayAnswer(peer, ANSWER_UNIT_BYTES, nowMs)) return;
+    for (const answer of answerPull(this.#store, message.value)) {
+      // What is cut off here is asked for again.
+      if (!this.#mayAnswer(peer, answer.body.length, nowMs)) return;
+      send(peer, answer, out);
+    }
+  }
+
+  #onRecords(peer: PeerId, body: Uint8Array, nowMs: number, out: RecordActions): void {
+    const message = decodeRecords(body);
+    if (!message.ok) return;
+    const { id, index, count, isMore, records } = message.value;
+    const sync = this.#syncs.get(peer);
+    const isAnswer = id !== 0 && sync?.expects(id) === true;
+    if (id !== 0 && !isAnswer) return;
+    const isNews = !isAnswer || (count === 1 && !isMore && records.length <= PUSH_PULLED_MAX);
+    let brought = false;
+    for (const bytes of records) {
+      const read = this.#store.reader(bytes);
+      if (!read.ok) continue;
+      const offer = this.#store.judge(read.value, nowMs);
+      if (offer !== 'new' && offer !== 'equivocation') continue;
+      brought = true;
+      this.#queue.add({ record: read.value, from: peer, isNews }, nowMs);
+    }
+    if (!isAnswer) return;
+    send(peer, sync.onRecords(index, count, brought, nowMs), out);
+    this.#settle(sync, nowMs, out);
+  }
+
+  #verify(nowMs: number, out: RecordActions): void {
+    for (let done = 0; done < VERIFY_PER_TURN; done++) {
+      const waiting = this.#queue.take();
+      if (!waiting) break;
+      const { record, from, isNews } = waiting;
+      const offer = this.#store.judge(record, nowMs);
+      if (offer !== 'new' && offer !== 'equivocation') continue;
+      if (!this.#store.verify(record)) {
+        this.#onForged(from, nowMs, out);
+        continue;
+      }
+      const result = this.#store.merge(record, nowMs, out);
+      if (isNews && (result === 'new' || result === 'equivocation')) {
+        this.#spread({ record, from }, nowMs);
+      }
+    }
+    if (this.#queue.size > 0) return;
+    for (const sync of [...this.#syncs.values()]) this.#settle(sync, nowMs, out);
+  }
+
+  #onForged(from: PeerId, nowMs: number, out: RecordActions): void {
+    if (!this.#queue.onForged(from, nowMs)) return;
+    this.#syncs.delete(from);
+    out.event({
+      level: 'warn',
+      code: 'record-forged',
+      message: `Peer ${shortPeerId(from)} passed on records with bad signatures; not listened to for a minute`,
+      peer: from,
+      cure: 'It runs a broken or hostile overlayd: update it, or remove it from the mesh.',
+    });
+  }
+
+  /** A sync that has all answers goes on when what it brought is verified. */
+  #settle(sync: Sync, nowMs: number, out: RecordActions): void {
+    if (this.#queue.size === 0) send(sync.peer, sync.onVerified(nowMs), out);
+    this.#endSync(sync, nowMs);
+  }
+
+  #endSync(sync: Sync, nowMs: number): void {
+    if (sync.state === 'running') return;
+    if (this.#syncs.get(sync.peer) === sync) this.#syncs.delete(sync.peer);
+    if (sync.state === 'done') this.#store.onSynced(nowMs);
+  }
+
+  #startSyncs(nowMs: number, out: RecordActions): void {
+    for (const peer of this.#due) {
+      if (this.#syncs.size >= MAX_SYNCS || this.#queue.size > ASK_BELOW_QUEUED) return;
+      this.#due.delete(peer);
+      if (this.#syncs.has(peer) || this.#queue.isDeafTo(peer, nowMs)) continue;
+      const sync = new Sync(peer, this.#store, () => this.#nextId());
+      this.#syncs.set(peer, sync);
+      this.#syncedAtMs.set(peer, nowMs);
+      send(peer, sync.start(nowMs), out);
+    }
+  }
+
+  #spread(news: News, nowMs: number): void {
+    if (this.#news.length >= PUSH_MAX_QUEUED) this.#news.shift();
+    this.#news.push(news);
+    this.#pushAtMs = Math.min(this.#pushAtMs, nowMs + PUSH_DELAY_MS);
+  }
+
+  #push(out: RecordActions): void {
+    const news = this.#news;
+    this.#news = [];
+    this.#pushAtMs = Number.POSITIVE_INFINITY;
+    for (const peer of this.#pick(PUSH_FANOUT)) {
+      const records = news.filter(({ from }) => from !== peer).map(({ record }) => record.bytes);
+      for (const group of groupsOf(records)) {
+        const body = encodeRecords({ id: 0, index: 0, count: 1, isMore: false, records: group });
+        out.send(peer, CONTROL.RECORDS, body);
+      }
+    }
+  }
+
+  #mayAnswer(peer: PeerId, bytes: number, nowMs: number): boolean {
+    let bucket = this.#answers.get(peer);
+    if (!bucket) {
+      const [burst, rate] = [ANSWER_BURST_BYTES, ANSWER_BYTES_PER_SECOND];
+      bucket = new TokenBucket(burst / ANSWER_UNIT_BYTES, rate / ANSWER_UNIT_BYTES);
+      this.#answers.set(peer, bucket);
+    }
+    for (let at = 0; at < bytes; at += ANSWER_UNIT_BYTES) if (!bucket.take(nowMs)) return false;
+    return true;
+  }
+
+  #pick(count: number): PeerId[] {
+    const pool = [...this.#neighbours];
+    const picked: PeerId[] = [];
+    while (picked.length < count && pool.length > 0) {
+      const at = Math.floor(this.#rng.fraction() * pool.length);
+      picked.push(...pool.splice(at, 1));
+    }
+    return picked;
+  }
+
+  #pauseMs(): number {
+    const spread = ANTI_ENTROPY_MAX_MS - ANTI_ENTROPY_MIN_MS;
+    return ANTI_ENTROPY_MIN_MS + Math.round(this.#rng.fraction() * spread);
+  }
+
+  #nextId(): number {
+    this.#id = this.#id >= 0xffff_ffff ? 1 : this.#id + 1;
+    return this.#id;
+  }
+}
+
+function send(peer: PeerId, message: Answer | undefined, out: RecordActions): void {
+  if (message) out.send(peer, message.type, message.body);
+}
+
+function* groupsOf(records: readonly Uint8Array[]): Generator<readonly Uint8Array[]> {
+  let group: Uint8Array[] = [];
+  let bytes = 0;
+  for (const record of records) {
+    const isFull = bytes + record.length > MESSAGE_TARGET_BYTES;
+    if (group.length > 0 && (isFull || group.length >= MAX_RECORDS_PER_PUSH)) {
+      yield group;
+      group = [];
+      bytes = 0;
+    }
+    group.push(record);
+    bytes += record.length;
+  }
+  if (group.length > 0) yield group;
+}

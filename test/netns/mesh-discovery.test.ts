@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+
+import type { TestDaemon } from './lib/daemon.js';
+import { Topology, type Host } from './lib/topology.js';
+import { pingAll } from './lib/traffic.js';
+
+/*
+ *     n0 --- n1 --- n2 --- n3 --- n4     all on one switch; each daemon is given the one before it only
+ */
+
+const COUNT = 5;
+
+describe('discovery between real hosts', function () {
+  this.timeout(60_000);
+  let topology: Topology;
+  let hosts: Host[];
+
+  beforeEach(async () => {
+    topology = await Topology.create();
+    hosts = [];
+    for (let at = 0; at < COUNT; at++) hosts.push(await topology.host(`n${at}`));
+    await topology.lan(hosts);
+  });
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed') console.error(await topology.logs());
+    await topology.dispose();
+  });
+
+  async function startChain(more: readonly string[] = []): Promise<TestDaemon[]> {
+    const daemons: TestDaemon[] = [];
+    for (const [at, host] of hosts.entries()) {
+      const before = hosts[at - 1];
+      const daemon = await host.startDaemon({ peers: before ? [before.address(4)] : [], args: more });
+      await daemon.wait('ready');
+      daemons.push(daemon);
+    }
+    return daemons;
+  }
+
+  it('lets five hosts, each given the one before, know and reach all within 5 s', async () => {
+    const daemons = await startChain();
+    const startedMs = performance.now();
+    await Promise.all(daemons.map((daemon) => daemon.wait(`peers=${COUNT}`, 5000)));
+    console.log(`      all know all ${Math.round(performance.now() - startedMs)} ms after ready`);
+    for (const daemon of daemons.slice(1)) await pingAll(hosts[0]!, await daemon.address(4));
+  });
+
+  it('keeps to the hosts it was given with --no-discovery', async () => {
+    const daemons = await startChain(['--no-discovery']);
+    await Promise.all(
+      daemons.map((daemon, at) => daemon.wait(at % (COUNT - 1) === 0 ? 'peers=2' : 'peers=3')),
+    );
+    const known = async (): Promise<boolean> => (await daemons[0]!.status()).peers.known === COUNT;
+    const untilMs = performance.now() + 10_000;
+    while (!(await known())) assert.ok(performance.now() < untilMs, 'names travel along the chain');
+    assert.equal((await daemons[0]!.status()).peers.reachable, 2);
+  });
+});
