@@ -30,7 +30,10 @@ describe('discovery between real hosts', function () {
     const daemons: TestDaemon[] = [];
     for (const [at, host] of hosts.entries()) {
       const before = hosts[at - 1];
-      const daemon = await host.startDaemon({ peers: before ? [before.address(4)] : [], args: more });
+      const daemon = await host.startDaemon({
+        peers: before ? [before.address(4)] : [],
+        args: more,
+      });
       await daemon.wait('ready');
       daemons.push(daemon);
     }
