@@ -90,6 +90,8 @@ class MemoryUdp final : public io::UdpSocket {
     return static_cast<int>(count);
   }
 
+  int SendTrain(const io::OutTrain& train) override { return Send(&train, 1) < 0 ? -EAGAIN : 0; }
+
   int SendOne(const uint8_t*, size_t, const core::SourceAddress&) override {
     ++calls;
     return 0;

@@ -73,6 +73,16 @@ inline core::SourceAddress EndpointOf(const Napi::Object& object, const char* na
   return out;
 }
 
+/// A path address in its 19-byte form (src/model/path-address.ts).
+inline core::SourceAddress AddressOf(const Napi::Object& object, const char* name) {
+  const auto bytes = FixedBytes<core::kEndpointBytes>(object, name);
+  core::SourceAddress out;
+  if (!core::DecodePathAddress(bytes.data(), out)) {
+    Refuse(object.Env(), std::string(name) + " is no address");
+  }
+  return out;
+}
+
 /// Big-endian bytes of a MAC.
 inline uint64_t MacOf(const Napi::Object& object, const char* name) {
   const auto bytes = FixedBytes<6>(object, name);
@@ -81,9 +91,9 @@ inline uint64_t MacOf(const Napi::Object& object, const char* name) {
   return mac;
 }
 
-inline Napi::Value EndpointToJs(Napi::Env env, const core::SourceAddress& endpoint) {
+inline Napi::Value AddressToJs(Napi::Env env, const core::SourceAddress& address) {
   auto out = Napi::Uint8Array::New(env, core::kEndpointBytes);
-  core::EncodeEndpoint(endpoint, out.Data());
+  core::EncodePathAddress(address, out.Data());
   return out;
 }
 

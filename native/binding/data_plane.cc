@@ -53,9 +53,14 @@ TableEntry EntryOf(const Napi::Object& entry) {
   if (kind == "peerRemove") return engine::PeerRemove{U32(entry, "peer")};
   if (kind == "pathSet") {
     return engine::PathSet{U32(entry, "path"), U32(entry, "peer"), U32(entry, "session"),
-                           EndpointOf(entry, "endpoint"), U32(entry, "datagramBytes")};
+                           AddressOf(entry, "endpoint"), U32(entry, "datagramBytes")};
   }
   if (kind == "pathRemove") return engine::PathRemove{U32(entry, "path")};
+  if (kind == "labelSet") {
+    return engine::LabelSet{U32(entry, "label"), U32(entry, "peer"), U32(entry, "outLabel"),
+                            U32(entry, "forward")};
+  }
+  if (kind == "labelRemove") return engine::LabelRemove{U32(entry, "label")};
   if (kind == "fdbSet") {
     return engine::FdbSet{U32(entry, "network"), MacOf(entry, "mac"), U32(entry, "peer")};
   }
@@ -103,7 +108,7 @@ Napi::Object EventToJs(Napi::Env env, const Event& event) {
   const auto number = [&](const char* name, uint32_t value) {
     out.Set(name, Napi::Number::New(env, value));
   };
-  const auto endpoint = [&](const char* name) { out.Set(name, EndpointToJs(env, event.endpoint)); };
+  const auto endpoint = [&](const char* name) { out.Set(name, AddressToJs(env, event.endpoint)); };
   switch (event.kind) {
     case EventKind::kHandshake:
       set("kind", "handshake");
@@ -162,6 +167,15 @@ Napi::Object EventToJs(Napi::Env env, const Event& event) {
     case EventKind::kSessionLimit:
       set("kind", "sessionLimit");
       number("session", event.session);
+      break;
+    case EventKind::kLabelUnknown:
+      set("kind", "labelUnknown");
+      number("peer", event.peer);
+      number("label", event.value);
+      break;
+    case EventKind::kTcpClosed:
+      set("kind", "tcpClosed");
+      number("connection", event.value);
       break;
     case EventKind::kFault:
       set("kind", "fault");
@@ -301,7 +315,7 @@ Napi::Value DataPlane::Open(const Napi::CallbackInfo& info) {
   out.Set("localPort", Napi::Number::New(env, opened.port));
   auto addresses = Napi::Array::New(env);
   for (const core::SourceAddress& address : opened.local_addresses) {
-    addresses.Set(addresses.Length(), EndpointToJs(env, address));
+    addresses.Set(addresses.Length(), AddressToJs(env, address));
   }
   out.Set("localAddresses", addresses);
   auto suite_list = Napi::Array::New(env);
@@ -346,18 +360,22 @@ void DataPlane::Send(const Napi::CallbackInfo& info) {
     const auto item = batch.Get(i).As<Napi::Object>();
     const std::string kind = Text(item, "kind");
     if (kind == "datagram") {
-      engine.SendDatagram(EndpointOf(item, "to"), Bytes(item, "bytes"));
+      engine.SendDatagram(AddressOf(item, "to"), Bytes(item, "bytes"));
     } else if (kind == "control") {
       engine.SendControl(U32(item, "session"), U32(item, "path"),
                          static_cast<uint8_t>(U32(item, "type")), Bytes(item, "body"));
     } else if (kind == "keepalive") {
-      engine.SendKeepalive(U32(item, "session"), EndpointOf(item, "to"));
+      engine.SendKeepalive(U32(item, "session"), AddressOf(item, "to"));
     } else if (kind == "probe") {
       engine.SendProbe(U32(item, "path"), U32(item, "datagramBytes"));
     } else if (kind == "kick") {
       engine.KickPath(U32(item, "path"));
     } else if (kind == "returnToken") {
-      engine.ReturnToken(EndpointOf(item, "from"));
+      engine.ReturnToken(AddressOf(item, "from"));
+    } else if (kind == "tcpConnect") {
+      engine.RefuseTcp(U32(item, "connection"));
+    } else if (kind == "tcpClose") {
+      // None is ever open.
     } else {
       Refuse(info.Env(), "send item kind " + kind + " is unknown");
     }
@@ -426,6 +444,16 @@ Napi::Value DataPlane::ReadCounters(const Napi::CallbackInfo& info) {
     sessions.Set(sessions.Length(), entry);
   }
   out.Set("sessions", sessions);
+  auto labels = Napi::Array::New(env);
+  for (const auto& row : engine.store().Labels()) {
+    const engine::LabelState& state = engine.plane().labels[row.state];
+    auto entry = Napi::Object::New(env);
+    entry.Set("label", Napi::Number::New(env, row.label));
+    entry.Set("datagrams", BigInt(env, state.datagrams.load()));
+    entry.Set("bytes", BigInt(env, state.bytes.load()));
+    labels.Set(labels.Length(), entry);
+  }
+  out.Set("labels", labels);
   return out;
 }
 

@@ -44,6 +44,7 @@
   X(kGsoFallbacks, gso_fallbacks)                                               \
   X(kJoinProbes, join_probes) /* after a refused joined frame */                \
   X(kRekeys, rekeys)          /* phases above 0 in which something arrived */   \
+  X(kRelayed, relayed)        /* datagrams passed on for others */              \
   X(kTxWakeups, tx_wakeups)                                                     \
   X(kRxWakeups, rx_wakeups)                                                     \
   X(kRxqOverflow, rxq_overflow)

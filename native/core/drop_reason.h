@@ -58,8 +58,10 @@
   X(kTapEinval, tap_einval)       /* kernel refused a train */                           \
   X(kControlQuota, control_quota) /* session floods control */                           \
   X(kRingFull, ring_full)         /* control plane too slow */                           \
-  X(kRelayUnknown, relay_unknown)                                                        \
+  X(kRelayUnknown, relay_unknown) /* label that leads nowhere */                         \
+  X(kRelaySource, relay_source)   /* not from the label's peer */                        \
   X(kRelayTtl, relay_ttl)                                                                \
+  X(kRelayNested, relay_nested) /* relayed inside relayed */                             \
   X(kRelayRate, relay_rate)                                                              \
   X(kSessionExpired, session_expired) /* hard stop without a rekey */
 

@@ -20,7 +20,12 @@ std::optional<Ping> DecodePing(std::span<const uint8_t> body) {
 
 void EncodePong(const Pong& pong, std::span<uint8_t, kPongBytes> body) {
   EncodePing(pong.ping, body.first<kPingBytes>());
-  EncodeEndpoint(pong.observed, body.data() + kPingBytes);
+  uint8_t* observed = body.data() + kPingBytes;
+  if (IsMulticastOrVirtual(pong.observed)) {
+    std::fill_n(observed, kEndpointBytes, uint8_t{0});
+  } else {
+    EncodeEndpoint(pong.observed, observed);
+  }
   StoreLe16(body.data() + kPingBytes + kEndpointBytes, pong.received_bytes);
 }
 
@@ -28,7 +33,10 @@ std::optional<Pong> DecodePong(std::span<const uint8_t> body) {
   if (body.size() < kPongBytes) return std::nullopt;
   Pong pong;
   pong.ping = *DecodePing(body);
-  if (!DecodeEndpoint(body.data() + kPingBytes, pong.observed)) return std::nullopt;
+  const auto observed = body.subspan(kPingBytes, kEndpointBytes);
+  const bool is_empty =
+      std::all_of(observed.begin(), observed.end(), [](uint8_t byte) { return byte == 0; });
+  if (!is_empty && !DecodeEndpoint(observed.data(), pong.observed)) return std::nullopt;
   pong.received_bytes = LoadLe16(body.data() + kPingBytes + kEndpointBytes);
   return pong;
 }

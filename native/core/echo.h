@@ -19,8 +19,9 @@
  *   RR       | interval_ms 2 | largest 2 | singles 4 | train_segments 4 | lost 4 | ce 4 |   (20)
  *
  * PING: path id and sequence are the sender's and come back untouched, as does sent_us (its own
- * clock). PONG leaves by the path its PING came on; `observed` is where the PING came from,
- * `received_bytes` the UDP payload it came in, which answers a probe of that size.
+ * clock). PONG leaves by the path its PING came on; `observed` is where the PING came from (zeros:
+ * through relays, from no endpoint), `received_bytes` the UDP payload it came in, which answers a
+ * probe of that size.
  *
  * RR: what the sender of the RR received on the path the RR travels on. The four counts are totals
  * since the session began, modulo 2^32, so a lost RR loses nothing: differences of two RRs make an

@@ -5,10 +5,22 @@
 #include <cstdint>
 #include <cstring>
 
+#include "native/core/bytes.h"
+
 namespace overlayd::core {
 
-/// Where a datagram came from. IPv4 is kept IPv4-mapped (::ffff:a.b.c.d), as a dual-stack socket
-/// delivers it, so that one form serves both families. `port` in host order.
+/*
+ * Where a datagram came from. IPv4 is kept IPv4-mapped (::ffff:a.b.c.d), as a dual-stack socket delivers it, so that one
+ * form serves both families. `port` in host order.
+ *
+ * Addresses that are no endpoint (src/model/path-address.ts) have forms the network cannot produce, since a multicast
+ * address is never a source:
+ *
+ *   ip  0    1          2                             6
+ *       ff | family   | label or connection, u32 LE | zeros; port 0        family 1: relayed, 2: TCP
+ *
+ * So equality, cookies and the gate's rates by source tell labels apart as they do hosts.
+ */
 struct SourceAddress {
   std::array<uint8_t, 16> ip{};
   uint16_t port = 0;
@@ -27,6 +39,35 @@ struct SourceAddress {
   std::memcpy(source.ip.data(), ipv6, 16);
   source.port = port;
   return source;
+}
+
+enum class AddressFamily : uint8_t { kRelay = 1, kTcp = 2 };
+
+[[nodiscard]] inline SourceAddress SourceFromNumber(AddressFamily family, uint32_t number) {
+  SourceAddress source;
+  source.ip[0] = 0xff;
+  source.ip[1] = static_cast<uint8_t>(family);
+  StoreLe32(&source.ip[2], number);
+  return source;
+}
+
+/// The relayed address `label`.
+[[nodiscard]] inline SourceAddress SourceFromLabel(uint32_t label) {
+  return SourceFromNumber(AddressFamily::kRelay, label);
+}
+
+/// IPv6 multicast, or no endpoint at all. Nothing the network delivers may come from there.
+[[nodiscard]] inline bool IsMulticastOrVirtual(const SourceAddress& source) {
+  return source.ip[0] == 0xff;
+}
+
+[[nodiscard]] inline bool IsRelayed(const SourceAddress& source) {
+  return source.ip[0] == 0xff && source.ip[1] == static_cast<uint8_t>(AddressFamily::kRelay);
+}
+
+/// Of a relayed address.
+[[nodiscard]] inline uint32_t LabelOf(const SourceAddress& source) {
+  return LoadLe32(&source.ip[2]);
 }
 
 [[nodiscard]] inline bool IsIpv4(const SourceAddress& source) {
@@ -70,7 +111,8 @@ inline void EncodeEndpoint(const SourceAddress& source, uint8_t out[kEndpointByt
   out[18] = static_cast<uint8_t>(source.port >> 8);
 }
 
-/// False when the family is unknown or an IPv4 address has bytes behind it.
+/// False when the family is unknown or an IPv4 address has bytes behind it. An IPv6 multicast address is no endpoint and
+/// becomes the unspecified one.
 [[nodiscard]] inline bool DecodeEndpoint(const uint8_t in[kEndpointBytes], SourceAddress& source) {
   const uint16_t port = static_cast<uint16_t>(in[17] | in[18] << 8);
   if (in[0] == 4) {
@@ -81,7 +123,30 @@ inline void EncodeEndpoint(const SourceAddress& source, uint8_t out[kEndpointByt
     return true;
   }
   if (in[0] != 6) return false;
-  source = SourceFromIpv6(in + 1, port);
+  source = in[1] == 0xff ? SourceAddress{} : SourceFromIpv6(in + 1, port);
+  return true;
+}
+
+/// As `pathAddressToBytes` in src/model/path-address.ts: an endpoint, or what is none in families of its own.
+inline void EncodePathAddress(const SourceAddress& source, uint8_t out[kEndpointBytes]) {
+  if (!IsMulticastOrVirtual(source)) return EncodeEndpoint(source, out);
+  std::memset(out, 0, kEndpointBytes);
+  std::memcpy(out, &source.ip[1], 5);
+}
+
+/// False: malformed.
+[[nodiscard]] inline bool DecodePathAddress(const uint8_t in[kEndpointBytes],
+                                            SourceAddress& source) {
+  if (in[0] != static_cast<uint8_t>(AddressFamily::kRelay) &&
+      in[0] != static_cast<uint8_t>(AddressFamily::kTcp)) {
+    return DecodeEndpoint(in, source);
+  }
+  for (size_t i = 5; i < kEndpointBytes; ++i) {
+    if (in[i] != 0) return false;
+  }
+  const uint32_t number = LoadLe32(in + 1);
+  if (number == 0) return false;
+  source = SourceFromNumber(static_cast<AddressFamily>(in[0]), number);
   return true;
 }
 

@@ -5,6 +5,8 @@
 #include <memory>
 #include <vector>
 
+#include "native/core/drop_reason.h"
+#include "native/core/keyed_hash.h"
 #include "native/core/source_address.h"
 
 /*
@@ -25,6 +27,21 @@ struct PathEntry {
   uint32_t next_of_peer = kNoSlot;  // position of the peer's next path
   uint32_t datagram_bytes = 0;      // largest UDP payload
   SourceAddress endpoint;
+  bool is_relayed = false;
+  uint32_t label = kNoSlot;  // relayed: position of the label it goes by; kNoSlot: unknown
+};
+
+/// One of our labels (docs/protocol.md §7). `state` indexes the engine's label states, which outlive snapshots.
+struct LabelEntry {
+  uint32_t label = 0;
+  uint32_t peer = 0;
+  uint32_t out_label = 0;  // 0: the peer has not told it yet
+  bool ends_here = true;
+  uint32_t forward = kNoSlot;  // else: position of the label it goes on by; kNoSlot: removed
+  uint32_t state = 0;
+  // Where datagrams under `out_label` go: the peer's active path, unless there is a problem.
+  DropReason problem = DropReason::kNone;
+  uint32_t path = kNoSlot;  // position
 };
 
 struct PeerEntry {
@@ -65,7 +82,17 @@ struct Tables {
   std::vector<uint32_t> reachable;  // peers with session and path: whom a flood goes to
   FlatMap sessions;                 // receiver_index -> session slot
   FlatMap declared_fdb;             // FdbKey -> peer
+  std::vector<LabelEntry> labels;   // dense
+  FlatMap label_positions;          // label -> position
+  FlatMap path_by_address;          // AddressKey -> position of a path, to be compared
 };
+
+/// Key of an address, never zero. Two addresses may have the same one.
+inline uint64_t AddressKey(const HashSeed& seed, const SourceAddress& address) {
+  uint64_t words[2];
+  std::memcpy(words, address.ip.data(), sizeof words);
+  return HashPair(seed, words[0] + address.port, words[1]) | 1;
+}
 
 /// Key of the declared FDB: never zero.
 inline uint64_t FdbKey(uint32_t network, uint64_t mac) {

@@ -18,10 +18,11 @@ class TokenBucket {
  public:
   constexpr explicit TokenBucket(TokenRate rate) : rate_(rate), micro_(Capacity()) {}
 
-  [[nodiscard]] bool TryTake(uint64_t now_ms) {
+  /// All of them or none.
+  [[nodiscard]] bool TryTake(uint64_t now_ms, uint32_t tokens = 1) {
     Refill(now_ms);
-    if (micro_ < kToken) return false;
-    micro_ -= kToken;
+    if (micro_ < tokens * kToken) return false;
+    micro_ -= tokens * kToken;
     return true;
   }
 

@@ -16,6 +16,7 @@
 
 #include "native/engine/control_message.h"
 #include "native/engine/join_probe.h"
+#include "native/engine/relay_path.h"
 #include "native/engine/sealer.h"
 
 namespace overlayd::engine {
@@ -257,13 +258,7 @@ void Engine::Close() {
 void Engine::SendDatagram(const core::SourceAddress& to, std::span<const uint8_t> bytes) {
   // Answers to what we sent get through a flood of forged ones.
   plane_->gate->NoteSent(bytes, BootTimeMs());
-  io::UdpSocket* socket = lanes_.front()->sockets.For(to);
-  if (socket == nullptr) return control_counters_.Drop(core::DropReason::kNoPath);
-  if (socket->SendOne(bytes.data(), bytes.size(), to) != 0) {
-    return control_counters_.Drop(core::DropReason::kSendError);
-  }
-  control_counters_.Add(core::Counter::kUdpTxDatagrams);
-  control_counters_.Add(core::Counter::kUdpTxBytes, bytes.size());
+  SendPlain(*plane_->tables.load(), lanes_.front()->sockets, control_counters_, bytes, to);
 }
 
 void Engine::SendControl(uint32_t session, uint32_t path, uint8_t type,
@@ -286,7 +281,8 @@ void Engine::SendControl(uint32_t session, uint32_t path, uint8_t type,
       std::min<size_t>(way->datagram_bytes, plane_->paths[way->state].limit_bytes.load());
   const std::vector<uint8_t> message = MakeControlMessage(type, body);
   Sealer(*plane_, lanes_.front()->sockets, control_counters_)
-      .Send(found, core::InnerKind::kControl, message, way->endpoint, datagram);
+      .Send(found, core::InnerKind::kControl, message, way->endpoint, datagram,
+            &plane_->paths[way->state]);
 }
 
 void Engine::SendKeepalive(uint32_t session, const core::SourceAddress& to) {
@@ -311,6 +307,12 @@ void Engine::KickPath(uint32_t path) {
     state.clock.Kick();
   }
   housekeeper_->Wake();
+}
+
+void Engine::RefuseTcp(uint32_t connection) {
+  Event event{.kind = EventKind::kTcpClosed};
+  event.value = connection;
+  plane_->events.Push(EventRing::Ring::kAuthenticated, std::move(event));
 }
 
 std::string Engine::Apply(std::span<TableEntry> entries, size_t* refused) {

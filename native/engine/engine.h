@@ -85,6 +85,8 @@ class Engine {
   void SendProbe(uint32_t path, uint32_t datagram_bytes);
   /// The network changed under the path: PING at once, back-off from the start.
   void KickPath(uint32_t path);
+  /// There is no TCP connection to be had.
+  void RefuseTcp(uint32_t connection);
   void ReturnToken(const core::SourceAddress& from) { plane_->gate->ReturnToken(from); }
 
   std::vector<Event> Drain() { return plane_->events.Drain(); }

@@ -30,6 +30,8 @@ enum class EventKind : uint8_t {
   kPathTooBig,
   kObserved,
   kSessionLimit,
+  kLabelUnknown,
+  kTcpClosed,
   kFault,
   kOverflow,
 };
@@ -39,7 +41,8 @@ struct Event {
   uint32_t session = 0;  // receiver_index
   uint32_t phase = 0;
   uint32_t path = 0;   // path id
-  uint32_t value = 0;  // datagram bytes, control type, events lost
+  uint32_t peer = 0;   // slot
+  uint32_t value = 0;  // datagram bytes, control type, label, connection, events lost
   uint32_t rtt_us = 0;
   int error = 0;          // errno
   const char* code = "";  // OVL_ code, static storage

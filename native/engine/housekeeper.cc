@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "native/core/echo.h"
+#include "native/core/relay_header.h"
 #include "native/core/wire.h"
 #include "native/engine/control_message.h"
 
@@ -86,7 +87,8 @@ uint64_t Housekeeper::TickPath(const core::PathEntry& path, uint64_t now_us) {
     uint8_t body[core::kPingBytes];
     core::EncodePing(ping, body);
     sealer_.Send(plane_.sessions.at(path.session), core::InnerKind::kControl,
-                 MakeControlMessage(core::kControlPing, body), path.endpoint, kControlDatagram);
+                 MakeControlMessage(core::kControlPing, body), path.endpoint, kControlDatagram,
+                 &state);
     counters_.Add(Counter::kPingsTx);
   }
   if (result.became_dead) {
@@ -110,24 +112,25 @@ void Housekeeper::SendReport(const core::PathEntry& path, PathState& state) {
   core::EncodeReceiverReport(report, body);
   sealer_.Send(plane_.sessions.at(path.session), core::InnerKind::kControl,
                MakeControlMessage(core::kControlReceiverReport, body), path.endpoint,
-               kControlDatagram);
+               kControlDatagram, &state);
 }
 
 void Housekeeper::SendProbe(const core::PathEntry& path, uint32_t datagram_bytes,
                             core::CounterBlock& counters) {
-  constexpr size_t kFixed = core::kDatagramOverhead + kControlHeaderBytes;
+  const size_t fixed =
+      core::HeaderSizeTo(path.endpoint) + core::kDatagramOverhead + kControlHeaderBytes;
   constexpr size_t kLongest = 65507;
-  if (path.session == core::kNoSlot || datagram_bytes < kFixed + core::kPingBytes ||
+  if (path.session == core::kNoSlot || datagram_bytes < fixed + core::kPingBytes ||
       datagram_bytes > kLongest) {
     return;
   }
   PathState& state = plane_.paths[path.state];
-  std::vector<uint8_t> body(datagram_bytes - kFixed);
+  std::vector<uint8_t> body(datagram_bytes - fixed);
   const uint32_t number = state.next_probe.fetch_add(1, std::memory_order_relaxed);
   core::EncodePing({path.id, number | core::kProbeSequenceBit, BootTimeUs()}, body);
   Sealer(plane_, sockets_, counters)
       .Send(plane_.sessions.at(path.session), core::InnerKind::kControl,
-            MakeControlMessage(core::kControlPing, body), path.endpoint, datagram_bytes);
+            MakeControlMessage(core::kControlPing, body), path.endpoint, datagram_bytes, &state);
   counters.Add(Counter::kPingsTx);
 }
 

@@ -4,12 +4,12 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
-#include <new>
 
 #include "native/core/echo.h"
 #include "native/core/path_clock.h"
 #include "native/core/retry_switch.h"
 #include "native/core/spin_lock.h"
+#include "native/engine/slot_array.h"
 
 namespace overlayd::engine {
 
@@ -44,21 +44,7 @@ struct alignas(64) PathState {
 
 inline constexpr uint32_t kMaxPaths = 16384;
 
-/// All path states, in one mapping whose pages are touched only as paths come to be. Slots are handed out by TableStore.
-class PathStates {
- public:
-  PathStates();
-  ~PathStates();
-  PathStates(const PathStates&) = delete;
-  PathStates& operator=(const PathStates&) = delete;
-
-  PathState& operator[](uint32_t slot) { return states_[slot]; }
-  /// A fresh state in a slot that no worker holds.
-  void Renew(uint32_t slot) { new (&states_[slot]) PathState(); }
-
- private:
-  PathState* states_;
-};
+using PathStates = SlotArray<PathState, kMaxPaths>;
 
 }  // namespace overlayd::engine
 

@@ -14,6 +14,7 @@
 #include "native/core/gate.h"
 #include "native/core/tables.h"
 #include "native/engine/event_ring.h"
+#include "native/engine/label_state.h"
 #include "native/engine/path_state.h"
 #include "native/engine/quiescence.h"
 #include "native/engine/session_table.h"
@@ -27,14 +28,16 @@ inline uint64_t BootTimeMs() { return BootTimeUs() / 1000; }
 
 /// What all threads of one data plane share. Made before the threads, gone after them.
 struct Plane {
-  Plane(std::function<void()> wake, core::HashSeed fdb_seed)
-      : fdb(fdb_seed), events(std::move(wake)) {}
+  Plane(std::function<void()> wake, core::HashSeed seed)
+      : fdb(seed), address_seed(seed), events(std::move(wake)) {}
 
   Quiescence quiescence;
   std::atomic<const core::Tables*> tables{nullptr};
   SessionTable sessions;
-  PathStates paths;  // by PathEntry::state
+  PathStates paths;    // by PathEntry::state
+  LabelStates labels;  // by LabelEntry::state
   core::Fdb fdb;
+  const core::HashSeed address_seed;  // of Tables::path_by_address
   EventRing events;
 
   std::unique_ptr<core::Gate> gate;
@@ -58,8 +61,10 @@ struct Plane {
 struct Sockets {
   std::vector<std::unique_ptr<io::UdpSocket>> all;
 
-  /// The one that can reach `to`; nullptr: no socket of that family.
+  /// The one that can reach `to`; nullptr: no socket of that family, or no endpoint.
   [[nodiscard]] io::UdpSocket* For(const core::SourceAddress& to) const {
+    if (core::IsMulticastOrVirtual(to)) [[unlikely]]
+      return nullptr;
     const bool is_ipv6 = !core::IsIpv4(to);
     for (const auto& socket : all) {
       if (socket->IsForIpv6() == is_ipv6) return socket.get();

@@ -56,7 +56,8 @@ RxPath::RxPath(Plane& plane, size_t worker, io::TapQueue& tap, Sockets& sockets,
       joiner_({.may_join_tcp = plane.has_offload_header && plane.may_join_tcp,
                .may_join_udp = plane.may_join_udp,
                .takes_partial_tcp = plane.has_offload_header}),
-      sealer_(plane, sockets, counters) {}
+      sealer_(plane, sockets, counters),
+      relay_(plane, sockets, counters) {}
 
 RxPath::~RxPath() = default;
 
@@ -91,9 +92,17 @@ void RxPath::Drain(io::UdpSocket& socket, uint64_t now_ms) {
         continue;
       }
       ecn_ = train.ecn;
-      for (size_t at = 0; at < train.size; at += train.stride) {
+      if (core::IsMulticastOrVirtual(train.from)) [[unlikely]] {
+        counters_.Drop(DropReason::kUdpType);  // no kernel delivers that
+        continue;
+      }
+      size_t at = 0;
+      if (train.size != 0 && train.data[0] == core::kTypeRelay) [[unlikely]] {
+        at = OnRelayed(train, &datagrams);
+      }
+      for (; at < train.size; at += train.stride) {
         ++datagrams;
-        OnDatagram(socket, train.data + at, std::min(train.stride, train.size - at), train.from);
+        OnDatagram(train.data + at, std::min(train.stride, train.size - at), train.from);
       }
       if (train.size == 0) counters_.Drop(DropReason::kUdpShort);
     }
@@ -114,23 +123,55 @@ bool RxPath::IsFromOverlay(const core::SourceAddress& from) const {
                      [&](const core::AddressPrefix& prefix) { return prefix.Contains(from); });
 }
 
-void RxPath::OnDatagram(io::UdpSocket& socket, uint8_t* data, size_t size,
-                        const core::SourceAddress& from) {
+size_t RxPath::OnRelayed(const io::InTrain& train, size_t* datagrams) {
+  size_t at = 0;
+  while (at < train.size && train.data[at] == core::kTypeRelay) {
+    const RelayedRun run = RelayPath::FrontRun(
+        {train.data + at, train.size - at, train.stride, train.from, train.ecn});
+    *datagrams += run.count();
+    OnRelayedRun(run);
+    at += run.size;
+  }
+  return at;
+}
+
+void RxPath::OnRelayedRun(const RelayedRun& run) {
+  const core::LabelEntry* label = relay_.Take(*tables_, run, now_ms_, [&](uint32_t peer) {
+    return PathFrom(peer, run.from) != core::kNoSlot;
+  });
+  if (label == nullptr) return;
+  const core::SourceAddress from = core::SourceFromLabel(label->label);
+  front_size_ = core::kRelayHeaderSize;
+  for (size_t at = 0; at < run.size; at += run.stride) {
+    const size_t size = std::min(run.stride, run.size - at);
+    if (size <= core::kRelayHeaderSize) {
+      counters_.Drop(DropReason::kUdpShort);
+      continue;
+    }
+    OnDatagram(run.data + at + core::kRelayHeaderSize, size - core::kRelayHeaderSize, from);
+  }
+  front_size_ = 0;
+}
+
+void RxPath::OnDatagram(uint8_t* data, size_t size, const core::SourceAddress& from) {
   if (data[0] == core::kTypeData) [[likely]] {
     return OnData(data, size, from);
   }
-  OnStranger(socket, data, size, from);
+  OnStranger(data, size, from);
 }
 
-void RxPath::OnStranger(io::UdpSocket& socket, const uint8_t* data, size_t size,
-                        const core::SourceAddress& from) {
+void RxPath::OnStranger(uint8_t* data, size_t size, const core::SourceAddress& from) {
+  if (data[0] == core::kTypeRelay) {
+    if (front_size_ != 0) return counters_.Drop(DropReason::kRelayNested);
+    return OnRelayedRun({data, size, size, from, ecn_});  // behind others in a train
+  }
   if (!core::Gate::IsHandshake(data[0])) return counters_.Drop(DropReason::kUdpType);
   const core::GateDecision decision = plane_.gate->Inspect({data, size}, from, now_ms_);
   switch (decision.kind) {
     case core::GateDecision::Kind::kDrop:
       return counters_.Drop(decision.reason);
     case core::GateDecision::Kind::kReply:
-      socket.SendOne(decision.reply.data(), decision.reply_size, from);
+      SendPlain(*tables_, sockets_, counters_, {decision.reply.data(), decision.reply_size}, from);
       if (decision.other_mesh) {
         Event event{.kind = EventKind::kOtherMesh};
         event.endpoint = from;
@@ -195,8 +236,8 @@ void RxPath::OnData(uint8_t* data, size_t size, const core::SourceAddress& from)
     return counters_.Drop(DropReason::kReplay);
   }
   counters_.Add(Counter::kOpened);
-  const Opened opened{session,        cached_slot_, cached_index_, phase_plus_one - 1,
-                      header.counter, from,         size};
+  const Opened opened{session,        cached_slot_, cached_index_,     phase_plus_one - 1,
+                      header.counter, from,         front_size_ + size};
   session.rx_packets.fetch_add(1, std::memory_order_relaxed);
   session.rx_bytes.fetch_add(size, std::memory_order_relaxed);
   session.last_rx_ms.store(now_ms_, std::memory_order_relaxed);
@@ -450,8 +491,10 @@ void RxPath::OnPing(const Opened& opened, std::span<const uint8_t> body) {
   if (!ping) return counters_.Drop(DropReason::kInnerShort);
   uint8_t pong[core::kPongBytes];
   core::EncodePong({*ping, opened.from, static_cast<uint16_t>(opened.datagram_size)}, pong);
+  const uint32_t path = PathFrom(opened.session.peer, opened.from);
   sealer_.Send(opened.session, core::InnerKind::kControl,
-               MakeControlMessage(core::kControlPong, pong), opened.from, kControlDatagram);
+               MakeControlMessage(core::kControlPong, pong), opened.from, kControlDatagram,
+               path == core::kNoSlot ? nullptr : &plane_.paths[tables_->paths[path].state]);
 }
 
 void RxPath::OnPong(const Opened& opened, std::span<const uint8_t> body) {
@@ -487,8 +530,11 @@ void RxPath::OnPong(const Opened& opened, std::span<const uint8_t> body) {
       became_alive = result.became_alive;
       rtt_us = result.rtt_us;
     }
-    is_observed_new = !(state.observed == pong->observed);
-    state.observed = pong->observed;
+    // Through relays we are seen at no endpoint.
+    if (!path->is_relayed && !(pong->observed == core::SourceAddress{})) {
+      is_observed_new = !(state.observed == pong->observed);
+      state.observed = pong->observed;
+    }
   }
   const auto push = [&](EventKind kind, uint32_t value) {
     Event event{.kind = kind};

@@ -9,6 +9,7 @@
 #include "native/core/frame.h"
 #include "native/core/joiner.h"
 #include "native/engine/plane.h"
+#include "native/engine/relay_path.h"
 #include "native/engine/sealer.h"
 #include "native/io/tap_device.h"
 
@@ -17,6 +18,7 @@
  *
  *   Drain      receive coalesced datagrams until the socket is empty
  *   OnDatagram DATA here; everything else to the gate
+ *   OnRelayed  what came through relays, or goes on (relay_path.h), in runs
  *   OnData     session by index, replay check, open in place, replay commit
  *   OnFrame    guards, learn the source MAC, join with the frame before
  *   WriteRun   one TAP write for a joined train
@@ -38,10 +40,11 @@ class RxPath {
   struct Opened;  // an authentic datagram
 
   [[nodiscard]] bool IsFromOverlay(const core::SourceAddress& from) const;
-  void OnDatagram(io::UdpSocket& socket, uint8_t* data, size_t size,
-                  const core::SourceAddress& from);
-  void OnStranger(io::UdpSocket& socket, const uint8_t* data, size_t size,
-                  const core::SourceAddress& from);
+  /// The RELAY datagrams at the front of a train; how many bytes they are.
+  size_t OnRelayed(const io::InTrain& train, size_t* datagrams);
+  void OnRelayedRun(const RelayedRun& run);
+  void OnDatagram(uint8_t* data, size_t size, const core::SourceAddress& from);
+  void OnStranger(uint8_t* data, size_t size, const core::SourceAddress& from);
   void OnData(uint8_t* data, size_t size, const core::SourceAddress& from);
   void OnInner(const Opened& opened, core::InnerKind kind, uint8_t flags, uint8_t* content,
                size_t size);
@@ -63,7 +66,8 @@ class RxPath {
   core::CounterBlock& counters_;
   const core::Tables* tables_ = nullptr;
   uint64_t now_ms_ = 0;
-  uint8_t ecn_ = 0;  // of the IP header of the datagram at hand
+  uint8_t ecn_ = 0;        // of the IP header of the datagram at hand
+  size_t front_size_ = 0;  // what stood in front of the datagram at hand: a RELAY header
 
   // The last session and sender, since datagrams come in runs.
   uint32_t cached_index_ = 0;
@@ -83,6 +87,7 @@ class RxPath {
   core::Reassembler reassembler_;
   core::AeadScratch scratch_;
   Sealer sealer_;
+  RelayPath relay_;
 };
 
 }  // namespace overlayd::engine

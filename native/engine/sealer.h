@@ -17,15 +17,16 @@ class Sealer {
   Sealer(Plane& plane, Sockets& sockets, core::CounterBlock& counters)
       : plane_(plane), sockets_(sockets), counters_(counters) {}
 
-  /// `content` goes behind the inner header. `max_datagram`: the largest UDP payload. Inside a quiescence guard or on
-  /// the control thread. False: nothing was sent (counted).
+  /// `content` goes behind the inner header. `max_datagram`: the largest UDP payload, the header of a
+  /// relayed one included. Inside a quiescence guard or on
+  /// the control thread. `path`: whose way it is, counts it. False: nothing was sent (counted).
   bool Send(core::Session& session, core::InnerKind kind, std::span<const uint8_t> content,
-            const core::SourceAddress& to, size_t max_datagram);
+            const core::SourceAddress& to, size_t max_datagram, PathState* path = nullptr);
 
  private:
   bool SendOne(core::Session& session, uint32_t phase, uint64_t counter, core::InnerKind kind,
                std::span<const uint8_t> header, std::span<const uint8_t> content,
-               const core::SourceAddress& to);
+               const core::SourceAddress& to, PathState* path);
 
   Plane& plane_;
   Sockets& sockets_;

@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include <set>
 #include <utility>
 
 namespace overlayd::engine {
@@ -26,6 +27,9 @@ struct TableStore::Plan {
   Master master;
   std::vector<uint32_t> new_states;
   std::vector<uint32_t> freed_states;
+  std::vector<uint32_t> new_label_states;
+  std::vector<uint32_t> freed_label_states;
+  std::set<uint32_t> labels_set;           // anywhere in the batch: a pair names each other
   std::vector<uint32_t> removed_sessions;  // slots
   std::unordered_map<uint32_t, const SessionInstall*> installs;
   std::unordered_map<uint32_t, uint32_t> tx_phases;  // by session, where the batch changes them
@@ -34,18 +38,24 @@ struct TableStore::Plan {
 TableStore::TableStore(Plane& plane) : plane_(plane) {
   free_path_states_.reserve(kMaxPaths);
   for (uint32_t state = kMaxPaths; state-- > 0;) free_path_states_.push_back(state);
+  free_label_states_.reserve(kMaxLabels);
+  for (uint32_t state = kMaxLabels; state-- > 0;) free_label_states_.push_back(state);
   Publish();
 }
 
 TableStore::~TableStore() { plane_.tables.store(nullptr); }
 
 std::string TableStore::Apply(std::span<TableEntry> entries, size_t* refused) {
-  Plan plan{master_, {}, {}, {}, {}, {}};
+  Plan plan{master_, {}, {}, {}, {}, {}, {}, {}, {}};
+  for (const TableEntry& entry : entries) {
+    if (const auto* set = std::get_if<LabelSet>(&entry)) plan.labels_set.insert(set->label);
+  }
   for (size_t i = 0; i < entries.size(); ++i) {
     std::string why = Check(plan, entries[i]);
     if (!why.empty()) {
       *refused = i;
       for (const uint32_t state : plan.new_states) free_path_states_.push_back(state);
+      for (const uint32_t state : plan.new_label_states) free_label_states_.push_back(state);
       return why;
     }
   }
@@ -138,7 +148,9 @@ std::string TableStore::Check(Plan& plan, const TableEntry& entry) {
             if (e.datagram_bytes < kMinDatagramBytes || e.datagram_bytes > kMaxDatagramBytes) {
               return "datagramBytes " + Number(e.datagram_bytes) + " is not in 548 ... 65507";
             }
-            if (e.endpoint.port == 0) return "endpoint has port 0";
+            if (e.endpoint.port == 0 && !core::IsMulticastOrVirtual(e.endpoint)) {
+              return "endpoint has port 0";
+            }
             auto found = master.paths.find(e.path);
             if (found == master.paths.end()) {
               if (free_path_states_.empty()) return "path table is full";
@@ -159,6 +171,33 @@ std::string TableStore::Check(Plan& plan, const TableEntry& entry) {
             master.paths.erase(found);
             return {};
           },
+          [&](const LabelSet& e) -> std::string {
+            if (e.label == 0) return "label is 0";
+            if (!master.peers.contains(e.peer)) return "unknown peer " + Number(e.peer);
+            if (e.forward != 0 && !master.labels.contains(e.forward) &&
+                !plan.labels_set.contains(e.forward)) {
+              return "unknown label " + Number(e.forward);
+            }
+            auto found = master.labels.find(e.label);
+            if (found == master.labels.end()) {
+              if (free_label_states_.empty()) return "label table is full";
+              const uint32_t state = free_label_states_.back();
+              free_label_states_.pop_back();
+              plan.new_label_states.push_back(state);
+              found = master.labels.emplace(e.label, Master::Label{}).first;
+              found->second.state = state;
+            }
+            const uint32_t state = found->second.state;
+            found->second = {e.peer, e.out_label, e.forward, state};
+            return {};
+          },
+          [&](const LabelRemove& e) -> std::string {
+            const auto found = master.labels.find(e.label);
+            if (found == master.labels.end()) return {};
+            plan.freed_label_states.push_back(found->second.state);
+            master.labels.erase(found);
+            return {};
+          },
           [&](const FdbSet& e) -> std::string {
             if (e.peer == 0 || e.peer > core::kMaxPeers) return "peer slot out of range";
             master.fdb[{e.network, e.mac}] = e.peer;
@@ -176,6 +215,7 @@ std::string TableStore::Check(Plan& plan, const TableEntry& entry) {
 
 void TableStore::Commit(Plan& plan, std::span<TableEntry> entries) {
   for (const uint32_t state : plan.new_states) plane_.paths.Renew(state);
+  for (const uint32_t state : plan.new_label_states) plane_.labels.Renew(state);
   for (auto& [index, slot] : plan.master.sessions) {
     if (slot != core::kNoSlot) continue;
     const SessionInstall& install = *plan.installs.at(index);
@@ -224,6 +264,7 @@ void TableStore::Commit(Plan& plan, std::span<TableEntry> entries) {
   Publish();
   for (const uint32_t slot : plan.removed_sessions) plane_.sessions.Free(slot);
   for (const uint32_t state : plan.freed_states) free_path_states_.push_back(state);
+  for (const uint32_t state : plan.freed_label_states) free_label_states_.push_back(state);
 }
 
 void TableStore::Publish() {
@@ -238,14 +279,17 @@ void TableStore::Publish() {
     tables->declared_fdb.Insert(core::FdbKey(key.first, key.second), peer);
   }
   tables->paths.reserve(master_.paths.size());
+  tables->path_by_address = core::FlatMap(master_.paths.size());
   std::unordered_map<uint32_t, uint32_t> positions;
   for (const auto& [id, path] : master_.paths) {
     const auto position = static_cast<uint32_t>(tables->paths.size());
     core::PeerEntry& peer = tables->peers[path.peer];
     tables->paths.push_back({id, path.peer, SessionSlot(path.session), path.state, peer.first_path,
-                             path.datagram_bytes, path.endpoint});
+                             path.datagram_bytes, path.endpoint, core::IsRelayed(path.endpoint),
+                             core::kNoSlot});
     peer.first_path = position;
     positions[id] = position;
+    tables->path_by_address.Insert(core::AddressKey(plane_.address_seed, path.endpoint), position);
   }
   for (const auto& [slot, peer] : master_.peers) {
     core::PeerEntry& entry = tables->peers[slot];
@@ -257,10 +301,39 @@ void TableStore::Publish() {
       tables->reachable.push_back(slot);
     }
   }
+  PublishLabels(*tables);
   plane_.tables.store(tables.get());
   // The old snapshot, removed sessions and paths are out of every worker's hands after this.
   plane_.quiescence.Synchronize();
   published_ = std::move(tables);
+}
+
+// Follows labels to where their datagrams go, so that nothing is left to be found out per datagram.
+void TableStore::PublishLabels(core::Tables& tables) const {
+  tables.label_positions = core::FlatMap(master_.labels.size());
+  tables.labels.reserve(master_.labels.size());
+  for (const auto& [label, row] : master_.labels) {
+    tables.label_positions.Insert(label, static_cast<uint32_t>(tables.labels.size()));
+    core::LabelEntry entry{.label = label, .peer = row.peer, .out_label = row.out_label};
+    entry.ends_here = row.forward == 0;
+    entry.state = row.state;
+    entry.path = tables.peers[row.peer].path;
+    if (row.out_label == 0) {
+      entry.problem = core::DropReason::kRelayUnknown;
+    } else if (entry.path == core::kNoSlot) {
+      entry.problem = core::DropReason::kNoPath;
+    } else if (tables.paths[entry.path].is_relayed) {
+      entry.problem = core::DropReason::kRelayNested;
+    }
+    tables.labels.push_back(entry);
+  }
+  for (core::LabelEntry& entry : tables.labels) {
+    const uint32_t forward = master_.labels.at(entry.label).forward;
+    if (forward != 0) entry.forward = tables.label_positions.Find(forward);
+  }
+  for (core::PathEntry& path : tables.paths) {
+    if (path.is_relayed) path.label = tables.label_positions.Find(core::LabelOf(path.endpoint));
+  }
 }
 
 void TableStore::InstallRx(core::Session& session, uint32_t phase, const DirectionKey& key) {
@@ -296,6 +369,13 @@ std::vector<TableStore::PathRow> TableStore::Paths() const {
   std::vector<PathRow> rows;
   rows.reserve(master_.paths.size());
   for (const auto& [id, path] : master_.paths) rows.push_back({id, path.state});
+  return rows;
+}
+
+std::vector<TableStore::LabelRow> TableStore::Labels() const {
+  std::vector<LabelRow> rows;
+  rows.reserve(master_.labels.size());
+  for (const auto& [label, row] : master_.labels) rows.push_back({label, row.state});
   return rows;
 }
 

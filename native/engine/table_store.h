@@ -71,6 +71,15 @@ struct PathSet {
 struct PathRemove {
   uint32_t path;
 };
+struct LabelSet {
+  uint32_t label;
+  uint32_t peer;
+  uint32_t out_label;  // 0: not known yet
+  uint32_t forward;    // 0: ends here
+};
+struct LabelRemove {
+  uint32_t label;
+};
 struct FdbSet {
   uint32_t network;
   uint64_t mac;
@@ -89,8 +98,8 @@ struct ResumeRemove {
 };
 
 using TableEntry = std::variant<SessionInstall, SessionRxKey, SessionTxKey, SessionRxRetire,
-                                SessionRemove, PeerSet, PeerRemove, PathSet, PathRemove, FdbSet,
-                                FdbRemove, ResumeSet, ResumeRemove>;
+                                SessionRemove, PeerSet, PeerRemove, PathSet, PathRemove, LabelSet,
+                                LabelRemove, FdbSet, FdbRemove, ResumeSet, ResumeRemove>;
 
 class TableStore {
  public:
@@ -105,6 +114,11 @@ class TableStore {
     uint32_t state;
   };
   [[nodiscard]] std::vector<PathRow> Paths() const;
+  struct LabelRow {
+    uint32_t label;
+    uint32_t state;
+  };
+  [[nodiscard]] std::vector<LabelRow> Labels() const;
   struct SessionRow {
     uint32_t index;
     uint32_t slot;
@@ -133,8 +147,15 @@ class TableStore {
       uint32_t datagram_bytes;
       uint32_t state;
     };
+    struct Label {
+      uint32_t peer;
+      uint32_t out_label;
+      uint32_t forward;
+      uint32_t state;
+    };
     std::map<uint32_t, Peer> peers;
     std::map<uint32_t, Path> paths;
+    std::map<uint32_t, Label> labels;
     std::unordered_map<uint32_t, uint32_t> sessions;         // receiver_index -> slot
     std::map<std::pair<uint32_t, core::Mac>, uint32_t> fdb;  // network, MAC -> peer
   };
@@ -143,12 +164,14 @@ class TableStore {
   std::string Check(Plan& plan, const TableEntry& entry);
   void Commit(Plan& plan, std::span<TableEntry> entries);
   void Publish();
+  void PublishLabels(core::Tables& tables) const;
   void InstallRx(core::Session& session, uint32_t phase, const DirectionKey& key);
   void InstallTx(core::Session& session, uint32_t phase, const DirectionKey& key);
 
   Plane& plane_;
   Master master_;
   std::vector<uint32_t> free_path_states_;
+  std::vector<uint32_t> free_label_states_;
   std::unique_ptr<const core::Tables> published_;
 };
 

@@ -12,7 +12,9 @@
 #include "native/core/ecn.h"
 #include "native/core/fragment.h"
 #include "native/core/mss.h"
+#include "native/core/relay_header.h"
 #include "native/core/segment.h"
+#include "native/engine/relay_path.h"
 
 namespace overlayd::engine {
 namespace {
@@ -165,9 +167,15 @@ void TxPath::ToPeer(uint32_t peer_slot, uint8_t* frame, size_t size, const Frame
   core::Session& session = plane_.sessions.at(peer.session);
   const core::PathEntry& path = tables_->paths[peer.path];
 
+  if (path.is_relayed) [[unlikely]] {
+    const Route route = RouteTo(*tables_, path.endpoint);
+    if (route.problem != DropReason::kNone) return counters_.Drop(route.problem);
+  }
+
   const size_t datagram = std::min<size_t>(
       path.datagram_bytes, plane_.paths[path.state].limit_bytes.load(std::memory_order_relaxed));
-  const size_t max_frame = std::min<size_t>(datagram, kMaxTrainBytes) - kDatagramOverhead;
+  const size_t max_frame = std::min<size_t>(datagram, kMaxTrainBytes) - kDatagramOverhead -
+                           (path.is_relayed ? core::kRelayHeaderSize : 0);
 
   if (info.IsTcp() && (info.tcp_flags & core::kTcpSyn) != 0 &&
       core::ClampMss({frame, size}, max_frame - info.l3_offset, is_partial)) {
@@ -258,12 +266,17 @@ void TxPath::Seal(const core::PathEntry& path, core::Session& session, uint32_t 
     }
     if (counter >= kHardLimitPackets) return counters_.Drop(DropReason::kSessionExpired);
   }
-  const size_t size = core::kDataHeaderSize + inner_size + core::kTagSize;
+  const size_t front_size = path.is_relayed ? core::kRelayHeaderSize : 0;
+  const size_t size = front_size + core::kDataHeaderSize + inner_size + core::kTagSize;
   uint8_t* out;
   Train& train = Reserve(path, size, &out);
   // Who leaves alone is a single in the far side's reports, whatever made it: lone frames of one size share a train.
   if (train.count > 1 && counter == train.next_counter) inner[1] |= core::kFlagContinues;
   train.next_counter = counter + 1;
+  if (front_size != 0) [[unlikely]] {
+    core::WriteRelayHeader(out, {core::kFirstTtl, tables_->labels[path.label].out_label});
+    out += front_size;
+  }
   core::WriteDataHeader(out, {static_cast<uint8_t>(phase), session.remote_index, counter});
   plane_.AeadOf(session).seal(session.tx[phase & 1].key, scratch_, out, counter, inner, inner_size,
                               out + core::kDataHeaderSize);
@@ -290,7 +303,8 @@ TxPath::Train& TxPath::Reserve(const core::PathEntry& path, size_t size, uint8_t
       *out = arena_.get();
     }
     train = &trains_[train_count_++];
-    train->to = path.endpoint;
+    train->to =
+        path.is_relayed ? tables_->paths[tables_->labels[path.label].path].endpoint : path.endpoint;
     train->path_state = path.state;
     train->path_id = path.id;
     train->stride = size;

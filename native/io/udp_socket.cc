@@ -63,22 +63,7 @@ class KernelUdpSocket final : public UdpSocket {
   int Send(const OutTrain* trains, size_t count) override {
     count = std::min(count, kMaxBatch);
     for (size_t i = 0; i < count; ++i) {
-      const OutTrain& train = trains[i];
-      ToSockaddr(train.to, is_ipv6_, &send_[i].address);
-      msghdr& message = send_messages_[i].msg_hdr;
-      message = {};
-      message.msg_name = &send_[i].address.storage;
-      message.msg_namelen = send_[i].address.size;
-      message.msg_iov = const_cast<iovec*>(train.parts);
-      message.msg_iovlen = train.part_count;
-      if (train.count > 1) {
-        AddControl(&message, send_[i].control, SOL_UDP, UDP_SEGMENT,
-                   static_cast<uint16_t>(train.stride));
-      }
-      if (train.ecn != 0) {
-        AddControl(&message, send_[i].control, is_ipv6_ ? IPPROTO_IPV6 : IPPROTO_IP,
-                   is_ipv6_ ? IPV6_TCLASS : IP_TOS, static_cast<int>(train.ecn));
-      }
+      Address(trains[i], &send_messages_[i].msg_hdr, &send_[i]);
     }
     if (count == 1) {
       const ssize_t sent = ::sendmsg(fd_.get(), &send_messages_[0].msg_hdr, MSG_DONTWAIT);
@@ -87,6 +72,13 @@ class KernelUdpSocket final : public UdpSocket {
     const int sent =
         ::sendmmsg(fd_.get(), send_messages_, static_cast<unsigned>(count), MSG_DONTWAIT);
     return sent < 0 ? -errno : sent;
+  }
+
+  int SendTrain(const OutTrain& train) override {
+    msghdr message;
+    SendSlot slot;
+    Address(train, &message, &slot);
+    return ::sendmsg(fd_.get(), &message, MSG_DONTWAIT) < 0 ? -errno : 0;
   }
 
   int SendOne(const uint8_t* data, size_t size, const core::SourceAddress& to) override {
@@ -138,6 +130,22 @@ class KernelUdpSocket final : public UdpSocket {
     iovec part;
     alignas(cmsghdr) uint8_t control[2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t))];
   };
+
+  void Address(const OutTrain& train, msghdr* message, SendSlot* slot) const {
+    ToSockaddr(train.to, is_ipv6_, &slot->address);
+    *message = {};
+    message->msg_name = &slot->address.storage;
+    message->msg_namelen = slot->address.size;
+    message->msg_iov = const_cast<iovec*>(train.parts);
+    message->msg_iovlen = train.part_count;
+    if (train.count > 1) {
+      AddControl(message, slot->control, SOL_UDP, UDP_SEGMENT, static_cast<uint16_t>(train.stride));
+    }
+    if (train.ecn != 0) {
+      AddControl(message, slot->control, is_ipv6_ ? IPPROTO_IPV6 : IPPROTO_IP,
+                 is_ipv6_ ? IPV6_TCLASS : IP_TOS, static_cast<int>(train.ecn));
+    }
+  }
 
   /// Appends a control message; `room` is the buffer all of one message share.
   template <typename Value>

@@ -45,6 +45,8 @@ class UdpSocket {
   virtual ~UdpSocket() = default;
   /// Sends trains in order; only the tx thread calls it. The number sent (≥ 1), or -errno of the first one.
   virtual int Send(const OutTrain* trains, size_t count) = 0;
+  /// Sends one train, from any thread. 0 or -errno.
+  virtual int SendTrain(const OutTrain& train) = 0;
   /// Sends one datagram, from any thread. 0 or -errno.
   virtual int SendOne(const uint8_t* data, size_t size, const core::SourceAddress& to) = 0;
   /// Fills up to `count` of `trains`, whose `data` and `size` say where and how much. Number, or -errno (-EAGAIN).

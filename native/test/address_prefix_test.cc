@@ -34,5 +34,41 @@ TEST(AddressPrefixTest, TakesLengthsAtTheirEnds) {
   EXPECT_FALSE(PrefixOf(Address("192.0.2.1"), 4'000'000'000).Contains(Address("192.0.2.0")));
 }
 
+TEST(PathAddressTest, SurvivesItsEncoding) {
+  uint8_t bytes[kEndpointBytes];
+  for (const SourceAddress& address :
+       {SourceFromLabel(0xdeadbeef), SourceFromNumber(AddressFamily::kTcp, 0x80000001),
+        Address("192.0.2.1"), Address("2001:db8::1")}) {
+    EncodePathAddress(address, bytes);
+    SourceAddress decoded;
+    ASSERT_TRUE(DecodePathAddress(bytes, decoded));
+    EXPECT_EQ(decoded, address);
+  }
+  EncodePathAddress(SourceFromLabel(0xdeadbeef), bytes);
+  const uint8_t expected[kEndpointBytes] = {1, 0xef, 0xbe, 0xad, 0xde};
+  EXPECT_EQ(std::memcmp(bytes, expected, sizeof bytes), 0);
+}
+
+TEST(PathAddressTest, RefusesWhatIsNone) {
+  SourceAddress decoded;
+  const uint8_t zero_label[kEndpointBytes] = {1};
+  EXPECT_FALSE(DecodePathAddress(zero_label, decoded));
+  for (size_t i = 5; i < kEndpointBytes; ++i) {
+    uint8_t bytes[kEndpointBytes] = {1, 1};
+    bytes[i] = 1;
+    EXPECT_FALSE(DecodePathAddress(bytes, decoded)) << i;
+  }
+  const uint8_t other_family[kEndpointBytes] = {3, 1};
+  EXPECT_FALSE(DecodePathAddress(other_family, decoded));
+}
+
+TEST(PathAddressTest, AnEndpointIsNeverALabel) {
+  uint8_t bytes[kEndpointBytes] = {6, 0xff, 1, 5};
+  SourceAddress decoded;
+  ASSERT_TRUE(DecodePathAddress(bytes, decoded));
+  EXPECT_FALSE(IsRelayed(decoded));
+  EXPECT_EQ(decoded, SourceAddress{});
+}
+
 }  // namespace
 }  // namespace overlayd::core

@@ -28,6 +28,29 @@ TEST(Echo, PingSurvivesTheWireWithAnyPadding) {
   }
 }
 
+TEST(Echo, PongOverRelaysSaysNoEndpoint) {
+  std::array<uint8_t, kPongBytes> body;
+  body.fill(0xee);
+  EncodePong({{7, 8, 9}, SourceFromLabel(0x11223344), 1'452}, body);
+  for (size_t i = kPingBytes; i < kPingBytes + kEndpointBytes; ++i) EXPECT_EQ(body[i], 0);
+  const auto decoded = DecodePong(body);
+  ASSERT_TRUE(decoded.has_value());
+  EXPECT_EQ(decoded->observed, SourceAddress{});
+  EXPECT_EQ(decoded->received_bytes, 1'452);
+}
+
+TEST(Echo, PongCannotNameWhatIsNoEndpoint) {
+  std::array<uint8_t, kPongBytes> body{};
+  EncodePathAddress(SourceFromLabel(5), &body[kPingBytes]);
+  EXPECT_FALSE(DecodePong(body).has_value());
+  // The form a label has inside, sent as an IPv6 address.
+  body[kPingBytes] = 6;
+  std::memcpy(&body[kPingBytes + 1], SourceFromLabel(5).ip.data(), 16);
+  const auto decoded = DecodePong(body);
+  ASSERT_TRUE(decoded.has_value());
+  EXPECT_EQ(decoded->observed, SourceAddress{});
+}
+
 TEST(Echo, PongSurvivesTheWire) {
   const uint8_t ipv4[4] = {198, 51, 100, 9};
   const Pong pong{{7, 8, 9}, SourceFromIpv4(ipv4, 6783), 1'452};

@@ -91,6 +91,11 @@ class FakeUdp final : public io::UdpSocket {
     return will_send;
   }
 
+  int SendTrain(const io::OutTrain& train) override {
+    const int sent = Send(&train, 1);
+    return sent < 0 ? sent : 0;
+  }
+
   int SendOne(const uint8_t* data, size_t size, const core::SourceAddress& to) override {
     if (on_send_one) {
       if (const int error = on_send_one(size); error != 0) return error;

@@ -228,7 +228,7 @@ class NativeDataPlane implements DataPlane {
   }
 
   readCounters(): Counters {
-    return { ...this.#native.readCounters(), labels: [] };
+    return this.#native.readCounters();
   }
 
   dumpFdb(): readonly FdbEntry[] {

@@ -10,7 +10,8 @@ import { createNativeDataPlane } from '../../src/dataplane/native.js';
 import type { Mac } from '../../src/model/mac.js';
 import { must } from '../netns/lib/exec.js';
 import { describeDataPlane, type Rig } from './data-plane-contract.js';
-import { MAC_A, MAC_B } from './fixtures.js';
+import { MAC_A, MAC_B, MAC_C } from './fixtures.js';
+import { describeRelay, type Line } from './relay-contract.js';
 
 /*
  * The addon keeps the contract: two of them in this process, over loopback, each with a TAP without addresses.
@@ -46,30 +47,36 @@ async function until(isDone: () => boolean, withinMs: number): Promise<boolean> 
   return true;
 }
 
-const makeRig = async (): Promise<Rig> => {
+const meshId = new Uint8Array(16).fill(1);
+
+/** One more data plane in this process, with a TAP up. */
+async function openPlane(tapName: string, address: string, mac: Mac) {
+  const plane = createNativeDataPlane();
+  const info: DataPlaneInfo = plane.open({
+    tapName,
+    mtuBytes: 1388,
+    port: 0,
+    bind: [address],
+    meshId,
+    suites: [SUITE_AES256GCM],
+    ownMacs: [mac],
+    queuePairs: 1,
+  });
+  // Nothing but the test's own frames.
+  await writeFile(`/proc/sys/net/ipv6/conf/${tapName}/disable_ipv6`, '1').catch(() => undefined);
+  await must(['ip', 'link', 'set', tapName, 'up']);
+  return { plane, endpoint: { family: 4, address, port: info.localPort } as const };
+}
+
+function tapNames(): (side: string) => string {
   const number = rigs++;
-  const meshId = new Uint8Array(16).fill(1);
-  const tapOf = (side: string) => `ovlc${String(process.pid)}${side}${String(number)}`;
-  const open = async (side: string, address: string, mac: Mac) => {
-    const plane = createNativeDataPlane();
-    const tapName = tapOf(side);
-    const info: DataPlaneInfo = plane.open({
-      tapName,
-      mtuBytes: 1388,
-      port: 0,
-      bind: [address],
-      meshId,
-      suites: [SUITE_AES256GCM],
-      ownMacs: [mac],
-      queuePairs: 1,
-    });
-    // Nothing but the test's own frames.
-    await writeFile(`/proc/sys/net/ipv6/conf/${tapName}/disable_ipv6`, '1').catch(() => undefined);
-    await must(['ip', 'link', 'set', tapName, 'up']);
-    return { plane, endpoint: { family: 4, address, port: info.localPort } as const };
-  };
-  const a = await open('a', '127.0.0.1', MAC_A);
-  const b = await open('b', '127.0.0.2', MAC_B);
+  return (side) => `ovlc${String(process.pid)}${side}${String(number)}`;
+}
+
+const makeRig = async (): Promise<Rig> => {
+  const tapOf = tapNames();
+  const a = await openPlane(tapOf('a'), '127.0.0.1', MAC_A);
+  const b = await openPlane(tapOf('b'), '127.0.0.2', MAC_B);
   const framesB: Uint8Array[] = [];
   const pipe = await startPipe(tapOf('a'), tapOf('b'), framesB);
   return {
@@ -91,9 +98,35 @@ const makeRig = async (): Promise<Rig> => {
   };
 };
 
+const makeLine = async (): Promise<Line> => {
+  const tapOf = tapNames();
+  const a = await openPlane(tapOf('a'), '127.0.0.1', MAC_A);
+  const b = await openPlane(tapOf('b'), '127.0.0.2', MAC_B);
+  const c = await openPlane(tapOf('c'), '127.0.0.3', MAC_C);
+  const framesC: Uint8Array[] = [];
+  const pipe = await startPipe(tapOf('a'), tapOf('c'), framesC);
+  return {
+    planes: { a: a.plane, b: b.plane, c: c.plane },
+    endpoints: { a: a.endpoint, b: b.endpoint, c: c.endpoint },
+    meshId,
+    injectA: (frame) => {
+      pipe.send(frame);
+    },
+    framesC,
+    until,
+    close: async () => {
+      const ended = once(pipe.child, 'exit');
+      pipe.child.stdin?.end();
+      await ended;
+      for (const { plane } of [a, b, c]) plane.close();
+    },
+  };
+};
+
 before(async function () {
   this.timeout(60_000);
   await must(['make', '-s', '-C', `${ROOT}native/test`, 'tools'], { timeoutMs: 60_000 });
 });
 
 describeDataPlane('native', makeRig, { hasFrames: true });
+describeRelay('native', makeLine);
