@@ -214,8 +214,58 @@ export interface ForgetOutcome {
   readonly unknown: readonly string[];
 }
 
-/** What the API asks of the daemon. Queries answer from a snapshot; commands go through the daemon's inbox. */
-export interface DaemonControl {
+export interface AttachmentDocument {
+  /** As it was named, e.g. `web`, `/run/x/ns`, `pid:4711`, `tap:vm1`. */
+  readonly target: string;
+  readonly network: string;
+  /** In the target. */
+  readonly ifname: string;
+  /** Null: the VM at the TAP chooses by itself. */
+  readonly mac: string | null;
+  /** With length. */
+  readonly addresses: readonly string[];
+  /** DNS name. */
+  readonly name: string | null;
+  /** `waiting`: the target is not there, or its interface cannot be made. */
+  readonly state: 'attached' | 'waiting';
+  /** Why it waits. */
+  readonly reason: string | null;
+}
+
+export interface AttachmentsDocument {
+  readonly schema: typeof SCHEMA_VERSION;
+  readonly attachments: readonly AttachmentDocument[];
+}
+
+export interface AttachBody {
+  readonly target: string;
+  readonly addresses: readonly string[];
+  readonly ifname?: string | undefined;
+  readonly mac?: string | undefined;
+  readonly gateway?: string | undefined;
+  readonly routes?: readonly string[] | undefined;
+  readonly mtu?: number | undefined;
+}
+
+/** Addresses, with length, that an `attach` or `detach` was about. */
+export interface AddressesOutcome {
+  readonly addresses: readonly string[];
+}
+
+/** Targets on this host. */
+export interface WorkloadControl {
+  attachments(): AttachmentsDocument;
+  /** @throws OVL_TARGET_UNKNOWN, OVL_TARGET_CONFLICT, OVL_ADDRESS_…, with nothing changed */
+  attach(body: AttachBody): Promise<AddressesOutcome>;
+  /** No addresses: all. @throws OVL_ADDRESS_INVALID */
+  detach(target: string, addresses: readonly string[]): Promise<AddressesOutcome>;
+}
+
+/** What the API asks of the process. */
+export type DaemonControl = NodeControl & WorkloadControl;
+
+/** What it asks of the node. Queries answer from a snapshot; commands go through the daemon's inbox. */
+export interface NodeControl {
   status(): StatusDocument;
   peers(): PeersDocument;
   routes(): RoutesDocument;

@@ -15,6 +15,9 @@ import { productVersion } from './version.js';
  * GET     /v1/events         JSON lines; ?after=<seq> newer ones only, ?follow=1 does not end
  * POST    /v1/connect        {contacts} -> {schema, contacts}
  * POST    /v1/forget         {contacts} -> {schema, removed, unknown}
+ * GET     /v1/ps             AttachmentsDocument
+ * POST    /v1/attach         AttachBody -> {schema, addresses}
+ * POST    /v1/detach         {target, addresses} -> {schema, addresses}
  * POST    /v1/reset          {} -> {schema, reset: true}; the daemon stops behind the answer
  */
 
@@ -33,6 +36,17 @@ export type ApiAnswer =
 const contactsBody = z.strictObject({
   contacts: z.array(z.string().min(1).max(300)).min(1).max(64),
 });
+const text = z.string().min(1).max(1100);
+const attachBody = z.strictObject({
+  target: text,
+  addresses: z.array(text).max(64),
+  ifname: text.optional(),
+  mac: text.optional(),
+  gateway: text.optional(),
+  routes: z.array(text).max(64).optional(),
+  mtu: z.number().int().nonnegative().optional(),
+});
+const detachBody = attachBody.pick({ target: true, addresses: true });
 const emptyBody = z.strictObject({}).optional();
 const noQuery: readonly string[] = [];
 
@@ -77,6 +91,15 @@ const ROUTES: readonly Route[] = [
   post('/v1/forget', async (control, body) => {
     const { contacts } = parseBody(contactsBody, body);
     return { schema: SCHEMA_VERSION, ...(await control.forget(contacts)) };
+  }),
+  get('/v1/ps', (control) => control.attachments()),
+  post('/v1/attach', async (control, body) => ({
+    schema: SCHEMA_VERSION,
+    ...(await control.attach(parseBody(attachBody, body))),
+  })),
+  post('/v1/detach', async (control, body) => {
+    const { target, addresses } = parseBody(detachBody, body);
+    return { schema: SCHEMA_VERSION, ...(await control.detach(target, addresses)) };
   }),
   post('/v1/reset', async (control, body) => {
     parseBody(emptyBody, body);

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import type {
+  AddressesOutcome,
+  AttachmentsDocument,
   ConnectOutcome,
   EventDocument,
   ForgetOutcome,
@@ -168,6 +170,27 @@ export const forgetSchema = z.looseObject({
   removed: z.array(z.string()),
   unknown: z.array(z.string()),
 }) satisfies z.ZodType<ForgetOutcome>;
+
+export const attachmentsSchema = z.looseObject({
+  schema,
+  attachments: z.array(
+    z.looseObject({
+      target: z.string(),
+      network: z.string(),
+      ifname: z.string(),
+      mac: maybeText,
+      addresses: z.array(z.string()),
+      name: maybeText,
+      state: z.enum(['attached', 'waiting']),
+      reason: maybeText,
+    }),
+  ),
+}) satisfies z.ZodType<AttachmentsDocument>;
+
+export const addressesSchema = z.looseObject({
+  schema,
+  addresses: z.array(z.string()),
+}) satisfies z.ZodType<AddressesOutcome>;
 
 export const resetSchema = z.looseObject({ schema, reset: z.literal(true) });
 

@@ -1,4 +1,4 @@
-import type { DaemonControl } from '../api/control.js';
+import type { DaemonControl, NodeControl, WorkloadControl } from '../api/control.js';
 import { startApiServer } from '../api/server.js';
 import { productVersion } from '../api/version.js';
 import type { Log } from '../base/log.js';
@@ -10,21 +10,26 @@ import { sodiumReady } from '../crypto/sodium.js';
 import type { DaemonConfig } from '../daemon/config.js';
 
 import { createDaemon } from '../daemon/daemon.js';
+import { workloadControl } from '../daemon/workload-control.js';
 import { createNodeTimers } from '../daemon/node-timers.js';
 import type { HostInterface, HostWarning } from '../daemon/ports.js';
 import { ensureStateDir } from '../daemon/state-dir.js';
 import { lockStateDir } from '../daemon/state-lock.js';
 import { openStateStore } from '../daemon/state-store.js';
 import { createNativeDataPlane, nativeOs } from '../dataplane/native.js';
+import { AttachmentHost } from '../netdev/attachment-host.js';
 import { createHostInterface } from '../netdev/host-interface.js';
 import { underlayAddresses } from '../netdev/underlay-addresses.js';
 import { createResolver } from '../netdev/resolver.js';
+import { namespaceTargets } from '../netdev/targets.js';
+import { Workloads } from '../workload/workloads.js';
 import type { DebugSettings } from './debug-settings.js';
 
 /*
  * The composition: every part made once, in the order in which each needs the one before, and undone in reverse.
  *
- *   addon -> state directory, lock -> identity, key from the password -> data plane, host interface -> daemon -> API
+ *   addon -> state directory, lock -> identity, key from the password -> data plane, host interface -> daemon
+ *     -> attachments -> API
  */
 
 export interface ServiceInputs {
@@ -137,7 +142,24 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
   undo.push(() => daemon.stop());
   await daemon.start();
 
-  const control = withReset(daemon.control, async () => {
+  const workloads = new Workloads(
+    {
+      host: new AttachmentHost(),
+      targets: namespaceTargets,
+      store: state,
+      alarm: createNodeTimers(),
+      ownAddresses: () => daemon.control.status().self.addresses,
+      warn: (message, about) => {
+        log.warn({ ...about, code: 'OVL_IFACE_CONFIG' }, message);
+      },
+    },
+    { ifName: config.ifName, peer: state.identity.id, mtuBytes: config.mtuBytes },
+  );
+  undo.push(() => workloads.stop());
+  await workloads.start();
+
+  const control = wholeControl(daemon.control, workloadControl(workloads), async () => {
+    await workloads.stop();
     await daemon.control.reset();
     await bridge.removeEverything();
     inputs.onReset();
@@ -160,17 +182,22 @@ function withWarnings(host: HostInterface, more: readonly HostWarning[]): HostIn
 }
 
 /** Reset reaches further than the daemon: it also takes the bridge away under attachments, and ends the process. */
-function withReset(control: DaemonControl, reset: () => Promise<void>): DaemonControl {
+function wholeControl(
+  node: NodeControl,
+  workloads: WorkloadControl,
+  reset: () => Promise<void>,
+): DaemonControl {
   return {
-    status: () => control.status(),
-    peers: () => control.peers(),
-    routes: () => control.routes(),
-    paths: (peer) => control.paths(peer),
-    report: () => control.report(),
-    connect: (contacts) => control.connect(contacts),
-    forget: (contacts) => control.forget(contacts),
-    events: (afterSeq) => control.events(afterSeq),
-    onEvent: (callback) => control.onEvent(callback),
+    status: () => node.status(),
+    peers: () => node.peers(),
+    routes: () => node.routes(),
+    paths: (peer) => node.paths(peer),
+    report: () => node.report(),
+    connect: (contacts) => node.connect(contacts),
+    forget: (contacts) => node.forget(contacts),
+    events: (afterSeq) => node.events(afterSeq),
+    onEvent: (callback) => node.onEvent(callback),
+    ...workloads,
     reset,
   };
 }

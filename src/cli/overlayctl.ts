@@ -46,7 +46,13 @@ async function runLine(argv: readonly string[], context: CliContext): Promise<nu
     client: new ApiClient(option('socket') ?? (context.env['OVERLAYD_SOCKET'] || DEFAULT_SOCKET)),
     context,
     print: (document, lines) => {
-      context.out(isJson ? `${escapedJson(document)}\n` : `${lines().join('\n')}\n`);
+      context.out(
+        isJson
+          ? `${escapedJson(document)}\n`
+          : lines()
+              .map((line) => `${line}\n`)
+              .join(''),
+      );
     },
   });
 }

@@ -1,14 +1,17 @@
 import { usageFailure } from './failure.js';
 import { nearest } from '../base/suggest.js';
 import type { Verb } from './verb.js';
+import { attachVerb } from './verbs/attach.js';
 import { completionVerb } from './verbs/completion.js';
 import { connectVerb } from './verbs/connect.js';
+import { detachVerb } from './verbs/detach.js';
 import { doctorVerb } from './verbs/doctor.js';
 import { eventsVerb } from './verbs/events.js';
 import { forgetVerb } from './verbs/forget.js';
 import { helpVerb } from './verbs/help.js';
 import { pathsVerb } from './verbs/paths.js';
 import { peersVerb } from './verbs/peers.js';
+import { psVerb } from './verbs/ps.js';
 import { reportVerb } from './verbs/report.js';
 import { resetVerb } from './verbs/reset.js';
 import { routesVerb } from './verbs/routes.js';
@@ -21,10 +24,13 @@ export const VERBS: readonly Verb[] = [
   peersVerb,
   routesVerb,
   pathsVerb,
+  psVerb,
   eventsVerb,
   reportVerb,
   connectVerb,
   forgetVerb,
+  attachVerb,
+  detachVerb,
   resetVerb,
   doctorVerb,
   versionVerb,

@@ -1,9 +1,4 @@
-import type {
-  ConnectOutcome,
-  DaemonControl,
-  EventDocument,
-  ForgetOutcome,
-} from '../api/control.js';
+import type { ConnectOutcome, EventDocument, ForgetOutcome, NodeControl } from '../api/control.js';
 import type { Clock } from '../base/clock.js';
 import { OverlayError } from '../base/errors.js';
 import type { Rng } from '../base/rng.js';
@@ -72,7 +67,7 @@ export interface Daemon {
   /** Resolves when the node is ready: sockets bound, bridge up, address set. Dialling goes on behind it. */
   start(): Promise<void>;
   stop(): Promise<void>;
-  readonly control: DaemonControl;
+  readonly control: NodeControl;
   /** Our bug, or a host that refuses what it accepted before: the caller stops the daemon. */
   onFatal(callback: (error: unknown) => void): void;
   /** Another process has our identity and ours was replaced: the caller stops this daemon and makes another. */
@@ -87,7 +82,7 @@ export function createDaemon(components: DaemonComponents, options: DaemonOption
 }
 
 class OverlayDaemon implements Daemon {
-  readonly control: DaemonControl;
+  readonly control: NodeControl;
   readonly #components: DaemonComponents;
   readonly #options: DaemonOptions;
   readonly #events = new EventRing();
@@ -454,7 +449,7 @@ class OverlayDaemon implements Daemon {
     });
   }
 
-  #makeControl(): DaemonControl {
+  #makeControl(): NodeControl {
     return {
       status: () => snapshot.statusDocument(this.#source()),
       peers: () => ({ schema: 1, peers: snapshot.peerDocuments(this.#source()) }),

@@ -63,6 +63,10 @@ export interface StateStore {
   recordCells(): Iterable<readonly [string, Uint8Array]>;
   /** No value: the cell goes. `isUrgent`: on disk when this returns. */
   writeRecordCell(key: string, value: Uint8Array | undefined, isUrgent: boolean): void;
+  /** Attachments by id, as JSON values. */
+  attachments(): Iterable<readonly [string, unknown]>;
+  /** On disk when it returns; no value: it goes. @throws OVL_STATE_DIR */
+  writeAttachment(id: string, value: object | undefined): void;
   ownAddress(): string | undefined;
   saveOwnAddress(cidr: string): void;
   /** Did a process on this state directory ever run with that instance? */

@@ -21,7 +21,7 @@ import { ensureStateDir, stateDirError } from './state-dir.js';
  *   <state-dir>/identity.json   the node's key, see identity-file.ts
  *   <state-dir>/instances.json  which processes ran on it, see instance-file.ts
  *   <state-dir>/state.mdb       lmdb, values in JSON: version · contacts · known peers · own address
- *                               records, see records/persistence.ts (bytes)
+ *                               records, see records/persistence.ts (bytes) · attachments, see workload/stored.ts
  *
  * Read whole at start and kept in memory (it is bounded); changes are written behind, in order, one transaction
  * each. A crash loses the last moments at most; nothing here is more than a memory that the mesh renews.
@@ -41,7 +41,7 @@ export interface StateStoreComponents {
 
 /** The store of a state directory with what bin needs besides. */
 export interface OpenStateStore extends StateStore {
-  /** For reset: contacts, known peers and own address go, the identity stays. */
+  /** For reset: contacts, known peers, own address and attachments go, the identity stays. */
   clear(): void;
 }
 
@@ -65,7 +65,7 @@ function openDatabase(stateDir: string): RootDatabase<unknown, string> {
       path,
       noSubdir: true,
       encoding: 'json',
-      maxDbs: 4,
+      maxDbs: 8,
       maxReaders: 8,
     });
   } catch (cause) {
@@ -102,6 +102,7 @@ class LmdbStateStore implements OpenStateStore {
   readonly #contactTable: Database<unknown, string>;
   readonly #peerTable: Database<unknown, string>;
   readonly #recordTable: Database<Uint8Array, string>;
+  readonly #attachmentTable: Database<unknown, string>;
   readonly #log: Logger;
   /** In order of addition, value: the key's number. */
   readonly #contacts = new Map<string, string>();
@@ -126,6 +127,7 @@ class LmdbStateStore implements OpenStateStore {
     this.#contactTable = root.openDB<unknown, string>('contacts', { encoding: 'json' });
     this.#peerTable = root.openDB<unknown, string>('peers', { encoding: 'json' });
     this.#recordTable = root.openDB<Uint8Array, string>('records', { encoding: 'binary' });
+    this.#attachmentTable = root.openDB<unknown, string>('attachments', { encoding: 'json' });
     this.#load();
   }
 
@@ -197,6 +199,19 @@ class LmdbStateStore implements OpenStateStore {
     }
   }
 
+  *attachments(): Iterable<readonly [string, unknown]> {
+    for (const { key, value } of this.#attachmentTable.getRange()) yield [key, value];
+  }
+
+  writeAttachment(id: string, value: object | undefined): void {
+    try {
+      if (value) this.#attachmentTable.putSync(id, value);
+      else this.#attachmentTable.removeSync(id);
+    } catch (error) {
+      throw stateDirError('state.mdb', 'Cannot write', error);
+    }
+  }
+
   ownAddress(): string | undefined {
     return this.#ownAddress;
   }
@@ -231,6 +246,7 @@ class LmdbStateStore implements OpenStateStore {
     this.#ownAddress = undefined;
     this.#write(this.#root.remove('ownAddress'));
     this.#write(this.#recordTable.clearAsync().then(() => true));
+    this.#write(this.#attachmentTable.clearAsync().then(() => true));
   }
 
   close(): Promise<void> {

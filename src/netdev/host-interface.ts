@@ -8,9 +8,9 @@ import { canProbe, probeIpv4 } from './address-probe.js';
 import { CAP_NET_ADMIN, ownCapability } from './capabilities.js';
 import { findHostWarnings } from './host-warnings.js';
 import type { LinkInfo } from './ip-json.js';
-import { canonicalCidr, readAddresses, readLink, readPorts } from './ip-json.js';
+import { canonicalCidr, readAddresses, readLink, readLinkAliases, readPorts } from './ip-json.js';
 import type { Mark } from './ownership.js';
-import { formatMark, judgeFound, parseMark } from './ownership.js';
+import { formatMark, judgeFound, parseMark, parsePortMark } from './ownership.js';
 import { ipBatch, runTool } from './run.js';
 import { disableIpv6Of, readSysctl, writeSysctl } from './sysctl.js';
 
@@ -36,7 +36,7 @@ import { disableIpv6Of, readSysctl, writeSysctl } from './sysctl.js';
  * segments in it carries its own Ethernet, IP and TCP headers besides our overhead (docs/architecture.md, tx). Set on
  * the bridge, where frames originate; on the TAP the kernel would cut larger frames to MTU size before we see them.
  */
-const GSO_MAX_BYTES = 58_000;
+export const GSO_MAX_BYTES = 58_000;
 const TAP_TX_QUEUE_PACKETS = 1000;
 /** Any value but the wanted MTU: setting an MTU that is already set does not count as set by the user. */
 const OTHER_MTU_BYTES = 1281;
@@ -195,6 +195,12 @@ class BridgeAndTap implements LinuxHostInterface {
     const tap = await readLink(this.#tapName);
     // A TAP that is not persistent exists only while a process holds it: another daemon runs.
     if (!this.#isTaken && tap !== undefined && !tap.isPersistent) return;
+    const bridge = await readLink(this.#ifName);
+    if (bridge !== undefined && this.#isOurs(bridge)) {
+      for (const { name, alias } of await readLinkAliases(['master', this.#ifName])) {
+        if (parsePortMark(alias) !== undefined) await this.#deleteLink(name);
+      }
+    }
     for (const name of [this.#ifName, this.#tapName]) {
       const link = await readLink(name);
       if (link !== undefined && this.#isOurs(link)) await this.#deleteLink(name);

@@ -108,6 +108,20 @@ export async function readPorts(bridge: string): Promise<readonly string[]> {
     .filter((name) => name !== '');
 }
 
+/** Name, alias and bridge of the interfaces that `ip link show` tells of under these words; none: all. */
+export async function readLinkAliases(
+  words: readonly string[] = [],
+): Promise<readonly { readonly name: string; readonly alias: string; readonly master: string }[]> {
+  const text = await mustRun('ip', ['-json', 'link', 'show', ...words]);
+  return parseIpJson(text)
+    .map((link) => ({
+      name: textAt(link, 'ifname'),
+      alias: textAt(link, 'ifalias'),
+      master: textAt(link, 'master'),
+    }))
+    .filter(({ name }) => name !== '');
+}
+
 export function addressesFromJson(links: readonly JsonObject[]): readonly AddressInfo[] {
   return links
     .flatMap((link) => listAt(link, 'addr_info'))

@@ -38,6 +38,26 @@ export function parseMark(alias: string): Mark | undefined {
   return { mesh: match[1] ?? '', peer: match[2] ?? '', ownAddresses };
 }
 
+/** On a bridge's port: which attachment it is, which namespace its other end was put into, and how it was made. */
+export interface PortMark {
+  /** 16 hex digits. */
+  readonly attachment: string;
+  /** 0: none, a TAP. */
+  readonly inode: number;
+  /** 8 hex digits: another shape wants another interface. */
+  readonly shape: string;
+}
+
+export function formatPortMark({ attachment, inode, shape }: PortMark): string {
+  return `overlayd-port:${attachment}:${inode}:${shape}`;
+}
+
+export function parsePortMark(alias: string): PortMark | undefined {
+  const match = /^overlayd-port:([0-9a-f]{16}):(\d{1,16}):([0-9a-f]{8})$/.exec(alias);
+  if (!match) return undefined;
+  return { attachment: match[1] ?? '', inode: Number(match[2]), shape: match[3] ?? '' };
+}
+
 /** Why an interface may not be taken, with what to do; undefined: it is free, or a leftover of ours. */
 export interface Refusal {
   readonly value: string;

@@ -28,6 +28,7 @@ const PACKAGE_OF_TOOL: Readonly<Record<string, string>> = {
   nft: 'nftables',
   ethtool: 'ethtool',
   arping: 'iputils-arping',
+  nsenter: 'util-linux',
 };
 
 export interface RunOutcome {

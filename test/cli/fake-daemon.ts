@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type {
+  AttachBody,
+  AttachmentDocument,
   DaemonControl,
   EventDocument,
   PeerDocument,
@@ -28,6 +30,8 @@ export class FakeDaemon implements DaemonControl {
   ];
   eventDocuments: EventDocument[] = [event(1, 'daemon-ready'), event(2, 'peer-established')];
   readonly stored: string[] = [];
+  attachmentDocuments: AttachmentDocument[] = [];
+  readonly attachBodies: AttachBody[] = [];
   resets = 0;
   readonly #listeners = new Set<(event: EventDocument) => void>();
 
@@ -133,6 +137,24 @@ export class FakeDaemon implements DaemonControl {
       removed: contacts.filter((contact) => this.stored.includes(contact)),
       unknown: contacts.filter((contact) => !this.stored.includes(contact)),
     };
+  }
+
+  attachments(): ReturnType<DaemonControl['attachments']> {
+    return { schema: 1, attachments: this.attachmentDocuments };
+  }
+
+  async attach(body: AttachBody): ReturnType<DaemonControl['attach']> {
+    this.attachBodies.push(body);
+    if (body.addresses.length > 0) return { addresses: body.addresses };
+    throw new OverlayError('OVL_ADDRESS_UNAVAILABLE', 'No address is given', {
+      cure: 'Name one, like 192.168.0.2/24.',
+    });
+  }
+
+  async detach(target: string, addresses: readonly string[]): ReturnType<DaemonControl['detach']> {
+    const known = this.attachmentDocuments.find((document) => document.target === target);
+    if (known === undefined) return { addresses: [] };
+    return { addresses: addresses.length === 0 ? known.addresses : addresses };
   }
 
   events(afterSeq: number): readonly EventDocument[] {

@@ -414,7 +414,7 @@ describe('overlayctl', () => {
     const cases: readonly (readonly [string[], RegExp])[] = [
       [[], /No verb is given \(OVL_USAGE\)/],
       [['stauts'], /no verb 'stauts' \(OVL_USAGE\)\. Did you mean 'status'\? Verbs: status, /],
-      [['attach', 'x'], /no verb 'attach' \(OVL_USAGE\)\. Verbs: /],
+      [['entangle', 'x'], /no verb 'entangle' \(OVL_USAGE\)\. .*Verbs: /],
       [['status', '--wiat', 'ready'], /no option '--wiat' here .* Did you mean '--wait'\?/],
       [['--frob', 'status'], /no option '--frob' before the verb/],
       [['--socket'], /--socket wants a value/],

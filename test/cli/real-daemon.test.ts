@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ApiServer } from '../../src/api/server.js';
 import { startApiServer } from '../../src/api/server.js';
+import { workloadControl } from '../../src/daemon/workload-control.js';
+import { Workloads } from '../../src/workload/workloads.js';
+import { FakePortHost } from '../unit/workload/fake-port-host.js';
 import type { SimNode } from '../sim/harness.js';
 import { Sim } from '../sim/harness.js';
 import { quietLog } from './fake-daemon.js';
@@ -16,13 +19,24 @@ describe('overlayctl and a real daemon', () => {
   let sim: Sim;
   let a: SimNode;
   let server: ApiServer;
+  let host: FakePortHost;
 
   beforeEach(async () => {
     directory = mkdtempSync(join(tmpdir(), 'overlayd-test-'));
     sim = await Sim.create(7);
     a = sim.node('alpha');
     await a.start();
-    server = await startApiServer(join(directory, 's'), a.daemon.control, quietLog);
+    host = new FakePortHost();
+    const workloads = new Workloads(
+      {
+        ...host.components,
+        store: a.state,
+        ownAddresses: () => a.daemon.control.status().self.addresses,
+      },
+      { ifName: 'overlay0', peer: a.id, mtuBytes: 1388 },
+    );
+    const control = { ...a.daemon.control, ...workloadControl(workloads) };
+    server = await startApiServer(join(directory, 's'), control, quietLog);
   });
   afterEach(async () => {
     await server.close();
@@ -37,6 +51,56 @@ describe('overlayctl and a real daemon', () => {
       sleep: (ms) => sim.run(ms),
     });
   }
+
+  it('attaches, lists and detaches, and prints the addresses alone', async () => {
+    host.namespaces.set('web', 7);
+    assert.equal(
+      (await ctl('attach', '192.168.0.2/24', 'fd00::2/64', 'web')).out,
+      '192.168.0.2/24\nfd00::2/64\n',
+    );
+    const shown = JSON.parse((await ctl('--json', 'ps')).out) as {
+      attachments: Record<string, unknown>[];
+    };
+    const { mac, ...rest } = shown.attachments[0] ?? {};
+    assert.match(String(mac), /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/);
+    assert.deepEqual(rest, {
+      target: 'web',
+      network: 'default',
+      ifname: 'eth-ovl',
+      addresses: ['192.168.0.2/24', 'fd00::2/64'],
+      name: null,
+      state: 'attached',
+      reason: null,
+    });
+    assert.match((await ctl('ps')).out, /^web +default +eth-ovl .* attached/m);
+    assert.equal((await ctl('detach', 'fd00::2/64', 'web')).out, 'fd00::2/64\n');
+    assert.equal((await ctl('detach', 'web')).out, '192.168.0.2/24\n');
+    const again = await ctl('detach', 'web');
+    assert.deepEqual([again.code, again.out], [0, '']);
+    assert.equal((await ctl('ps')).out, 'Nothing is attached on this host.\n');
+  });
+
+  it('refuses to attach with a code and a cure, and attaches nothing', async () => {
+    host.namespaces.set('web', 7);
+    const cases = [
+      [['web'], 'OVL_ADDRESS_UNAVAILABLE', 1],
+      [['net:10.0.0.0/8', 'web'], 'OVL_ADDRESS_UNAVAILABLE', 1],
+      [['10.1.2.3', 'web'], 'OVL_ADDRESS_INVALID', 2],
+      [['10.1.2.0/24', 'web'], 'OVL_ADDRESS_INVALID', 2],
+      [['10.1.2.3/24', 'nowhere'], 'OVL_TARGET_UNKNOWN', 1],
+      [['10.1.2.3/24', 'web', '--gateway', '10.9.0.1'], 'OVL_ADDRESS_INVALID', 2],
+      [['10.1.2.3/24', 'web', '--mtu', '9000'], 'OVL_USAGE', 2],
+      [['10.1.2.3/24', 'web', '--mtu', 'big'], 'OVL_USAGE', 2],
+      [['10.1.2.3/24', 'web', '--mac', 'ff:ff:ff:ff:ff:ff'], 'OVL_USAGE', 2],
+    ] as const;
+    for (const [words, wanted, exit] of cases) {
+      const { code, out, err } = await ctl('--json', 'attach', ...words);
+      const { error } = JSON.parse(err) as { error: { code: string; cure: string } };
+      assert.deepEqual([error.code, code, out], [wanted, exit, ''], words.join(' '));
+      assert.ok(error.cure.length > 0);
+    }
+    assert.deepEqual([...host.ports.keys()], []);
+  });
 
   async function linked(): Promise<SimNode> {
     const b = sim.node('beta', { peers: [a.address] });

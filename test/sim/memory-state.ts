@@ -10,6 +10,7 @@ export class MemoryState implements StateStore {
   readonly #contacts = new Set<string>();
   readonly #peers = new Map<PeerId, KnownPeer>();
   readonly #records = new Map<string, Uint8Array>();
+  readonly #attachments = new Map<string, unknown>();
   readonly #rng: Rng;
   #ownAddress: string | undefined;
 
@@ -51,6 +52,15 @@ export class MemoryState implements StateStore {
     else this.#records.delete(key);
   }
 
+  attachments(): Iterable<readonly [string, unknown]> {
+    return [...this.#attachments];
+  }
+
+  writeAttachment(id: string, value: object | undefined): void {
+    if (value) this.#attachments.set(id, structuredClone(value));
+    else this.#attachments.delete(id);
+  }
+
   ownAddress(): string | undefined {
     return this.#ownAddress;
   }
@@ -76,6 +86,7 @@ export class MemoryState implements StateStore {
     this.#contacts.clear();
     this.#peers.clear();
     this.#records.clear();
+    this.#attachments.clear();
     this.#ownAddress = undefined;
   }
 

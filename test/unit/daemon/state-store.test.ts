@@ -163,6 +163,19 @@ describe('state store', () => {
     assert.deepEqual([...openStore().recordCells()], []);
   });
 
+  it('keeps attachments until they are removed, and forgets them on clear', async () => {
+    const first = openStore();
+    first.writeAttachment('a', { ifName: 'eth-ovl' });
+    first.writeAttachment('b', { ifName: 'eth1' });
+    first.writeAttachment('b', undefined);
+    await first.close();
+    const second = openStore();
+    assert.deepEqual([...second.attachments()], [['a', { ifName: 'eth-ovl' }]]);
+    second.clear();
+    await second.close();
+    assert.deepEqual([...openStore().attachments()], []);
+  });
+
   it('remembers known peers as they were saved last', async () => {
     const full = peer(1, {
       endpoints: [

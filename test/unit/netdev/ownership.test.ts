@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 
 import type { LinkInfo } from '../../../src/netdev/ip-json.js';
 import { canonicalCidr } from '../../../src/netdev/ip-json.js';
-import { formatMark, judgeFound, parseMark } from '../../../src/netdev/ownership.js';
+import {
+  formatMark,
+  formatPortMark,
+  judgeFound,
+  parseMark,
+  parsePortMark,
+} from '../../../src/netdev/ownership.js';
 
 const NAMES = { ifName: 'overlay0', tapName: 'overlay0-t' };
 const MESH = 'a1b2c3d4';
@@ -98,6 +104,20 @@ describe('ownership of interfaces', () => {
     const other = link('overlay0', { alias: 'overlayd:ffffffff:00112233' });
     assert.equal(refusalOf(other, undefined, ['overlay0-t']), undefined);
     assert.match(refusalOf(other, undefined, ['overlay0-t', 'port0']) ?? '', /another mesh.*port0/);
+  });
+
+  it('a port tells its attachment, namespace and shape, and is no bridge of ours', () => {
+    const mark = { attachment: '0123456789abcdef', inode: 4026532000, shape: 'a1b2c3d4' };
+    assert.deepEqual(parsePortMark(formatPortMark(mark)), mark);
+    assert.equal(parseMark(formatPortMark(mark)), undefined);
+    for (const alias of [
+      '',
+      OURS,
+      'overlayd-port:0123456789abcdef:1',
+      `${formatPortMark(mark)}0`,
+    ]) {
+      assert.equal(parsePortMark(alias), undefined, alias);
+    }
   });
 
   it('addresses are compared by one spelling', () => {

@@ -1,0 +1,59 @@
+import type { PortMark } from '../netdev/ownership.js';
+import type { Target } from '../model/target.js';
+import type { PortSpec } from '../netdev/attachment-host.js';
+
+/*
+ * What workloads need from outside their room.
+ */
+
+/** An interface of this host, as far as it matters here. */
+export interface FoundPort {
+  /** The bridge it is a port of; empty: none. */
+  readonly master: string;
+  /** Undefined: not made by an attachment. */
+  readonly mark: PortMark | undefined;
+}
+
+/** Interfaces of this host: netdev/attachment-host.ts. */
+export interface PortHost {
+  /** Every interface, by name. */
+  observe(): Promise<ReadonlyMap<string, FoundPort>>;
+  /** All or nothing; a leftover of ours under that name goes. @throws OVL_TARGET_CONFLICT, OVL_IFACE_FOREIGN, … */
+  createPort(spec: PortSpec): Promise<void>;
+  /** Sets addresses and routes inside, after taking `removed` away. @throws OVL_IFACE_CONFIG */
+  changeInside(spec: PortSpec, removed: readonly string[]): Promise<void>;
+  /** Makes it a port of its bridge again. @throws OVL_IFACE_CONFIG */
+  rejoin(spec: PortSpec): Promise<void>;
+  /** No error when it is gone. @throws OVL_IFACE_CONFIG */
+  removePort(port: string): Promise<void>;
+  /** Cheap: no program is started. */
+  hasPort(port: string): boolean;
+}
+
+export type TargetLocation =
+  /** `inode` tells one namespace from the next under the same name; a TAP needs none: 0. */
+  | { readonly state: 'present'; readonly path: string; readonly inode: number }
+  /** Not there now. */
+  | { readonly state: 'absent' }
+  /** It will not come back: what is attached to it goes. */
+  | { readonly state: 'gone' };
+
+/** Finds targets: netdev/targets.ts. */
+export interface TargetFinder {
+  /** @throws OVL_TARGET_UNKNOWN, OVL_TARGET_CONFLICT for the host's own namespace */
+  find(text: string): Target;
+  /** Cheap: asked every few seconds. */
+  locate(target: Target): TargetLocation;
+}
+
+/** Attachments on disk, by id, in JSON. */
+export interface AttachmentStore {
+  attachments(): Iterable<readonly [string, unknown]>;
+  /** On disk when it returns; no value: it goes. @throws OVL_STATE_DIR */
+  writeAttachment(id: string, value: object | undefined): void;
+}
+
+export interface AlarmClock {
+  /** Calls back once; the function it returns calls it off. */
+  set(delayMs: number, callback: () => void): () => void;
+}

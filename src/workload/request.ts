@@ -1,0 +1,147 @@
+import { OverlayError } from '../base/errors.js';
+import { parseMac, type Mac } from '../model/mac.js';
+import type { PeerId } from '../model/peer-id.js';
+import { formatTarget, type Target } from '../model/target.js';
+import {
+  bareAddress,
+  isInSubnetOf,
+  parseAddresses,
+  parseBareAddress,
+  parseDestination,
+} from './address-want.js';
+import { attachmentId, attachmentMac, portName } from './derive.js';
+import { DEFAULT_NETWORK, type Attachment } from './model.js';
+
+/** As typed after `overlayctl attach`. */
+export interface AttachRequest {
+  readonly target: string;
+  readonly addresses: readonly string[];
+  readonly ifname?: string | undefined;
+  readonly mac?: string | undefined;
+  readonly gateway?: string | undefined;
+  readonly routes?: readonly string[] | undefined;
+  readonly mtu?: number | undefined;
+}
+
+export interface WorkloadOptions {
+  /** The daemon's bridge: the default network's. */
+  readonly ifName: string;
+  readonly peer: PeerId;
+  readonly mtuBytes: number;
+}
+
+const DEFAULT_IFNAME = 'eth-ovl';
+const INTERFACE_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/;
+const MIN_MTU_BYTES = 1280;
+export const MAX_ADDRESSES = 32;
+export const MAX_ROUTES = 64;
+
+/**
+ * The attachment that stands for a request: a new one, or the one there is with more addresses.
+ * @throws OVL_ADDRESS_INVALID, OVL_ADDRESS_UNAVAILABLE, OVL_USAGE, OVL_TARGET_CONFLICT
+ */
+export function attachmentOf(
+  request: AttachRequest,
+  target: Target,
+  existing: Attachment | undefined,
+  options: WorkloadOptions,
+): { readonly attachment: Attachment; readonly asked: readonly string[] } {
+  const asked = parseAddresses(request.addresses);
+  const addresses = [...new Set([...(existing?.addresses ?? []), ...asked])];
+  if (addresses.length > MAX_ADDRESSES) throw tooMany('addresses', MAX_ADDRESSES);
+  const routes = request.routes?.map(parseDestination) ?? existing?.routes ?? [];
+  if (routes.length > MAX_ROUTES) throw tooMany('routes', MAX_ROUTES);
+  const fixed = existing ?? newAttachment(request, target, options);
+  if (existing !== undefined) mustFit(request, existing);
+  const attachment = {
+    ...fixed,
+    addresses,
+    routes,
+    gateway: gatewayOf(request.gateway, addresses) ?? existing?.gateway,
+  };
+  if (target.kind === 'tap' && (attachment.gateway !== undefined || routes.length > 0)) {
+    throw usage(formatTarget(target), 'A TAP has no routes on this host', 'Set them in the VM.');
+  }
+  return { attachment, asked };
+}
+
+function newAttachment(
+  request: AttachRequest,
+  target: Target,
+  { ifName, peer, mtuBytes }: WorkloadOptions,
+): Attachment {
+  const id = attachmentId(ifName, DEFAULT_NETWORK, target);
+  const given = request.mac === undefined ? undefined : macOf(request.mac);
+  if (target.kind === 'tap' && request.ifname !== undefined) {
+    throw usage(request.ifname, 'A TAP is called as the target says', 'Leave out --ifname.');
+  }
+  const inside = request.ifname ?? (target.kind === 'tap' ? target.name : DEFAULT_IFNAME);
+  if (!INTERFACE_NAME.test(inside)) {
+    const cure = 'Give at most 15 letters, digits, dots, dashes and underscores.';
+    throw usage(inside, `'${inside}' cannot be an interface's name`, cure);
+  }
+  const mtu = request.mtu ?? mtuBytes;
+  if (mtu < MIN_MTU_BYTES || mtu > mtuBytes) {
+    throw usage(
+      String(mtu),
+      `The MTU ${mtu} does not fit the network's`,
+      `Give one from ${MIN_MTU_BYTES} to ${mtuBytes}.`,
+    );
+  }
+  return {
+    ...{ id, target, network: DEFAULT_NETWORK, ifName: inside },
+    port: portName(id, target),
+    mac: given ?? (target.kind === 'tap' ? undefined : attachmentMac(peer, id)),
+    isMacGiven: given !== undefined,
+    ...{ addresses: [], gateway: undefined, routes: [], mtuBytes: mtu },
+  };
+}
+
+/** Name, MAC and MTU of an interface that is in use do not change under it. */
+function mustFit(request: AttachRequest, existing: Attachment): void {
+  const differences = [
+    ['--ifname', request.ifname, existing.ifName],
+    ['--mac', request.mac === undefined ? undefined : macOf(request.mac), existing.mac],
+    ['--mtu', request.mtu, existing.mtuBytes],
+  ] as const;
+  for (const [flag, wanted, present] of differences) {
+    if (wanted === undefined || wanted === present) continue;
+    throw new OverlayError(
+      'OVL_TARGET_CONFLICT',
+      `${formatTarget(existing.target)} is attached already, with ${flag} ${present ?? 'free'}`,
+      {
+        value: String(wanted),
+        cure: `Detach it first: overlayctl detach ${formatTarget(existing.target)}`,
+      },
+    );
+  }
+}
+
+function macOf(text: string): Mac {
+  const mac = parseMac(text);
+  const first = Number.parseInt(text.slice(0, 2), 16);
+  if (mac !== undefined && first % 2 === 0 && mac !== '00:00:00:00:00:00') return mac;
+  throw usage(text, `'${text}' is not the MAC of a host`, 'Give it like 02:11:22:33:44:55.');
+}
+
+function gatewayOf(text: string | undefined, addresses: readonly string[]): string | undefined {
+  if (text === undefined) return undefined;
+  const gateway = parseBareAddress(text, 'The gateway');
+  const isNear = addresses.some(
+    (cidr) => isInSubnetOf(gateway, cidr) && bareAddress(cidr) !== gateway,
+  );
+  if (isNear) return gateway;
+  throw new OverlayError(
+    'OVL_ADDRESS_INVALID',
+    `The gateway ${gateway} is in no subnet of ${addresses.join(' ') || 'the target'}`,
+    { value: text, cure: 'Give an address of another host in the same subnet.' },
+  );
+}
+
+function tooMany(what: string, limit: number): OverlayError {
+  return usage('', `A target has at most ${limit} ${what}`, 'Detach some first.');
+}
+
+function usage(value: string, message: string, cure: string): OverlayError {
+  return new OverlayError('OVL_USAGE', message, { value, cure });
+}

@@ -1,0 +1,66 @@
+import { parseMac } from '../model/mac.js';
+import type { PeerId } from '../model/peer-id.js';
+import type { Target } from '../model/target.js';
+import { attachmentId, attachmentMac, portName } from './derive.js';
+import { DEFAULT_NETWORK, type Attachment } from './model.js';
+
+/*
+ * An attachment in the state store:
+ *
+ *   {target, network, ifName, mac (null unless chosen), addresses, gateway (or null), routes, mtuBytes}
+ *
+ * What follows from it (id, port, the MAC nobody chose) is not stored: a node with another identity has other MACs.
+ */
+
+type Stored = Readonly<Record<string, unknown>>;
+
+export function toStored(attachment: Attachment): object {
+  const { target, network, ifName, mac, isMacGiven, addresses, gateway, routes, mtuBytes } =
+    attachment;
+  return {
+    ...{ target, network, ifName, addresses, routes, mtuBytes },
+    mac: isMacGiven ? (mac ?? null) : null,
+    gateway: gateway ?? null,
+  };
+}
+
+/** `node`: whose interface and identity the ids and MACs follow from. Undefined: damaged. */
+export function fromStored(
+  value: unknown,
+  node: { readonly ifName: string; readonly peer: PeerId },
+): Attachment | undefined {
+  if (!isObject(value)) return undefined;
+  const { network, ifName, mac, addresses, gateway, routes, mtuBytes } = value;
+  const target = targetFrom(value['target']);
+  if (target === undefined || network !== DEFAULT_NETWORK) return undefined;
+  if (typeof ifName !== 'string' || typeof mtuBytes !== 'number') return undefined;
+  if (!isTexts(addresses) || !isTexts(routes)) return undefined;
+  const id = attachmentId(node.ifName, network, target);
+  const given = typeof mac === 'string' ? parseMac(mac) : undefined;
+  return {
+    ...{ id, target, network, ifName, addresses, routes, mtuBytes },
+    port: portName(id, target),
+    mac: given ?? (target.kind === 'tap' ? undefined : attachmentMac(node.peer, id)),
+    isMacGiven: given !== undefined,
+    gateway: typeof gateway === 'string' ? gateway : undefined,
+  };
+}
+
+function targetFrom(value: unknown): Target | undefined {
+  if (!isObject(value)) return undefined;
+  const { kind, name, path, pid, startTicks } = value;
+  if ((kind === 'netns' || kind === 'tap') && typeof name === 'string') return { kind, name };
+  if (kind === 'path' && typeof path === 'string') return { kind, path };
+  if (kind === 'pid' && typeof pid === 'number' && typeof startTicks === 'string') {
+    return { kind, pid, startTicks };
+  }
+  return undefined;
+}
+
+function isObject(value: unknown): value is Stored {
+  return typeof value === 'object' && value !== null;
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((text) => typeof text === 'string');
+}

@@ -1,0 +1,231 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readlinkSync } from 'node:fs';
+
+import type { TestDaemon } from './lib/daemon.js';
+import { must } from './lib/exec.js';
+import { type Host, Topology } from './lib/topology.js';
+import { isAnswered, pingAll, tcpTransfer } from './lib/traffic.js';
+import { waitFor } from './lib/wait.js';
+
+/*
+ *     a  c                      b         namespaces, attached
+ *     |  |                      |
+ *     alice eth0 -------- eth0 bob        the daemons' hosts
+ */
+
+interface Shown {
+  readonly target: string;
+  readonly ifname: string;
+  readonly mac: string | null;
+  readonly addresses: readonly string[];
+  readonly state: string;
+}
+
+describe('attached namespaces', function () {
+  this.timeout(60_000);
+  let topology: Topology;
+  let alice: Host;
+  let bob: Host;
+  let a: Host;
+  let b: Host;
+  let c: Host;
+  let onAlice: TestDaemon;
+  let onBob: TestDaemon;
+
+  before(async () => {
+    topology = await Topology.create();
+    [alice, bob] = [await topology.host('alice'), await topology.host('bob')];
+    [a, b, c] = [await topology.host('a'), await topology.host('b'), await topology.host('c')];
+    await topology.link(alice, bob);
+    onAlice = await alice.startDaemon();
+    await onAlice.wait('ready');
+    onBob = await bob.startDaemon({ peers: [alice.address(4)] });
+    await Promise.all([onAlice.wait('peers=2'), onBob.wait('peers=2')]);
+  });
+
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed') console.error(await topology.logs());
+  });
+
+  after('leaves nothing behind', async () => {
+    await topology.dispose();
+  });
+
+  /** What overlayctl printed; it must succeed. */
+  async function ctl(daemon: TestDaemon, ...words: string[]): Promise<string> {
+    const outcome = await daemon.ctl(words);
+    assert.equal(outcome.code, 0, outcome.stderr);
+    return outcome.stdout;
+  }
+
+  async function refusal(daemon: TestDaemon, ...words: string[]): Promise<string> {
+    const { code, stdout, stderr } = await daemon.ctl(['--json', ...words]);
+    assert.deepEqual([code === 0, stdout], [false, '']);
+    return (JSON.parse(stderr) as { error: { code: string } }).error.code;
+  }
+
+  async function shown(daemon: TestDaemon): Promise<readonly Shown[]> {
+    const text = await ctl(daemon, '--json', 'ps');
+    return (JSON.parse(text) as { attachments: Shown[] }).attachments;
+  }
+
+  const ports = async (host: Host): Promise<string[]> =>
+    (await host.interfaces()).filter((name) => name.startsWith('ovl'));
+
+  it('of two hosts reach each other in one subnet, with 10 000-byte pings and TCP', async () => {
+    assert.equal(await ctl(onAlice, 'attach', '192.168.0.2/24', a.namespace), '192.168.0.2/24\n');
+    assert.equal(await ctl(onBob, 'attach', '192.168.0.3/24', b.namespace), '192.168.0.3/24\n');
+    await pingAll(a, '192.168.0.3');
+    await pingAll(b, '192.168.0.2', { size: 10_000 });
+    await tcpTransfer(a, b, '192.168.0.3', 16 << 20);
+    await tcpTransfer(b, a, '192.168.0.2', 16 << 20);
+  });
+
+  it('of another subnet do not', async () => {
+    await ctl(onAlice, 'attach', '192.168.10.10/24', c.namespace);
+    assert.equal(await isAnswered(c, '192.168.0.2'), false);
+    assert.equal(await isAnswered(c, '192.168.0.3'), false);
+    await ctl(onAlice, 'attach', '192.168.0.4/24', c.namespace);
+    await pingAll(c, '192.168.0.2');
+    await pingAll(c, '192.168.0.3');
+  });
+
+  it('talk IPv6 at once', async () => {
+    await ctl(onAlice, 'attach', 'fd00:9::2/64', a.namespace);
+    await ctl(onBob, 'attach', 'fd00:9::3/64', b.namespace);
+    await pingAll(a, 'fd00:9::3', { size: 10_000 });
+  });
+
+  it('are as they were after the same attach again', async () => {
+    const before = await shown(onAlice);
+    assert.equal(before.length, 2);
+    const link = await a.ip(['-json', 'link', 'show', 'eth-ovl']);
+    await ctl(onAlice, 'attach', '192.168.0.2/24', a.namespace);
+    assert.deepEqual(await shown(onAlice), before);
+    assert.equal(await a.ip(['-json', 'link', 'show', 'eth-ovl']), link);
+  });
+
+  it('are not made where something is in the way, and nothing is left', async () => {
+    const before = [await shown(onBob), await ports(bob)];
+    await c.ip(['link', 'add', 'taken0', 'type', 'bridge']);
+    const refused = (...words: string[]): Promise<string> => refusal(onBob, 'attach', ...words);
+    assert.equal(
+      await refused('10.9.0.2/24', c.namespace, '--ifname', 'taken0'),
+      'OVL_TARGET_CONFLICT',
+    );
+    assert.equal(await refused('10.9.0.2/24', bob.namespace), 'OVL_TARGET_CONFLICT');
+    assert.equal(await refused('10.9.0.2/24', 'no-such-namespace'), 'OVL_TARGET_UNKNOWN');
+    assert.equal(await refused('10.9.0.2/24', 'tap:eth0'), 'OVL_IFACE_FOREIGN');
+    assert.equal(await refused(c.namespace), 'OVL_ADDRESS_UNAVAILABLE');
+    // The kernel refuses the route: the interface was there by then.
+    const route = ['--gateway', '10.9.0.1', '--route', 'fe80::/10,ff00::/8,::/128'];
+    await c.must(['sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1']);
+    assert.equal(
+      await refused('10.9.0.2/24', c.namespace, '--ifname', 'e9', ...route),
+      'OVL_IFACE_CONFIG',
+    );
+    await c.must(['sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=0']);
+    assert.deepEqual([await shown(onBob), await ports(bob)], before);
+    assert.ok(!(await c.interfaces()).includes('e9'));
+    await c.ip(['link', 'delete', 'taken0']);
+  });
+
+  it('of one host talk while the daemon is dead, and keep address and MAC when it is back', async () => {
+    const before = await shown(onAlice);
+    await onAlice.crash();
+    await pingAll(a, '192.168.0.4');
+    onAlice = await alice.startDaemon({ peers: [bob.address(4)] });
+    await Promise.all([onAlice.wait('peers=2'), onBob.wait('peers=2')]);
+    assert.deepEqual(await shown(onAlice), before);
+    await pingAll(a, '192.168.0.3');
+    await pingAll(b, '192.168.0.4');
+  });
+
+  it('keep the bridge over SIGTERM', async () => {
+    process.kill(onAlice.pid, 'SIGTERM');
+    assert.equal(await onAlice.exit(), 0);
+    await pingAll(a, '192.168.0.4');
+    const names = await alice.interfaces();
+    assert.ok(names.includes('overlay0') && !names.includes('overlay0-t'), names.join());
+    onAlice = await alice.startDaemon({ peers: [bob.address(4)] });
+    await Promise.all([onAlice.wait('peers=2'), onBob.wait('peers=2')]);
+    await pingAll(a, '192.168.0.3');
+  });
+
+  it('are made again after a reboot, with address and MAC', async () => {
+    const before = await shown(onAlice);
+    await onAlice.crash();
+    await alice.ip(['link', 'delete', 'overlay0']);
+    for (const port of await ports(alice)) await alice.ip(['link', 'delete', port]);
+    onAlice = await alice.startDaemon({ peers: [bob.address(4)] });
+    await Promise.all([onAlice.wait('peers=2'), onBob.wait('peers=2')]);
+    assert.deepEqual(await shown(onAlice), before);
+    const [link] = JSON.parse(await a.ip(['-json', 'link', 'show', 'eth-ovl'])) as Shown[] &
+      { address: string }[];
+    assert.equal(link?.address, before[0]?.mac);
+    await pingAll(a, '192.168.0.3');
+  });
+
+  it('come back when a namespace comes back under its name', async () => {
+    const before = await shown(onAlice);
+    await must(['ip', 'netns', 'delete', c.namespace]);
+    await waitFor('ps says so', 10_000, async () => {
+      return (await shown(onAlice)).some(({ state }) => state === 'waiting');
+    });
+    await must(['ip', 'netns', 'add', c.namespace]);
+    await waitFor('the interface in the new namespace', 10_000, async () => {
+      return (await c.interfaces()).includes('eth-ovl');
+    });
+    await waitFor('ps says so', 10_000, async () => {
+      return (await shown(onAlice)).every(({ state }) => state === 'attached');
+    });
+    assert.deepEqual(await shown(onAlice), before);
+    await pingAll(c, '192.168.0.3');
+  });
+
+  it('may be a process, and end with it; or a TAP', async () => {
+    const sleeper = spawn('unshare', ['--net', 'sleep', '600'], { stdio: 'ignore' });
+    await once(sleeper, 'spawn');
+    const namespaceOf = (pid: string): string => readlinkSync(`/proc/${pid}/ns/net`);
+    await waitFor('the namespace of the process', 5000, () => {
+      return namespaceOf(String(sleeper.pid)) !== namespaceOf('self');
+    });
+    const target = `pid:${String(sleeper.pid)}`;
+    await ctl(onAlice, 'attach', '192.168.0.7/24', target);
+    await pingAll(a, '192.168.0.7');
+    await ctl(onAlice, 'attach', 'none', 'tap:vm1');
+    assert.ok((await alice.interfaces()).includes('vm1'));
+    sleeper.kill('SIGKILL');
+    await waitFor('the attachment to go', 10_000, async () => {
+      return (await shown(onAlice)).every((row) => row.target !== target);
+    });
+    await ctl(onAlice, 'detach', 'tap:vm1');
+    assert.ok(!(await alice.interfaces()).includes('vm1'));
+  });
+
+  it('lose single addresses, then all', async () => {
+    assert.equal(await ctl(onAlice, 'detach', '192.168.0.4/24', c.namespace), '192.168.0.4/24\n');
+    await waitFor('no answer', 5000, async () => !(await isAnswered(a, '192.168.0.4')));
+    for (const [daemon, host] of [
+      [onAlice, a],
+      [onAlice, c],
+      [onBob, b],
+    ] as const) {
+      await ctl(daemon, 'detach', host.namespace);
+      assert.deepEqual(await host.interfaces(), ['lo']);
+      assert.equal(await ctl(daemon, 'detach', host.namespace), '');
+    }
+    assert.deepEqual(await shown(onAlice), []);
+    assert.deepEqual([await ports(alice), await ports(bob)], [[], []]);
+  });
+
+  it('go with a reset', async () => {
+    await ctl(onBob, 'attach', '192.168.0.3/24', b.namespace);
+    await ctl(onBob, 'reset');
+    assert.equal(await onBob.exit(), 0);
+    assert.deepEqual(await bob.interfaces(), ['lo', 'eth0']);
+    assert.deepEqual(await b.interfaces(), ['lo']);
+  });
+});

@@ -1,0 +1,91 @@
+import { OverlayError } from '../../../src/base/errors.js';
+import type { Target } from '../../../src/model/target.js';
+import type { PortSpec } from '../../../src/netdev/attachment-host.js';
+import type { FoundPort, PortHost, TargetLocation } from '../../../src/workload/ports.js';
+import type { WorkloadComponents } from '../../../src/workload/workloads.js';
+
+/** Namespaces and ports in memory, with a clock that a test turns by hand. */
+export class FakePortHost implements PortHost {
+  /** Name and inode. */
+  readonly namespaces = new Map<string, number>();
+  readonly ports = new Map<string, FoundPort & { readonly spec: PortSpec }>();
+  readonly warnings: string[] = [];
+  /** Thrown by the next change. */
+  failure: Error | undefined;
+  #alarm: (() => void) | undefined;
+
+  readonly components: Omit<WorkloadComponents, 'store' | 'ownAddresses'> = {
+    host: this,
+    targets: { find: (text) => this.#find(text), locate: (target) => this.#locate(target) },
+    alarm: {
+      set: (_delayMs, callback) => {
+        this.#alarm = callback;
+        return () => (this.#alarm = undefined);
+      },
+    },
+    warn: (message) => this.warnings.push(message),
+  };
+
+  get isArmed(): boolean {
+    return this.#alarm !== undefined;
+  }
+
+  ring(): void {
+    const alarm = this.#alarm;
+    this.#alarm = undefined;
+    alarm?.();
+  }
+
+  addressesOf(port: string): readonly string[] {
+    return this.ports.get(port)?.spec.inside?.addresses ?? [];
+  }
+
+  async observe(): Promise<ReadonlyMap<string, FoundPort>> {
+    return new Map(this.ports);
+  }
+
+  async createPort(spec: PortSpec): Promise<void> {
+    this.#mayFail();
+    this.ports.set(spec.port, { master: spec.bridge, mark: spec.mark, spec });
+  }
+
+  async changeInside(spec: PortSpec): Promise<void> {
+    this.#mayFail();
+    const port = this.ports.get(spec.port);
+    if (port) this.ports.set(spec.port, { ...port, spec });
+  }
+
+  async rejoin(spec: PortSpec): Promise<void> {
+    this.ports.set(spec.port, { master: spec.bridge, mark: spec.mark, spec });
+  }
+
+  async removePort(port: string): Promise<void> {
+    this.ports.delete(port);
+  }
+
+  hasPort(port: string): boolean {
+    return this.ports.has(port);
+  }
+
+  #mayFail(): void {
+    const failure = this.failure;
+    this.failure = undefined;
+    if (failure) throw failure;
+  }
+
+  #find(text: string): Target {
+    if (text.startsWith('tap:')) return { kind: 'tap', name: text.slice(4) };
+    if (this.namespaces.has(text)) return { kind: 'netns', name: text };
+    throw new OverlayError('OVL_TARGET_UNKNOWN', `There is no target '${text}'`, {
+      value: text,
+      cure: 'Make it first.',
+    });
+  }
+
+  #locate(target: Target): TargetLocation {
+    if (target.kind === 'tap') return { state: 'present', path: '', inode: 0 };
+    if (target.kind === 'pid') return { state: 'gone' };
+    const inode = this.namespaces.get(target.kind === 'netns' ? target.name : target.path);
+    return inode === undefined ? { state: 'absent' } : { state: 'present', path: '/x', inode };
+  }
+}

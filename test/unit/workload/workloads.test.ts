@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+
+import type { PeerId } from '../../../src/model/peer-id.js';
+import { Workloads } from '../../../src/workload/workloads.js';
+import { FakePortHost } from './fake-port-host.js';
+
+const OPTIONS = {
+  ifName: 'overlay0',
+  peer: '00112233445566778899aabbccddeeff' as PeerId,
+  mtuBytes: 1388,
+};
+
+describe('workloads', () => {
+  let host: FakePortHost;
+  /** On disk: JSON. */
+  let cells: Map<string, string>;
+  let isDiskFull: boolean;
+
+  beforeEach(() => {
+    host = new FakePortHost();
+    cells = new Map();
+    isDiskFull = false;
+    host.namespaces.set('web', 1);
+    host.namespaces.set('db', 2);
+  });
+
+  function make(peer = OPTIONS.peer): Workloads {
+    const store = {
+      attachments: () => [...cells].map(([id, text]) => [id, JSON.parse(text) as unknown] as const),
+      writeAttachment: (id: string, value: object | undefined) => {
+        if (isDiskFull) throw new Error('disk full');
+        if (value) cells.set(id, JSON.stringify(value));
+        else cells.delete(id);
+      },
+    };
+    const ownAddresses = (): string[] => ['10.47.0.9/12'];
+    return new Workloads({ ...host.components, store, ownAddresses }, { ...OPTIONS, peer });
+  }
+
+  const attach = (workloads: Workloads, target: string, ...addresses: string[]) =>
+    workloads.attach({ target, addresses });
+  const onlyPort = (): string => [...host.ports.keys()][0] ?? 'none';
+  /** Everything that was asked for by now is done. */
+  const settle = (workloads: Workloads) => workloads.detach('nothing', []);
+
+  it('is the same after asking twice, and adds addresses', async () => {
+    const workloads = make();
+    assert.deepEqual(await attach(workloads, 'web', 'ip:10.1.0.2/24'), ['10.1.0.2/24']);
+    const before = workloads.list();
+    assert.deepEqual(await attach(workloads, 'web', '10.1.0.2/24'), ['10.1.0.2/24']);
+    assert.deepEqual(workloads.list(), before);
+    await attach(workloads, 'web', 'FD00:0::5/64');
+    assert.deepEqual(workloads.list()[0]?.addresses, ['10.1.0.2/24', 'fd00::5/64']);
+    assert.deepEqual(host.addressesOf(onlyPort()), ['10.1.0.2/24', 'fd00::5/64']);
+    assert.equal(host.ports.size, 1);
+  });
+
+  it('does one thing after the other', async () => {
+    const workloads = make();
+    await Promise.all([
+      attach(workloads, 'web', '10.1.0.2/24'),
+      workloads.detach('web', []),
+      attach(workloads, 'web', '10.1.0.3/24'),
+    ]);
+    assert.deepEqual(workloads.list()[0]?.addresses, ['10.1.0.3/24']);
+  });
+
+  it('gives the same address and MAC to a new process, whatever was left', async () => {
+    const first = make();
+    await first.start();
+    await attach(first, 'web', '10.1.0.2/24');
+    const before = first.list();
+    for (const isBooted of [false, true]) {
+      if (isBooted) host.ports.clear();
+      const next = make();
+      assert.equal(next.list()[0]?.state, 'waiting');
+      await next.start();
+      assert.deepEqual(next.list(), before);
+      assert.equal(host.ports.size, 1);
+    }
+  });
+
+  it('takes another MAC with another identity, unless it was chosen', async () => {
+    const first = make();
+    await attach(first, 'web', '10.1.0.2/24');
+    await first.attach({ target: 'db', addresses: ['10.1.0.3/24'], mac: '02:00:00:00:00:07' });
+    const before = first.list().find(({ target }) => target === 'web')?.mac;
+    const clone = make('ffeeddccbbaa99887766554433221100' as PeerId);
+    await clone.start();
+    const [db, web] = clone.list().map(({ mac }) => mac);
+    assert.notEqual(web, before);
+    assert.equal(db, '02:00:00:00:00:07');
+    assert.equal(host.ports.get([...host.ports.keys()][0] ?? '')?.spec.mac, web);
+  });
+
+  it('waits for a namespace and attaches the next one of that name', async () => {
+    const workloads = make();
+    await workloads.start();
+    await attach(workloads, 'web', '10.1.0.2/24');
+    const before = workloads.list();
+    host.namespaces.delete('web');
+    host.ports.clear();
+    host.ring();
+    await settle(workloads);
+    assert.equal(workloads.list()[0]?.state, 'waiting');
+    host.namespaces.set('web', 99);
+    host.ring();
+    await settle(workloads);
+    assert.deepEqual(workloads.list(), before);
+    assert.equal(host.ports.get(onlyPort())?.mark?.inode, 99);
+  });
+
+  it('makes an interface again that somebody deleted', async () => {
+    const workloads = make();
+    await workloads.start();
+    await attach(workloads, 'web', '10.1.0.2/24');
+    host.ports.clear();
+    host.ring();
+    await settle(workloads);
+    assert.equal(host.ports.size, 1);
+  });
+
+  it('says once why it cannot attach, and tries again', async () => {
+    const workloads = make();
+    await workloads.start();
+    await attach(workloads, 'web', '10.1.0.2/24');
+    for (let round = 0; round < 2; round += 1) {
+      host.ports.clear();
+      host.failure = new Error('name is taken');
+      host.ring();
+      await settle(workloads);
+    }
+    assert.equal(workloads.list()[0]?.reason, 'name is taken');
+    assert.deepEqual(host.warnings, ['Cannot attach web: name is taken']);
+    host.ring();
+    await settle(workloads);
+    assert.equal(workloads.list()[0]?.state, 'attached');
+  });
+
+  it('leaves nothing when the interface cannot be made, or not be written down', async () => {
+    const workloads = make();
+    host.failure = new Error('no');
+    await assert.rejects(attach(workloads, 'web', '10.1.0.2/24'), /no/);
+    isDiskFull = true;
+    await assert.rejects(attach(workloads, 'web', '10.1.0.2/24'), /disk full/);
+    assert.deepEqual([workloads.list(), host.ports.size, cells.size], [[], 0, 0]);
+    isDiskFull = false;
+    await attach(workloads, 'web', '10.1.0.2/24');
+    isDiskFull = true;
+    await assert.rejects(attach(workloads, 'web', '10.1.0.3/24'), /disk full/);
+    assert.deepEqual(workloads.list()[0]?.addresses, ['10.1.0.2/24']);
+    assert.deepEqual(host.addressesOf(onlyPort()), ['10.1.0.2/24']);
+  });
+
+  it('removes what a process left that died before it wrote it down', async () => {
+    isDiskFull = true;
+    host.removePort = () => Promise.reject(new Error('killed'));
+    await assert.rejects(attach(make(), 'web', '10.1.0.2/24'));
+    assert.equal(host.ports.size, 1);
+    isDiskFull = false;
+    host.removePort = async (port) => void host.ports.delete(port);
+    await make().start();
+    assert.equal(host.ports.size, 0);
+  });
+
+  it('refuses an address that is taken here, another MAC of what is attached, and a MAC twice', async () => {
+    const workloads = make();
+    await workloads.attach({ target: 'web', addresses: ['10.1.0.2/24'], mac: '02:00:00:00:00:07' });
+    const refused = (target: string, address: string, mac?: string) =>
+      workloads.attach({ target, addresses: [address], mac });
+    await assert.rejects(refused('db', '10.1.0.2/16'), { code: 'OVL_ADDRESS_IN_USE' });
+    await assert.rejects(refused('db', '10.47.0.9/24'), { code: 'OVL_ADDRESS_IN_USE' });
+    const mac = '02:00:00:00:00:07';
+    await assert.rejects(refused('db', '10.1.0.3/24', mac), { code: 'OVL_TARGET_CONFLICT' });
+    await assert.rejects(refused('web', '10.1.0.2/24', '02:00:00:00:00:08'), {
+      code: 'OVL_TARGET_CONFLICT',
+    });
+    assert.equal(host.ports.size, 1);
+  });
+
+  it('detaches by the name that is shown when the target is gone', async () => {
+    const workloads = make();
+    await attach(workloads, 'web', '10.1.0.2/24');
+    host.namespaces.delete('web');
+    assert.deepEqual(await workloads.detach('web', []), ['10.1.0.2/24']);
+    assert.deepEqual([workloads.list(), host.ports.size, cells.size], [[], 0, 0]);
+  });
+
+  it('leaves out what is damaged in the store', async () => {
+    await attach(make(), 'web', '10.1.0.2/24');
+    cells.set('broken', '{"target":{"kind":"netns"}}');
+    const next = make();
+    await next.start();
+    assert.equal(next.list().length, 1);
+    assert.equal(host.warnings.length, 1);
+  });
+
+  it('looks no more once it is stopped', async () => {
+    const workloads = make();
+    await workloads.start();
+    assert.ok(host.isArmed);
+    await workloads.stop();
+    assert.ok(!host.isArmed);
+  });
+});
