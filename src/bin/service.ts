@@ -113,6 +113,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       network: { watch: (ignored, onChange) => os.watchNetwork(ignored, onChange) },
       localAddresses: () => underlayAddresses([config.ifName, `${config.ifName}-t`]),
       log,
+      onBridgeUp: () => workloads.start(),
     },
     {
       meshName: config.meshName,
@@ -133,15 +134,6 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       ...(debug.rekeyAfterMs === undefined ? {} : { rekeyAfterMs: debug.rekeyAfterMs }),
     },
   );
-  daemon.onFatal((error) => {
-    inputs.onFatal(error);
-  });
-  daemon.onCloned(() => {
-    inputs.onCloned();
-  });
-  undo.push(() => daemon.stop());
-  await daemon.start();
-
   const workloads = new Workloads(
     {
       host: new AttachmentHost(),
@@ -155,8 +147,15 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
     },
     { ifName: config.ifName, peer: state.identity.id, mtuBytes: config.mtuBytes },
   );
+  daemon.onFatal((error) => {
+    inputs.onFatal(error);
+  });
+  daemon.onCloned(() => {
+    inputs.onCloned();
+  });
+  undo.push(() => daemon.stop());
   undo.push(() => workloads.stop());
-  await workloads.start();
+  await daemon.start();
 
   const control = wholeControl(daemon.control, workloadControl(workloads), async () => {
     await workloads.stop();

@@ -61,6 +61,8 @@ export interface DaemonComponents {
   /** Addresses of this host that peers may try, as they are now. */
   readonly localAddresses: () => readonly string[];
   readonly log: Logger;
+  /** The bridge is up and has its addresses; ready is said when this has ended. */
+  readonly onBridgeUp?: () => Promise<void>;
 }
 
 export interface Daemon {
@@ -220,6 +222,7 @@ class OverlayDaemon implements Daemon {
     this.#hasBridge = true;
     await host.up(macOfPeer(id));
     await this.#keeper.start();
+    await this.#components.onBridgeUp?.();
     this.#warnings = await host.warnings();
     for (const { code, message, cure } of this.#warnings) {
       this.#emit({ level: 'warn', code: 'host-warning', message: `${message} (${code})`, cure });
