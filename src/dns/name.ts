@@ -1,33 +1,13 @@
 import ipaddr from 'ipaddr.js';
 
+import { MAX_NAME_BYTES } from '../model/host-name.js';
+
 /*
  * Names as texts: lower case, labels joined by dots, no final dot, the root is ''. DNS allows any byte in a label; a
  * dot or backslash inside one is written \046 or \092, so that two names are equal exactly if their texts are.
  */
 
-export const MAX_NAME_BYTES = 255;
 const MAX_LABEL_BYTES = 63;
-/** Underscores are no host name's, but containers have them. */
-const LABEL = /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/;
-
-/** A host name in canonical text, or undefined when it is none. A final dot is allowed. */
-export function parseHostName(text: string): string | undefined {
-  const name = text.toLowerCase().replace(/\.$/, '');
-  const isHostName =
-    name.length <= MAX_NAME_BYTES - 2 && name.split('.').every((label) => LABEL.test(label));
-  return isHostName ? name : undefined;
-}
-
-/**
- * What a person calls a name (`web`, `db.east.overlay.internal`, any case) as the name relative to the domain (`web`,
- * `db.east`); undefined when it is no host name, the domain itself, or lies outside the domain.
- */
-export function relativeName(text: string, domain: string): string | undefined {
-  const name = parseHostName(text);
-  if (name === undefined || name === domain) return undefined;
-  if (name.endsWith(`.${domain}`)) return name.slice(0, -domain.length - 1);
-  return name.includes('.') ? undefined : name;
-}
 
 /**
  * Reads a name without compression pointers: in a question nothing precedes it that one could point to. `end` is the

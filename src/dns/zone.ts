@@ -1,6 +1,7 @@
 import ipaddr from 'ipaddr.js';
 
-import { addressOfReverseName, canonicalAddress, parseHostName } from './name.js';
+import { parseHostName } from '../model/host-name.js';
+import { addressOfReverseName, canonicalAddress } from './name.js';
 import { addressTail, pointerTail, type RecordTail } from './records.js';
 import { TYPE } from './query.js';
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 
 import fc from 'fast-check';
 
-import { addressOfReverseName, parseHostName, relativeName } from '../../../src/dns/name.js';
+import { addressOfReverseName } from '../../../src/dns/name.js';
+import { parseHostName, relativeName } from '../../../src/model/host-name.js';
 import { TYPE } from '../../../src/dns/query.js';
 import { Zone } from '../../../src/dns/zone.js';
 

@@ -1,0 +1,107 @@
+import { OverlayError } from '../base/errors.js';
+import { formatTarget, targetKey, type Target } from '../model/target.js';
+import { bareAddress } from './address-want.js';
+import type { Attachment } from './model.js';
+import type { TargetFinder } from './ports.js';
+
+const MAX_ATTACHMENTS = 1024;
+
+/** An attachment, and how it stands. */
+export interface Entry {
+  readonly attachment: Attachment;
+  /** Why it is not attached now. */
+  readonly reason: string | undefined;
+  /** Inode it is attached in. */
+  readonly inode: number;
+}
+
+/** What is asked for on this host, by attachment id: at most 1 024. */
+export class Entries {
+  readonly #entries = new Map<string, Entry>();
+  readonly #onChange: () => void;
+
+  constructor(onChange: () => void) {
+    this.#onChange = onChange;
+  }
+
+  get isFull(): boolean {
+    return this.#entries.size >= MAX_ATTACHMENTS;
+  }
+
+  get ids(): ReadonlySet<string> {
+    return new Set(this.#entries.keys());
+  }
+
+  /** A copy: what is done meanwhile does not disturb whoever walks it. */
+  get all(): readonly Entry[] {
+    return [...this.#entries.values()];
+  }
+
+  get(id: string): Entry | undefined {
+    return this.#entries.get(id);
+  }
+
+  put(attachment: Attachment, reason: string | undefined, inode = 0): void {
+    this.#entries.set(attachment.id, { attachment, reason, inode });
+    this.#onChange();
+  }
+
+  delete(id: string): void {
+    if (this.#entries.delete(id)) this.#onChange();
+  }
+
+  of(target: Target): Attachment | undefined {
+    const key = targetKey(target);
+    return this.all.find((entry) => targetKey(entry.attachment.target) === key)?.attachment;
+  }
+
+  /** By the text that `ps` shows, since the target may be gone; else by what the text means now. */
+  find(text: string, targets: TargetFinder): Entry | undefined {
+    const shown = this.all.find(({ attachment }) => formatTarget(attachment.target) === text);
+    if (shown !== undefined) return shown;
+    try {
+      const { id } = this.of(targets.find(text)) ?? {};
+      return id === undefined ? undefined : this.#entries.get(id);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /**
+   * Whether it may stand beside the others.
+   * @param ownAddresses cidr texts of the node itself
+   * @throws OVL_ADDRESS_IN_USE, OVL_TARGET_CONFLICT, OVL_USAGE
+   */
+  mustFit({ id, addresses, mac, isMacGiven }: Attachment, ownAddresses: readonly string[]): void {
+    if (!this.#entries.has(id) && this.isFull) {
+      throw new OverlayError('OVL_USAGE', `${MAX_ATTACHMENTS} targets are attached already`, {
+        cure: 'Detach some first.',
+      });
+    }
+    const own = ownAddresses.map((cidr) => [bareAddress(cidr), 'this node'] as const);
+    const others = this.all.filter((entry) => entry.attachment.id !== id);
+    const taken = new Map([
+      ...own,
+      ...others.flatMap(({ attachment }) =>
+        attachment.addresses.map(
+          (cidr) => [bareAddress(cidr), formatTarget(attachment.target)] as const,
+        ),
+      ),
+    ]);
+    for (const cidr of addresses) {
+      const holder = taken.get(bareAddress(cidr));
+      if (holder === undefined) continue;
+      throw new OverlayError('OVL_ADDRESS_IN_USE', `${cidr} is the address of ${holder}`, {
+        value: cidr,
+        cure: 'Choose another one, or detach that first (overlayctl ps).',
+      });
+    }
+    const twin = others.find(({ attachment }) => isMacGiven && attachment.mac === mac);
+    if (twin === undefined) return;
+    const holder = formatTarget(twin.attachment.target);
+    throw new OverlayError('OVL_TARGET_CONFLICT', `${mac ?? ''} is the MAC of ${holder}`, {
+      value: mac ?? '',
+      cure: 'Choose another one.',
+    });
+  }
+}

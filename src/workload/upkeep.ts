@@ -1,0 +1,174 @@
+import { OverlayError } from '../base/errors.js';
+import { formatTarget } from '../model/target.js';
+import type { PortSpec } from '../netdev/attachment-host.js';
+import { shapeOf } from './derive.js';
+import type { Entries } from './entries.js';
+import type { Attachment } from './model.js';
+import { leftovers, planStep, type Step } from './plan.js';
+import type { AttachmentStore, PortHost, TargetFinder, TargetLocation } from './ports.js';
+import { toStored } from './stored.js';
+
+/*
+ * Makes the host agree with what was asked for, each attachment whole or not at all:
+ *
+ *   bring    interface ─ store           (what fails takes the interface away again)
+ *   forget   store ─ interface           (what a crash leaves in between is a leftover, removed at the next start)
+ *   settle   plan.ts for each, so that a namespace that comes back under its name has all of it again
+ *
+ * The caller does one after the other.
+ */
+
+export interface UpkeepComponents {
+  readonly entries: Entries;
+  readonly host: PortHost;
+  readonly targets: TargetFinder;
+  readonly store: AttachmentStore;
+  /** Something that the operator should know; said once per change. */
+  readonly warn: (
+    message: string,
+    about: { readonly err?: unknown; readonly target?: string },
+  ) => void;
+}
+
+export class Upkeep {
+  readonly #components: UpkeepComponents;
+  readonly #bridge: string;
+
+  constructor(components: UpkeepComponents, options: { readonly bridge: string }) {
+    this.#components = components;
+    this.#bridge = options.bridge;
+  }
+
+  /** `existing`: what to go back to when it fails. @throws OverlayError, with nothing changed */
+  async bring(attachment: Attachment, existing: Attachment | undefined): Promise<void> {
+    const { entries, host, store, targets } = this.#components;
+    const location = targets.locate(attachment.target);
+    if (location.state !== 'present') throw vanished(attachment);
+    const found = (await host.observe()).get(attachment.port);
+    const step = planStep(attachment, location, found, this.#bridge);
+    const spec = this.#specOf(attachment, location);
+    const undo = async (): Promise<void> => {
+      if (existing === undefined || step === 'create') await host.removePort(attachment.port);
+      else {
+        const added = attachment.addresses.filter((cidr) => !existing.addresses.includes(cidr));
+        await host.changeInside(this.#specOf(existing, location), added);
+      }
+    };
+    if (step === 'create') await host.createPort(spec);
+    try {
+      if (step === 'rejoin') await host.rejoin(spec);
+      if (step !== 'create') await host.changeInside(spec, []);
+      store.writeAttachment(attachment.id, toStored(attachment));
+    } catch (error) {
+      await undo().catch(() => undefined);
+      throw error;
+    }
+    entries.put(attachment, undefined, location.inode);
+  }
+
+  /** Takes addresses away; `fewer` is what stays. @throws OVL_IFACE_CONFIG, OVL_STATE_DIR */
+  async reduce(fewer: Attachment, removed: readonly string[]): Promise<void> {
+    const { entries, host, store, targets } = this.#components;
+    const { reason, inode } = entries.get(fewer.id) ?? { reason: undefined, inode: 0 };
+    store.writeAttachment(fewer.id, toStored(fewer));
+    entries.put(fewer, reason, inode);
+    const location = targets.locate(fewer.target);
+    if (reason === undefined && location.state === 'present') {
+      await host.changeInside(this.#specOf(fewer, location), removed);
+    }
+  }
+
+  /** @throws OVL_IFACE_CONFIG, OVL_STATE_DIR */
+  async forget(attachment: Attachment): Promise<void> {
+    const { entries, host, store } = this.#components;
+    store.writeAttachment(attachment.id, undefined);
+    entries.delete(attachment.id);
+    await host.removePort(attachment.port);
+  }
+
+  /** Never throws for one of them. @throws OVL_IFACE_CONFIG when the host cannot be looked at */
+  async settle(isStart: boolean): Promise<void> {
+    const { entries, host, targets, warn } = this.#components;
+    const ports = await host.observe();
+    if (isStart) {
+      for (const port of leftovers(entries.ids, ports, this.#bridge)) {
+        await host.removePort(port).catch((err: unknown) => {
+          warn('A leftover interface cannot be removed', { err, target: port });
+        });
+      }
+    }
+    for (const { attachment } of entries.all) {
+      const location = targets.locate(attachment.target);
+      const step = planStep(attachment, location, ports.get(attachment.port), this.#bridge);
+      await this.#take(step, attachment, location, isStart);
+    }
+  }
+
+  /** Whether an attachment is not as it was left: its interface is gone, or its target is another one now. */
+  isOff(): boolean {
+    const { entries, host, targets } = this.#components;
+    return entries.all.some(({ attachment, reason, inode }) => {
+      const location = targets.locate(attachment.target);
+      if (location.state === 'absent') return reason === undefined;
+      if (location.state === 'gone' || reason !== undefined) return true;
+      return location.inode !== inode || !host.hasPort(attachment.port);
+    });
+  }
+
+  async #take(
+    step: Step,
+    attachment: Attachment,
+    location: TargetLocation,
+    isStart: boolean,
+  ): Promise<void> {
+    const { entries, host, warn } = this.#components;
+    if (step === 'forget') {
+      await this.forget(attachment).catch((err: unknown) => {
+        warn('What a target left cannot be removed', { err });
+      });
+      return;
+    }
+    if (location.state !== 'present') {
+      entries.put(attachment, 'the target is not there');
+      return;
+    }
+    try {
+      const spec = this.#specOf(attachment, location);
+      if (step === 'create') await host.createPort(spec);
+      if (step === 'rejoin') await host.rejoin(spec);
+      // A process that died may have written down an address that it had not set yet.
+      if (step === 'rejoin' || (step === 'keep' && isStart)) await host.changeInside(spec, []);
+      entries.put(attachment, undefined, location.inode);
+    } catch (err) {
+      const reason = err instanceof Error ? err.message : String(err);
+      const target = formatTarget(attachment.target);
+      if (entries.get(attachment.id)?.reason !== reason) {
+        warn(`Cannot attach ${target}: ${reason}`, { err, target });
+      }
+      entries.put(attachment, reason);
+    }
+  }
+
+  #specOf(
+    attachment: Attachment,
+    location: Extract<TargetLocation, { state: 'present' }>,
+  ): PortSpec {
+    const { id, port, mac, mtuBytes, ifName, addresses, gateway, routes, target } = attachment;
+    return {
+      ...{ port, mac, mtuBytes, bridge: this.#bridge },
+      mark: { attachment: id, inode: location.inode, shape: shapeOf(attachment) },
+      inside:
+        target.kind === 'tap'
+          ? undefined
+          : { path: location.path, ifName, addresses, gateway, routes },
+    };
+  }
+}
+
+function vanished({ target }: Attachment): OverlayError {
+  const text = formatTarget(target);
+  return new OverlayError('OVL_TARGET_UNKNOWN', `The target '${text}' has just gone`, {
+    value: text,
+    cure: 'Try again when it is back.',
+  });
+}
