@@ -1,5 +1,6 @@
 import type { EventDocument } from '../api/control.js';
 import type { Clock } from '../base/clock.js';
+import { Deadlines } from '../base/deadlines.js';
 import type { Counters, DataPlane, DataPlaneEvent } from '../dataplane/dataplane.js';
 import { formatEndpoint } from '../model/endpoint.js';
 import { macOfPeer, shortPeerId, type PeerId } from '../model/peer-id.js';
@@ -51,17 +52,14 @@ export interface MeshNodeComponents {
   readonly onAddressClaim: (peer: PeerId, cidrs: readonly string[]) => void;
 }
 
-interface InfoSchedule {
-  nextMs: number;
-  sent: number;
-}
-
 /** The inside of the loop: events and deadlines to the machines, their actions to the effects. */
 export class MeshNode {
   readonly #components: MeshNodeComponents;
   readonly #nickname: string;
   readonly #version: string;
-  readonly #info = new Map<PeerId, InfoSchedule>();
+  /** PEER_INFOs sent since the link came up or something changed. */
+  readonly #infosSent = new Map<PeerId, number>();
+  readonly #infoDue = new Deadlines<PeerId>();
   readonly #declared = new Set<PeerId>();
 
   constructor(
@@ -75,9 +73,7 @@ export class MeshNode {
 
   get nextDeadlineMs(): number {
     const { links, records } = this.#components;
-    let next = Math.min(links.nextDeadlineMs, records.nextDeadlineMs);
-    for (const schedule of this.#info.values()) next = Math.min(next, schedule.nextMs);
-    return next;
+    return Math.min(links.nextDeadlineMs, records.nextDeadlineMs, this.#infoDue.nextMs);
   }
 
   turn(inputs: readonly NodeInput[], nowMs: number): void {
@@ -110,9 +106,9 @@ export class MeshNode {
 
   /** Nickname or addresses changed: tell everybody now. */
   announce(nowMs: number): void {
-    for (const schedule of this.#info.values()) {
-      schedule.nextMs = nowMs;
-      schedule.sent = 0;
+    for (const peer of this.#infosSent.keys()) {
+      this.#infosSent.set(peer, 0);
+      this.#infoDue.set(peer, nowMs);
     }
   }
 
@@ -205,11 +201,10 @@ export class MeshNode {
       out,
     );
     this.#components.records.onDeadline(nowMs, out);
-    for (const [peer, schedule] of this.#info) {
-      if (nowMs < schedule.nextMs) continue;
-      const wait = INFO_REPEATS_MS[schedule.sent] ?? PEER_INFO_EVERY_MS;
-      schedule.sent += 1;
-      schedule.nextMs = nowMs + wait;
+    for (const peer of this.#infoDue.takeDue(nowMs)) {
+      const sent = this.#infosSent.get(peer) ?? 0;
+      this.#infosSent.set(peer, sent + 1);
+      this.#infoDue.set(peer, nowMs + (INFO_REPEATS_MS[sent] ?? PEER_INFO_EVERY_MS));
       this.#sendInfo(peer, out);
     }
   }
@@ -226,7 +221,8 @@ export class MeshNode {
         out.table({ kind: 'fdbSet', network: 0, mac, peer: link.slot });
       }
       this.#sendInfo(action.peer, out);
-      this.#info.set(action.peer, { nextMs: nowMs + INFO_REPEATS_MS[0], sent: 1 });
+      this.#infosSent.set(action.peer, 1);
+      this.#infoDue.set(action.peer, nowMs + INFO_REPEATS_MS[0]);
       this.#components.onPeerUp(action.peer);
     }
     for (const met of links.takeAcquaintances()) {
@@ -247,7 +243,8 @@ export class MeshNode {
   #sendInfo(peer: PeerId, out: Actions): void {
     const session = this.#components.links.peer(peer)?.tx;
     if (!session) {
-      this.#info.delete(peer);
+      this.#infosSent.delete(peer);
+      this.#infoDue.delete(peer);
       return;
     }
     const addresses = this.#components.ownAddresses();

@@ -57,7 +57,8 @@ export class MeshRecords {
   readonly #observed = new Map<PeerId, Endpoint>();
   #place: OwnPlace = { endpoints: [], addresses: [] };
   #sayAtMs = 0;
-  #neighbours: readonly PeerId[] = [];
+  /** Of the links, when the neighbours were told last. */
+  #reachableSeq = 0;
 
   constructor(components: MeshRecordsComponents, options: MeshRecordsOptions) {
     this.#components = components;
@@ -115,12 +116,9 @@ export class MeshRecords {
   /** Once a turn: who can be talked to now. */
   followNeighbours(nowMs: number, out: Actions): void {
     const { links, gossip, store } = this.#components;
+    if (links.reachableSeq === this.#reachableSeq) return;
+    this.#reachableSeq = links.reachableSeq;
     const reachable = links.peers.filter((peer) => peer.isReachable).map(({ id }) => id);
-    const isSame =
-      reachable.length === this.#neighbours.length &&
-      reachable.every((id, at) => id === this.#neighbours[at]);
-    if (isSame) return;
-    this.#neighbours = reachable;
     for (const id of reachable) store.noteMet(id);
     this.#with(nowMs, out, (actions) => {
       gossip.onNeighbours(reachable, nowMs, actions);

@@ -79,6 +79,7 @@ export class FakeDataPlane implements DataPlane {
   readonly #sessions = new Map<SessionIndex, FakeSession>();
   readonly #peers = new Map<PeerSlot, FakePeer>();
   readonly #paths = new Map<PathId, FakePath>();
+  readonly #pathsByAddress = new Map<string, FakePath>();
   readonly #fdb = new Map<string, FdbEntry>();
   readonly #labels = new FakeLabels();
   readonly #seen = new Map<string, number>();
@@ -125,6 +126,7 @@ export class FakeDataPlane implements DataPlane {
       labels: this.#labels.values(),
     });
     for (const entry of batch) this.#applyEntry(entry);
+    if (batch.some(({ kind }) => kind === 'pathSet' || kind === 'pathRemove')) this.#indexPaths();
   }
 
   send(batch: readonly SendItem[]): void {
@@ -440,6 +442,11 @@ export class FakeDataPlane implements DataPlane {
     const nowMs = this.#nowMs();
     const waitMs = Math.max(0, path.clock.nextPingMs(nowMs) - nowMs);
     path.cancelPing = this.#network.scheduler.at(waitMs, () => {
+      // An answer since then moved it.
+      if (path.clock.nextPingMs(this.#nowMs()) > this.#nowMs()) {
+        this.#schedulePing(id);
+        return;
+      }
       if (path.clock.checkDead(this.#nowMs())) this.#emit({ kind: 'pathDead', path: id });
       this.#ping(id);
     });
@@ -602,11 +609,16 @@ export class FakeDataPlane implements DataPlane {
   }
 
   #pathOf(peer: PeerSlot, from: PathAddress): FakePath | undefined {
-    const text = formatPathAddress(from);
+    return this.#pathsByAddress.get(pathKey(peer, from));
+  }
+
+  /** Tables change seldom, datagrams come often. */
+  #indexPaths(): void {
+    this.#pathsByAddress.clear();
     for (const path of this.#paths.values()) {
-      if (path.peer === peer && formatPathAddress(path.address) === text) return path;
+      const key = pathKey(path.peer, path.address);
+      if (!this.#pathsByAddress.has(key)) this.#pathsByAddress.set(key, path);
     }
-    return undefined;
   }
 
   // --- events and numbers ---
@@ -656,6 +668,10 @@ function headerOf(address: PathAddress): number {
 
 function overheadOf(address: PathAddress): number {
   return SEAL_OVERHEAD_BYTES + headerOf(address);
+}
+
+function pathKey(peer: PeerSlot, address: PathAddress): string {
+  return `${peer} ${formatPathAddress(address)}`;
 }
 
 function fdbKey(network: number, mac: Mac): string {

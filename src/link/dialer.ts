@@ -71,6 +71,8 @@ export interface Dialled {
 export class Dialer {
   readonly #components: DialerComponents;
   readonly #targets = new Map<string, DialTarget>();
+  /** Those of the targets that a person named. */
+  readonly #contacts = new Set<DialTarget>();
   readonly #byIndex = new Map<number, { attempt: HandshakeAttempt; target: DialTarget }>();
   readonly #busy = new Map<string, number>();
   readonly #own = new Set<string>();
@@ -86,14 +88,15 @@ export class Dialer {
   }
 
   get contacts(): readonly DialTarget[] {
-    return [...this.#targets.values()].filter((target) => target.contact !== undefined);
+    return [...this.#contacts];
   }
 
   /** Where dialling this peer stands: its own target, else a contact that led to it. */
   targetOf(peer: PeerId): DialTarget | undefined {
     const own = this.#targets.get(peerKey(peer));
     if (own) return own;
-    return this.contacts.find((target) => target.peer === peer);
+    for (const contact of this.#contacts) if (contact.peer === peer) return contact;
+    return undefined;
   }
 
   get nextDeadlineMs(): number {
@@ -109,7 +112,9 @@ export class Dialer {
     const key = contactKey(contact);
     if (this.#targets.has(key) || this.#targets.size >= MAX_TARGETS) return;
     const fields = { key, contact, host, port, peer: undefined, endpoints: [], resume: undefined };
-    this.#targets.set(key, makeTarget(fields, nowMs));
+    const target = makeTarget(fields, nowMs);
+    this.#targets.set(key, target);
+    this.#contacts.add(target);
   }
 
   removeContact(contact: string): boolean {
@@ -164,8 +169,7 @@ export class Dialer {
 
   /** It answers: nothing is to be dialled for it, and nothing is wrong any more. */
   onPeerUp(peer: PeerId): void {
-    for (const target of this.#targets.values()) {
-      if (target.peer !== peer) continue;
+    for (const target of this.#targetsOf(peer)) {
       target.nextAtMs = Number.POSITIVE_INFINITY;
       target.problem = undefined;
       target.attemptsMade = 0;
@@ -178,8 +182,7 @@ export class Dialer {
 
   /** It is not reachable any more, or its keys grow old: dial now, or after `delayMs`. */
   wake(peer: PeerId, delayMs: number, nowMs: number): void {
-    for (const target of this.#targets.values()) {
-      if (target.peer !== peer) continue;
+    for (const target of this.#targetsOf(peer)) {
       if (target.nextAtMs === Number.POSITIVE_INFINITY) target.wantedSinceMs = nowMs;
       target.nextAtMs = Math.min(target.nextAtMs, nowMs + delayMs);
     }
@@ -279,6 +282,13 @@ export class Dialer {
       if (target.ticket === 0 && nowMs >= target.nextAtMs) this.#begin(target, nowMs, out);
     }
     return dropped;
+  }
+
+  /** Its own target, and contacts that led to it. */
+  *#targetsOf(peer: PeerId): Generator<DialTarget> {
+    const own = this.#targets.get(peerKey(peer));
+    if (own) yield own;
+    for (const contact of this.#contacts) if (contact.peer === peer) yield contact;
   }
 
   #begin(target: DialTarget, nowMs: number, out: Actions): void {
@@ -514,6 +524,7 @@ export class Dialer {
     if (!target) return false;
     for (const attempt of target.attempts) attempt.abandon();
     this.#sweepAttempts();
+    this.#contacts.delete(target);
     return this.#targets.delete(key);
   }
 }

@@ -1,3 +1,4 @@
+import { Deadlines } from '../base/deadlines.js';
 import type { Rng } from '../base/rng.js';
 import { assertNever } from '../base/errors.js';
 import type { Counters, DataPlaneEvent, PathCounters } from '../dataplane/dataplane.js';
@@ -93,6 +94,7 @@ export class Links {
   readonly #vouched = new Vouched();
   readonly #peers = new Map<PeerId, PeerLink>();
   readonly #known = new Set<PeerId>();
+  readonly #deadlines = new Deadlines<PeerLink>();
   readonly #bySession = new Map<number, PeerLink>();
   readonly #byPath = new Map<number, PeerLink>();
   readonly #indexed = new Map<PeerLink, { sessions: number[]; paths: number[] }>();
@@ -102,6 +104,7 @@ export class Links {
   readonly #unconfirmed = new Map<number, Acquaintance>();
   #acquaintances: Acquaintance[] = [];
   #nextPath = 1;
+  #reachableSeq = 0;
 
   constructor(components: LinksComponents, options: LinksOptions) {
     this.#components = components;
@@ -119,6 +122,11 @@ export class Links {
         peerAt: (endpoint) => this.#peerAt(endpoint),
       },
     });
+  }
+
+  /** Rises whenever a peer begins or ceases to be reachable. */
+  get reachableSeq(): number {
+    return this.#reachableSeq;
   }
 
   get peers(): readonly PeerLink[] {
@@ -143,9 +151,11 @@ export class Links {
   }
 
   get nextDeadlineMs(): number {
-    let next = Math.min(this.dialer.nextDeadlineMs, this.#halfOpen.nextDeadlineMs);
-    for (const peer of this.#peers.values()) next = Math.min(next, peer.nextDeadlineMs);
-    return next;
+    return Math.min(
+      this.dialer.nextDeadlineMs,
+      this.#halfOpen.nextDeadlineMs,
+      this.#deadlines.nextMs,
+    );
   }
 
   /** A peer from the store: dialled at once, admitted without a token. */
@@ -288,8 +298,7 @@ export class Links {
       if (count !== undefined && this.#strangerNotes.take(nowMs))
         noteUnfinished(entry.from, count, out);
     }
-    for (const peer of this.#peers.values()) {
-      if (nowMs < peer.nextDeadlineMs) continue;
+    for (const peer of this.#deadlines.takeDue(nowMs)) {
       this.#with(peer, nowMs, out, () => {
         peer.onDeadline(nowMs, counters, out);
       });
@@ -299,7 +308,11 @@ export class Links {
   /** Links, addresses or routes of this host changed: whatever waits is tried now, whatever works is asked. */
   onNetworkChange(nowMs: number, out: Actions): void {
     this.dialer.wakeAll(nowMs);
-    for (const peer of this.#peers.values()) peer.onNetworkChange(nowMs, out);
+    for (const peer of this.#peers.values()) {
+      this.#with(peer, nowMs, out, () => {
+        peer.onNetworkChange(nowMs, out);
+      });
+    }
   }
 
   /** Events were lost: take the state of paths and sessions from the counters. */
@@ -328,7 +341,10 @@ export class Links {
     nowMs: number,
     out: Actions,
   ): void {
-    for (const peer of this.#peers.values()) peer.shut('shutdown', close, nowMs, out);
+    for (const peer of this.#peers.values()) {
+      peer.shut('shutdown', close, nowMs, out);
+      this.#deadlines.set(peer, peer.nextDeadlineMs);
+    }
   }
 
   stateOf(id: PeerId): { readonly state: LinkState; readonly reason: string | undefined } {
@@ -572,7 +588,9 @@ export class Links {
     const before = stateBits(peer);
     act(peer);
     this.#reindex(peer);
+    this.#deadlines.set(peer, peer.nextDeadlineMs);
     const after = stateBits(peer);
+    if (before.isReachable !== after.isReachable) this.#reachableSeq += 1;
     if (!before.isReachable && after.isReachable) this.dialer.onPeerUp(peer.id);
     if (before.isReachable && after.isReachable && before.endpoint !== after.endpoint) {
       this.#onMoved(peer, nowMs);
@@ -587,10 +605,11 @@ export class Links {
 
   #reindex(peer: PeerLink): void {
     const before = this.#indexed.get(peer);
-    for (const index of before?.sessions ?? []) this.#bySession.delete(index);
-    for (const path of before?.paths ?? []) this.#byPath.delete(path);
     const sessions = peer.sessions.map((session) => session.index);
     const paths = peer.paths.all.map((path) => path.id);
+    if (before && isSame(before.sessions, sessions) && isSame(before.paths, paths)) return;
+    for (const index of before?.sessions ?? []) this.#bySession.delete(index);
+    for (const path of before?.paths ?? []) this.#byPath.delete(path);
     this.#indexed.set(peer, { sessions, paths });
     for (const index of sessions) this.#bySession.set(index, peer);
     for (const path of paths) this.#byPath.set(path, peer);
@@ -675,6 +694,10 @@ function stateBits(peer: PeerLink): {
   const { isReachable, wantsRenewal } = peer;
   const endpoint = peer.paths.active?.address;
   return { isReachable, wantsRenewal, sessions: peer.sessions.length, endpoint };
+}
+
+function isSame(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((value, at) => value === b[at]);
 }
 
 /** Bytes 8..12 of RESP and FIN. */
