@@ -4,16 +4,20 @@
 #
 # usage: scripts/bench.sh [--quick] [--peers <list>] [--scenarios <list>] [--out <dir>] ...
 #        scripts/bench.sh --native   ns per packet of the data plane's parts instead
-#   --quick                3 pairs of 2 s instead of 7 of 3 s
-#   --peers <list>         of veth,vxlan,tinc,n2n,fastd,nebula,openvpn,wireguard-go,wireguard-go-build; default: all
-#   --scenarios <list>     of tcp,tcp8,tcp-both,tcp-no-offload,udp64,udp512,udp1400,ping,ping-p99,ping-loaded,
-#                          ping-loaded-p99,cpu,tcp-libsodium-chacha,tcp-mtu9000; default: all
-#   --pairs <n>, --seconds <n>
+#   --quick                2 pairs of 1 s instead of 7 of 3 s: shows that it works, judges nothing
+#   --peers <list>         of veth,vxlan,tinc,n2n,fastd,nebula,openvpn,wireguard-go,wireguard-go-build,weaver; default: all
+#   --scenarios <list>     of tcp,ping,tcp-no-offload,udp64,tcp8,tcp-both,tcp-bbr,ping-loaded,udp512,udp1400,
+#                          udp64-no-offload,tcp-relayed,ping-relayed,tcp-libsodium-chacha,tcp-libsodium-nacl,
+#                          tcp-ciphers,tcp-mtu9000,udp64-mtu9000; default: all
+#   --pairs <n>            of the scenarios with a target; the others take three of them at most
+#   --seconds <n>          that one load lasts
+#   --max-minutes <n>      begin no comparison after that, default 120; says at the start how long it will take
 #   --cipher <list>        for overlayd, as its own option
 #   --wireguard-go <path>  also another build of it than the packaged one, as the peer wireguard-go-build
+#   --weaver <path>        also Weave Net's router, a 2.x binary, as the peer weaver
 #   --out <dir>            also write path.json and results.md there
 #   --no-install           no Debian package is touched
-# Exit: 0 measured, 3 measured on an unfit machine, 1 failed.
+# Exit: 0 measured, 3 measured on an unfit machine, 1 failed, 130 interrupted (what was measured until then is shown).
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

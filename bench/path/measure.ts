@@ -8,7 +8,7 @@ const PORT = '5201';
 
 interface IperfEnd {
   readonly end: {
-    readonly sum_received?: { readonly bits_per_second: number; readonly bytes: number };
+    readonly sum_received?: { readonly bits_per_second: number };
     readonly sum_received_bidir_reverse?: { readonly bits_per_second: number };
     readonly sum?: {
       readonly packets: number;
@@ -33,54 +33,114 @@ async function isListening(host: Host): Promise<boolean> {
   return (await host.must(['ss', '-Htln'])).includes(`:${PORT}`);
 }
 
-/** TCP with CUBIC, a to b; one stream unless iperf3's options say more. Gb/s as received, all streams and directions. */
-export async function tcpGbps(
+/** CUBIC unless said otherwise: the default of the machine would be part of the figure. */
+export interface TcpLoad {
+  readonly congestion?: string;
+  /** More options of iperf3: streams, directions. */
+  readonly options?: readonly string[];
+}
+
+/** What one load of TCP showed. */
+export interface TcpReading {
+  /** As received, all streams and directions. */
+  readonly gbps: number;
+  /** User and system time of all daemons for 10^9 received bytes; NaN for what lives in the kernel. */
+  readonly cpuSecondsPerGb: number;
+}
+
+/** TCP a to b, one stream unless the options say more. */
+export async function tcp(
   pair: Pair,
   running: Running,
   seconds: number,
-  options: readonly string[] = [],
-): Promise<number> {
-  const args = ['-C', 'cubic', '-t', String(seconds), ...options];
+  { congestion = 'cubic', options = [] }: TcpLoad = {},
+): Promise<TcpReading> {
+  const before = await cpuSeconds(running);
+  const args = ['-C', congestion, '-t', String(seconds), ...options];
   const { end } = await iperf(pair, running.addressB, args);
+  const after = await cpuSeconds(running);
   const there = end.sum_received?.bits_per_second ?? Number.NaN;
-  return (there + (end.sum_received_bidir_reverse?.bits_per_second ?? 0)) / 1e9;
+  const gbps = (there + (end.sum_received_bidir_reverse?.bits_per_second ?? 0)) / 1e9;
+  const gigabytes = (gbps * seconds) / 8;
+  const hasDaemons = running.pids.length > 0;
+  return { gbps, cpuSecondsPerGb: hasDaemons ? (after - before) / gigabytes : Number.NaN };
 }
 
 const LOSS_LIMIT = 0.01;
 /** Ends the search when the bounds are this near. */
 const UDP_PRECISION = 0.05;
+/** How far the first bounds are looked for around the expected rate, each time. */
+const UDP_STRIDE = 1.25;
+const UDP_FIRST_PPS = 60_000;
+const UDP_MAX_PPS = 2_000_000;
+
+/** What a trial at one offered rate said. */
+export interface Trial {
+  readonly deliveredPps: number;
+  /** 0 ... 1 */
+  readonly loss: number;
+}
 
 /**
- * Highest rate of UDP datagrams with `bytes` of payload that loses less than 1 % (RFC 2544 §26.1, with its zero loss relaxed), in
- * kpps as delivered. Found by halving between the best rate that passed and the least that did not.
+ * Highest offered rate that loses less than 1 % (RFC 2544 §26.1, with its zero loss relaxed). First the rate is moved up or down from
+ * `expectedPps` until one passed and one did not, then the bounds are halved.
+ *
+ * @returns that rate, and the most that a trial which passed delivered, per second
  */
+export async function highestRate(
+  trial: (pps: number) => Promise<Trial>,
+  expectedPps: number,
+): Promise<{ readonly offeredPps: number; readonly deliveredPps: number }> {
+  let delivered = 0;
+  let passed = 0;
+  let refused = Number.POSITIVE_INFINITY;
+  let pps = expectedPps;
+  while ((refused - passed) / refused > UDP_PRECISION || refused === Number.POSITIVE_INFINITY) {
+    if (pps < 1000 || pps > UDP_MAX_PPS) break;
+    const { deliveredPps, loss } = await trial(pps);
+    if (loss < LOSS_LIMIT) {
+      passed = pps;
+      delivered = Math.max(delivered, deliveredPps);
+      // The sender itself cannot go faster: asking for more tells nothing.
+      if (deliveredPps < pps * 0.9) break;
+    } else {
+      refused = pps;
+    }
+    if (refused === Number.POSITIVE_INFINITY) pps *= UDP_STRIDE;
+    else if (passed === 0) pps /= UDP_STRIDE;
+    else pps = (passed + refused) / 2;
+  }
+  return { offeredPps: passed, deliveredPps: delivered };
+}
+
+/** Where the last search of a system and size ended: the next one begins there. */
+const lastRates = new WeakMap<Running, Map<string, number>>();
+
+/** By the search above, in kpps as delivered; a trial takes a third of `seconds`, 1 s at least. */
 export async function udpKpps(
   pair: Pair,
   running: Running,
   seconds: number,
   bytes: number,
+  label = '',
 ): Promise<number> {
-  let best = 0;
-  let passed = 0;
-  let refused = 600_000;
-  let rate = 100_000;
-  while ((refused - passed) / refused > UDP_PRECISION && refused > 2000) {
-    const bits = String(Math.round(rate * bytes * 8));
-    const args = ['-u', '-l', String(bytes), '-b', bits, '-t', String(seconds)];
-    const { sum } = (await iperf(pair, running.addressB, args)).end;
-    if (sum === undefined || sum.packets === 0) throw new Error('iperf3 reports no datagrams');
-    const delivered = (sum.packets - sum.lost_packets) / sum.seconds;
-    if (sum.lost_packets / sum.packets < LOSS_LIMIT) {
-      best = Math.max(best, delivered);
-      passed = rate;
-      // The sender itself cannot go faster: asking for more tells nothing.
-      if (delivered < rate * 0.9) break;
-    } else {
-      refused = rate;
-    }
-    rate = (passed + refused) / 2;
-  }
-  return best / 1000;
+  const rates = lastRates.get(running) ?? new Map<string, number>();
+  lastRates.set(running, rates);
+  const key = `${String(bytes)}${label}`;
+  const trialSeconds = String(Math.max(1, Math.round(seconds / 3)));
+  const found = await highestRate(
+    async (pps) => {
+      const bits = String(Math.round(pps * bytes * 8));
+      const args = ['-u', '-l', String(bytes), '-b', bits, '-t', trialSeconds];
+      const { sum } = (await iperf(pair, running.addressB, args)).end;
+      if (sum === undefined || sum.packets === 0) throw new Error('iperf3 reports no datagrams');
+      const deliveredPps = (sum.packets - sum.lost_packets) / sum.seconds;
+      return { deliveredPps, loss: sum.lost_packets / sum.packets };
+    },
+    rates.get(key) ?? UDP_FIRST_PPS,
+  );
+  if (found.offeredPps > 0) rates.set(key, found.offeredPps);
+  return found.deliveredPps / 1000;
 }
 
 /** Round trips of 200 echo requests, 5 ms apart, in ms. */
@@ -98,21 +158,9 @@ export async function loadedPingMs(
   seconds: number,
 ): Promise<number[]> {
   // Long enough to outlast the pings, which wait for slow answers.
-  const load = tcpGbps(pair, running, Math.max(3, seconds));
+  const load = tcp(pair, running, Math.max(3, seconds));
   const [times] = await Promise.all([pingMs(pair, running), load]);
   return times;
-}
-
-/** User and system time that both daemons together take for 10^9 bytes of one TCP stream. */
-export async function cpuSecondsPerGb(
-  pair: Pair,
-  running: Running,
-  seconds: number,
-): Promise<number> {
-  const before = await cpuSeconds(running);
-  const { end } = await iperf(pair, running.addressB, ['-C', 'cubic', '-t', String(seconds)]);
-  const after = await cpuSeconds(running);
-  return (after - before) / ((end.sum_received?.bytes ?? Number.NaN) / 1e9);
 }
 
 /** Kernel ticks are 10 ms for programs on every architecture. */
@@ -145,9 +193,17 @@ export async function forgetPeak(running: Running): Promise<void> {
   for (const pid of running.pids) await writeFile(`/proc/${String(pid)}/clear_refs`, '5');
 }
 
-/** What many clouds look like: no UDP segmentation on the way out, no joining on the way in. */
-export async function setUdpOffload(pair: Pair, isOn: boolean): Promise<void> {
-  const word = isOn ? 'on' : 'off';
+/** What many clouds look like: no UDP segmentation on the way out, no joining on the way in, while `body` runs. */
+export async function withoutUdpOffload<T>(pair: Pair, body: () => Promise<T>): Promise<T> {
+  await setUdpOffload(pair, 'off');
+  try {
+    return await body();
+  } finally {
+    await setUdpOffload(pair, 'on');
+  }
+}
+
+async function setUdpOffload(pair: Pair, word: 'on' | 'off'): Promise<void> {
   for (const host of [pair.a, pair.b]) {
     await host.must(['ethtool', '-K', 'eth0', 'tx-udp-segmentation', word, 'gro', word]);
   }

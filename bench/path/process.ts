@@ -18,9 +18,17 @@ export class Background {
     child.stderr?.setEncoding('utf8').on('data', collect);
   }
 
-  static async start(host: Host, argv: readonly string[]): Promise<Background> {
+  /** `env` comes on top of our own environment. */
+  static async start(
+    host: Host,
+    argv: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Background> {
     const [program = '', ...rest] = host.inside(argv);
-    const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(program, rest, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+    });
     await once(child, 'spawn');
     if (child.pid === undefined) throw new Error(`${argv.join(' ')} has no process id`);
     return new Background(child, child.pid);

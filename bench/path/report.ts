@@ -1,7 +1,7 @@
 import { cpus, release } from 'node:os';
 import { must } from '../../test/netns/lib/exec.js';
 import type { Comparison, Contestant, ScenarioFitness } from './run.js';
-import type { Scenario } from './scenarios.js';
+import type { Figure, Scenario } from './scenarios.js';
 import { IDLE_MB, LOADED_MB, verdict } from './targets.js';
 
 /** Something that did not come up or could not be measured, and why. */
@@ -11,7 +11,7 @@ export interface Absence {
 }
 
 export interface Report {
-  readonly schema: 2;
+  readonly schema: 3;
   readonly at: string;
   readonly machine: string;
   readonly commit: string;
@@ -25,7 +25,7 @@ export interface Report {
 }
 
 /** MB a process; undefined for what lives in the kernel. */
-interface System {
+export interface System {
   readonly name: string;
   readonly description: string;
   readonly idleMb: number | undefined;
@@ -47,11 +47,16 @@ export function systemOf(contestant: Contestant, peakMb: number | undefined): Sy
   return { name, description: running.description, idleMb, peakMb };
 }
 
+/** Width of the column of names. */
+const NAME = 28;
+/** Of the table; the JSON has all of it. */
+const MAX_REASON = 600;
+
 const figure = (value: number): string => value.toPrecision(3);
 
 /** What is asked of this comparison and whether it is so; empty when nothing is. */
-function verdicts(scenario: Scenario, { peer, ratio }: Comparison): string {
-  return (scenario.targets[peer] ?? []).map((asked) => verdict(ratio.median, asked)).join(', ');
+function verdicts(figure: Figure, { peer, ratio }: Comparison): string {
+  return (figure.targets?.[peer] ?? []).map((asked) => verdict(ratio.median, asked)).join(', ');
 }
 
 function memory({ name, idleMb, peakMb }: System): string {
@@ -69,15 +74,19 @@ function fitnessLine(report: Report, scenario: Scenario): string {
   return `bare veth spread ${percent} %, ${word}`;
 }
 
-/** The comparisons of each scenario that has any. */
-function sections(
-  report: Report,
-  scenarios: readonly Scenario[],
-): { scenario: Scenario; rows: Comparison[] }[] {
+interface Section {
+  readonly scenario: Scenario;
+  readonly figure: Figure;
+  readonly rows: readonly Comparison[];
+}
+
+/** The comparisons of each figure that has any. */
+function sections(report: Report, scenarios: readonly Scenario[]): Section[] {
   return scenarios
-    .map((scenario) => ({
-      scenario,
-      rows: report.comparisons.filter((row) => row.scenario === scenario.name),
+    .flatMap((scenario) => scenario.figures.map((figure) => ({ scenario, figure })))
+    .map((one) => ({
+      ...one,
+      rows: report.comparisons.filter((row) => row.figure === one.figure.name),
     }))
     .filter(({ rows }) => rows.length > 0);
 }
@@ -87,20 +96,20 @@ export function table(report: Report, scenarios: readonly Scenario[]): string {
   const lines = [`machine  ${report.machine}`, `commit   ${report.commit}`, ''];
   for (const system of report.systems) {
     const words = [system.description, memory(system)].filter(Boolean).join(', ');
-    lines.push(`${system.name.padEnd(19)}${words}`);
+    lines.push(`${system.name.padEnd(NAME)}${words}`);
   }
   for (const { name, reason } of report.absent) {
-    lines.push(`${name.padEnd(19)}DID NOT RUN: ${reason}`);
+    lines.push(`${name.padEnd(NAME)}DID NOT RUN: ${reason.slice(0, MAX_REASON)}`);
   }
-  for (const { scenario, rows } of sections(report, scenarios)) {
-    lines.push('', `${scenario.title} (${scenario.unit}); ${fitnessLine(report, scenario)}`);
-    lines.push('  against             overlayd   other      ratio   min .. max');
+  for (const { scenario, figure: what, rows } of sections(report, scenarios)) {
+    lines.push('', `${what.name}: ${what.title} (${what.unit}); ${fitnessLine(report, scenario)}`);
+    lines.push(`  ${'against'.padEnd(NAME)} overlayd   other      ratio   min .. max`);
     for (const row of rows) {
       const { ours, theirs, ratio } = row;
       lines.push(
-        `  ${row.peer.padEnd(19)} ${figure(ours.median).padEnd(10)} ` +
+        `  ${row.peer.padEnd(NAME)} ${figure(ours.median).padEnd(10)} ` +
           `${figure(theirs.median).padEnd(10)} ${figure(ratio.median).padEnd(7)} ` +
-          `${figure(ratio.min)} .. ${figure(ratio.max)}  ${verdicts(scenario, row)}`.trimEnd(),
+          `${figure(ratio.min)} .. ${figure(ratio.max)}  ${verdicts(what, row)}`.trimEnd(),
       );
     }
   }
@@ -125,21 +134,16 @@ export function markdown(report: Report, scenarios: readonly Scenario[]): string
   for (const { name, reason } of report.absent) {
     lines.push(`Did not run: ${name} (${reason.split('\n')[0] ?? ''})`, '');
   }
-  for (const { scenario, rows } of sections(report, scenarios)) {
-    lines.push(
-      `## ${scenario.name}: ${scenario.title}`,
-      '',
-      `${fitnessLine(report, scenario)}.`,
-      '',
-    );
-    const units = [`overlayd, ${scenario.unit}`, `other, ${scenario.unit}`];
+  for (const { scenario, figure: what, rows } of sections(report, scenarios)) {
+    lines.push(`## ${what.name}: ${what.title}`, '', `${fitnessLine(report, scenario)}.`, '');
+    const units = [`overlayd, ${what.unit}`, `other, ${what.unit}`];
     lines.push(row(['against', ...units, 'ratio', 'min .. max', 'asked']));
     lines.push(row(['---', '---', '---', '---', '---', '---']));
     for (const one of rows) {
       const { ours, theirs, ratio } = one;
       const spread = `${figure(ratio.min)} .. ${figure(ratio.max)}`;
       const figures = [ours.median, theirs.median, ratio.median].map(figure);
-      lines.push(row([one.peer, ...figures, spread, verdicts(scenario, one)]));
+      lines.push(row([one.peer, ...figures, spread, verdicts(what, one)]));
     }
     lines.push('');
   }

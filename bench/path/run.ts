@@ -1,6 +1,7 @@
 import { Topology } from '../../test/netns/lib/topology.js';
 import { forgetPeak, residentMb } from './measure.js';
-import type { Ground, Scenario } from './scenarios.js';
+import type { Ground } from './grounds.js';
+import type { Scenario } from './scenarios.js';
 import { type Summary, spread, summarize } from './statistics.js';
 import type { Pair, Running, Tunnel } from './tunnel.js';
 
@@ -13,8 +14,9 @@ export interface Contestant {
   readonly idleMb: number | undefined;
 }
 
+/** One figure of ours and theirs. */
 export interface Comparison {
-  readonly scenario: string;
+  readonly figure: string;
   readonly peer: string;
   readonly ours: Summary;
   readonly theirs: Summary;
@@ -64,36 +66,68 @@ export interface RunOptions {
   readonly progress: (text: string) => void;
 }
 
-/** A B A B ...: what the machine does meanwhile hits both of a pair alike. */
+/** Of that many pairs the run was told, those of a scenario. */
+export function pairsOf(scenario: Scenario, pairs: number): number {
+  return scenario.pairs === 'full' ? pairs : Math.min(3, pairs);
+}
+
+/** About how long `compare` takes. */
+export function comparisonSeconds(scenario: Scenario, pairs: number, seconds: number): number {
+  const needsBare = scenario.figures.some((figure) => figure.isAddedToBarePath === true);
+  const readings = pairsOf(scenario, pairs) * (needsBare ? 3 : 2);
+  return readings * scenario.readingSeconds(seconds);
+}
+
+/**
+ * A B A B ...: what the machine does meanwhile hits both of a pair alike. Gives a comparison for each figure that says
+ * something of both.
+ */
 export async function compare(
   scenario: Scenario,
   ours: Contestant,
   theirs: Contestant,
   bare: Contestant,
   options: RunOptions,
-): Promise<Comparison> {
-  const measure = (who: Contestant): Promise<number> =>
+): Promise<Comparison[]> {
+  const measure = (who: Contestant): Promise<readonly number[]> =>
     scenario.measure(who.pair, who.running, options.seconds);
-  const samples = { ours: [] as number[], theirs: [] as number[], ratio: [] as number[] };
-  for (let round = 0; round < options.pairs; round++) {
-    const base = scenario.isAddedToBarePath ? await measure(bare) : 0;
-    const [a, b] = [await measure(ours), await measure(theirs)];
-    samples.ours.push(a);
-    samples.theirs.push(b);
-    samples.ratio.push((a - base) / (b - base));
+  const needsBare = scenario.figures.some((figure) => figure.isAddedToBarePath === true);
+  const rounds = pairsOf(scenario, options.pairs);
+  const readings: {
+    ours: readonly number[];
+    theirs: readonly number[];
+    base: readonly number[];
+  }[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const base = needsBare ? await measure(bare) : [];
+    const reading = { base, ours: await measure(ours), theirs: await measure(theirs) };
+    readings.push(reading);
+    const shown = (values: readonly number[]): string =>
+      values.map((value) => value.toPrecision(3)).join(' ');
     options.progress(
-      `${scenario.name} ${theirs.name} ${String(round + 1)}/${String(options.pairs)}: ` +
-        `${a.toPrecision(3)} against ${b.toPrecision(3)} ${scenario.unit}`,
+      `${scenario.name} ${theirs.name} ${String(round + 1)}/${String(rounds)}: ` +
+        `${shown(reading.ours)} against ${shown(reading.theirs)}`,
     );
   }
-  return {
-    scenario: scenario.name,
-    peer: theirs.name,
-    ours: summarize(samples.ours),
-    theirs: summarize(samples.theirs),
-    ratio: summarize(samples.ratio),
-    unit: scenario.unit,
-  };
+  return scenario.figures.flatMap(({ name, unit, isAddedToBarePath }, at) => {
+    const column = (who: 'ours' | 'theirs' | 'base'): number[] =>
+      readings.map((reading) => reading[who][at] ?? Number.NaN);
+    const [a, b] = [column('ours'), column('theirs')];
+    if (![...a, ...b].every(Number.isFinite)) return [];
+    const base = isAddedToBarePath === true ? column('base') : a.map(() => 0);
+    const ratio = a.map((value, row) => {
+      const bareValue = base[row] ?? Number.NaN;
+      return (value - bareValue) / ((b[row] ?? Number.NaN) - bareValue);
+    });
+    return {
+      figure: name,
+      peer: theirs.name,
+      ours: summarize(a),
+      theirs: summarize(b),
+      ratio: summarize(ratio),
+      unit,
+    };
+  });
 }
 
 export interface Fitness {

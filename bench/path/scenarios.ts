@@ -1,162 +1,228 @@
 import {
-  cpuSecondsPerGb,
-  loadedPingMs,
-  pingMs,
-  setUdpOffload,
-  tcpGbps,
-  udpKpps,
-} from './measure.js';
+  CIPHERS,
+  type Ground,
+  JUMBO,
+  LIBSODIUM_CHACHA,
+  LIBSODIUM_NACL,
+  PLAIN,
+  RELAYED,
+} from './grounds.js';
+import { type TcpLoad, loadedPingMs, pingMs, tcp, udpKpps, withoutUdpOffload } from './measure.js';
 import { median, percentile } from './statistics.js';
 import { type Targets, floor, target, targetAtMost } from './targets.js';
 import type { Pair, Running } from './tunnel.js';
 
-/** What all systems of a scenario stand on. Scenarios with the same ground share the running systems. */
-export interface Ground {
-  readonly mtuBytes: number;
-  /** overlayd with libsodium's ChaCha20-Poly1305, as on machines without AES and libipsec-mb. */
-  readonly isLibsodiumOnly: boolean;
-}
-
 /** A figure that two systems are compared by. */
-export interface Scenario {
+export interface Figure {
   readonly name: string;
   readonly title: string;
   readonly unit: string;
-  readonly ground: Ground;
   /** Compared after the bare path's own figure of the same round is taken off. */
-  readonly isAddedToBarePath: boolean;
-  /** Asks processes: says nothing about what lives in the kernel. */
-  readonly isOfDaemons: boolean;
-  /** One reading; `seconds` is how long it may load the path. */
-  measure(pair: Pair, running: Running, seconds: number): Promise<number>;
-  readonly targets: Targets;
+  readonly isAddedToBarePath?: boolean;
+  readonly targets?: Targets;
 }
 
-const USUAL: Ground = { mtuBytes: 1500, isLibsodiumOnly: false };
-const JUMBO: Ground = { mtuBytes: 9000, isLibsodiumOnly: false };
-const LIBSODIUM: Ground = { mtuBytes: 1500, isLibsodiumOnly: true };
+/** A load, and the figures that one reading of it gives. */
+export interface Scenario {
+  readonly name: string;
+  readonly ground: Ground;
+  /** `full`: the pairs that the run was told; `few`: at most three of them, where no target hangs on it. */
+  readonly pairs: 'full' | 'few';
+  readonly figures: readonly Figure[];
+  /** About how long one reading takes when a load lasts `seconds`. */
+  readingSeconds(seconds: number): number;
+  /** In the order of the figures, NaN where one says nothing of this system; `seconds` is how long to load the path. */
+  measure(pair: Pair, running: Running, seconds: number): Promise<readonly number[]>;
+}
 
-type Parts = Pick<Scenario, 'name' | 'title' | 'unit' | 'measure'> & Partial<Scenario>;
-const scenario = (parts: Parts): Scenario => ({
-  ground: USUAL,
-  isAddedToBarePath: false,
-  isOfDaemons: false,
-  targets: {},
-  ...parts,
-});
+/** iperf3 comes and goes. */
+const START_SECONDS = 0.4;
+/** Of a search that begins where the last one ended. */
+const UDP_TRIALS = 6;
 
-const OTHERS = ['tinc', 'n2n', 'fastd', 'nebula', 'openvpn'];
+const OTHERS = ['tinc', 'n2n', 'fastd', 'nebula', 'openvpn', 'weaver'];
 const againstOthers = (ratio: number): Targets =>
   Object.fromEntries(OTHERS.map((name) => [name, [target(ratio)]]));
 
-const udp = (bytes: number, targets: Targets): Scenario =>
-  scenario({
-    name: `udp${String(bytes)}`,
-    title: `${String(bytes)}-byte UDP, highest rate with less than 1 % loss`,
-    unit: 'kpps',
-    measure: (pair, running, seconds) => udpKpps(pair, running, seconds, bytes),
-    targets,
-  });
+type Parts = Partial<Pick<Scenario, 'ground' | 'pairs'>> & { readonly targets?: Targets };
 
-export const SCENARIOS: readonly Scenario[] = [
-  scenario({
-    name: 'tcp',
-    title: 'one TCP stream, CUBIC',
-    unit: 'Gb/s',
-    measure: (pair, running, seconds) => tcpGbps(pair, running, seconds),
-    targets: {
-      ...againstOthers(11),
-      tinc: [target(11), floor(11)],
-      'wireguard-go': [target(14), floor(12)],
-      'wireguard-go-build': [target(3)],
-      vxlan: [target(0.6)],
-    },
-  }),
-  scenario({
-    name: 'tcp8',
-    title: 'eight TCP streams, CUBIC',
-    unit: 'Gb/s',
-    measure: (pair, running, seconds) => tcpGbps(pair, running, seconds, ['-P', '8']),
-  }),
-  scenario({
-    name: 'tcp-both',
-    title: 'one TCP stream each way at once, CUBIC, sum',
-    unit: 'Gb/s',
-    measure: (pair, running, seconds) => tcpGbps(pair, running, seconds, ['--bidir']),
-  }),
-  scenario({
-    name: 'tcp-no-offload',
-    title: 'one TCP stream, CUBIC, underlay without UDP offload',
-    unit: 'Gb/s',
+const cpuOf = (name: string): Figure => ({
+  name: `${name}-cpu`,
+  title: 'CPU seconds of all its daemons per GB of that',
+  unit: 's/GB',
+});
+
+function tcpScenario(
+  name: string,
+  title: string,
+  load: TcpLoad & { readonly isWithoutUdpOffload?: boolean },
+  { ground = PLAIN, pairs = 'few', targets = {} }: Parts = {},
+): Scenario {
+  return {
+    name,
+    ground,
+    pairs,
+    figures: [{ name, title, unit: 'Gb/s', targets }, cpuOf(name)],
+    readingSeconds: (seconds) => seconds + START_SECONDS,
     measure: async (pair, running, seconds) => {
-      await setUdpOffload(pair, false);
-      try {
-        return await tcpGbps(pair, running, seconds);
-      } finally {
-        await setUdpOffload(pair, true);
-      }
+      const body = () => tcp(pair, running, seconds, load);
+      const reading = load.isWithoutUdpOffload === true ? withoutUdpOffload(pair, body) : body();
+      const { gbps, cpuSecondsPerGb } = await reading;
+      return [gbps, cpuSecondsPerGb];
     },
-    targets: { 'wireguard-go': [target(6), floor(5)], 'wireguard-go-build': [target(4)] },
+  };
+}
+
+type UdpPath = 'plain' | 'no-offload' | 'mtu9000';
+
+function udpScenario(bytes: number, path: UdpPath = 'plain', parts: Parts = {}): Scenario {
+  const name = `udp${String(bytes)}${path === 'plain' ? '' : `-${path}`}`;
+  const where = { plain: '', 'no-offload': ', no UDP offload', mtu9000: ', MTU 9000' }[path];
+  const { pairs = 'few', targets = {} } = parts;
+  const title = `${String(bytes)}-byte UDP, highest rate with less than 1 % loss${where}`;
+  return {
+    name,
+    ground: path === 'mtu9000' ? JUMBO : PLAIN,
+    pairs,
+    figures: [{ name, title, unit: 'kpps', targets }],
+    readingSeconds: (seconds) =>
+      UDP_TRIALS * (Math.max(1, Math.round(seconds / 3)) + START_SECONDS),
+    measure: async (pair, running, seconds) => {
+      const body = () => udpKpps(pair, running, seconds, bytes, path);
+      return [await (path === 'no-offload' ? withoutUdpOffload(pair, body) : body())];
+    },
+  };
+}
+
+function pingScenario(ground: Ground, name: string, targets: Targets): Scenario {
+  return {
+    name,
+    ground,
+    pairs: 'full',
+    figures: [
+      {
+        name,
+        title: 'round trip, idle, median; compared by what each adds to the bare path',
+        unit: 'ms',
+        isAddedToBarePath: true,
+        targets,
+      },
+      { name: `${name}-p99`, title: 'round trip, idle, 99th percentile of 200', unit: 'ms' },
+    ],
+    readingSeconds: () => 1.2,
+    measure: async (pair, running) => {
+      const times = await pingMs(pair, running);
+      return [median(times), percentile(times, 0.99)];
+    },
+  };
+}
+
+const pingLoaded: Scenario = {
+  name: 'ping-loaded',
+  ground: PLAIN,
+  pairs: 'few',
+  figures: [
+    { name: 'ping-loaded', title: 'round trip beside one TCP stream, median', unit: 'ms' },
+    {
+      name: 'ping-loaded-p99',
+      title: 'round trip beside one TCP stream, 99th percentile of 200',
+      unit: 'ms',
+    },
+  ],
+  readingSeconds: (seconds) => Math.max(3, seconds) + START_SECONDS,
+  measure: async (pair, running, seconds) => {
+    const times = await loadedPingMs(pair, running, seconds);
+    return [median(times), percentile(times, 0.99)];
+  },
+};
+
+/** What hangs on a target first: a run that is cut short has those. */
+export const SCENARIOS: readonly Scenario[] = [
+  tcpScenario(
+    'tcp',
+    'one TCP stream, CUBIC',
+    {},
+    {
+      pairs: 'full',
+      targets: {
+        ...againstOthers(11),
+        tinc: [target(11), floor(11)],
+        'wireguard-go': [target(14), floor(12)],
+        'wireguard-go-build': [target(3)],
+        vxlan: [target(0.6)],
+      },
+    },
+  ),
+  pingScenario(PLAIN, 'ping', {
+    'wireguard-go': [targetAtMost(0.45)],
+    'wireguard-go-build': [targetAtMost(0.45)],
   }),
-  udp(64, {
-    ...Object.fromEntries([...OTHERS, 'wireguard-go-build'].map((name) => [name, [target(1.6)]])),
-    'wireguard-go': [target(1.6)],
-    tinc: [target(1.6), floor(1.5)],
-  }),
-  udp(512, {}),
-  udp(1400, {}),
-  scenario({
-    name: 'ping',
-    title: 'round trip, idle, median; compared by what each adds to the bare path',
-    unit: 'ms',
-    isAddedToBarePath: true,
-    measure: async (pair, running) => median(await pingMs(pair, running)),
+  tcpScenario(
+    'tcp-no-offload',
+    'one TCP stream, CUBIC, underlay without UDP offload',
+    { isWithoutUdpOffload: true },
+    {
+      pairs: 'full',
+      targets: { 'wireguard-go': [target(6), floor(5)], 'wireguard-go-build': [target(4)] },
+    },
+  ),
+  udpScenario(64, 'plain', {
+    pairs: 'full',
     targets: {
-      'wireguard-go': [targetAtMost(0.45)],
-      'wireguard-go-build': [targetAtMost(0.45)],
+      ...againstOthers(1.6),
+      tinc: [target(1.6), floor(1.5)],
+      'wireguard-go': [target(1.6)],
+      'wireguard-go-build': [target(1.6)],
     },
   }),
-  scenario({
-    name: 'ping-p99',
-    title: 'round trip, idle, 99th percentile of 200',
-    unit: 'ms',
-    measure: async (pair, running) => percentile(await pingMs(pair, running), 0.99),
-  }),
-  scenario({
-    name: 'ping-loaded',
-    title: 'round trip beside one TCP stream, median',
-    unit: 'ms',
-    measure: async (pair, running, seconds) => median(await loadedPingMs(pair, running, seconds)),
-  }),
-  scenario({
-    name: 'ping-loaded-p99',
-    title: 'round trip beside one TCP stream, 99th percentile',
-    unit: 'ms',
-    measure: async (pair, running, seconds) =>
-      percentile(await loadedPingMs(pair, running, seconds), 0.99),
-  }),
-  scenario({
-    name: 'cpu',
-    title: 'CPU seconds of both daemons per GB, one TCP stream',
-    unit: 's/GB',
-    isOfDaemons: true,
-    measure: cpuSecondsPerGb,
-  }),
-  scenario({
-    name: 'tcp-libsodium-chacha',
-    title: 'one TCP stream, CUBIC, overlayd with ChaCha20-Poly1305 of libsodium',
-    unit: 'Gb/s',
-    ground: LIBSODIUM,
-    measure: (pair, running, seconds) => tcpGbps(pair, running, seconds),
-    targets: { tinc: [floor(5)], 'wireguard-go-build': [target(1.2)] },
-  }),
-  scenario({
-    name: 'tcp-mtu9000',
-    title: 'one TCP stream, CUBIC, underlay of MTU 9000',
-    unit: 'Gb/s',
-    ground: JUMBO,
-    measure: (pair, running, seconds) => tcpGbps(pair, running, seconds),
-  }),
+  tcpScenario('tcp8', 'eight TCP streams, CUBIC', { options: ['-P', '8'] }),
+  tcpScenario('tcp-both', 'one TCP stream each way at once, CUBIC, sum', { options: ['--bidir'] }),
+  tcpScenario('tcp-bbr', 'one TCP stream, BBR', { congestion: 'bbr' }),
+  pingLoaded,
+  udpScenario(512),
+  udpScenario(1400),
+  udpScenario(64, 'no-offload'),
+  tcpScenario(
+    'tcp-relayed',
+    'one TCP stream, CUBIC, through a third host',
+    {},
+    {
+      ground: RELAYED,
+      pairs: 'full',
+      targets: { 'overlayd-direct': [target(0.6)] },
+    },
+  ),
+  pingScenario(RELAYED, 'ping-relayed', {}),
+  tcpScenario(
+    'tcp-libsodium-chacha',
+    'one TCP stream, CUBIC, ChaCha20-Poly1305 of libsodium',
+    {},
+    {
+      ground: LIBSODIUM_CHACHA,
+      pairs: 'full',
+      targets: { tinc: [floor(5)], 'wireguard-go-build': [target(1.2)] },
+    },
+  ),
+  tcpScenario(
+    'tcp-libsodium-nacl',
+    'one TCP stream, CUBIC, NaCl secretbox of libsodium',
+    {},
+    {
+      ground: LIBSODIUM_NACL,
+      pairs: 'full',
+      targets: { 'wireguard-go-build': [target(1.2)] },
+    },
+  ),
+  tcpScenario(
+    'tcp-ciphers',
+    'one TCP stream, CUBIC, each cipher and provider',
+    {},
+    {
+      ground: CIPHERS,
+    },
+  ),
+  tcpScenario('tcp-mtu9000', 'one TCP stream, CUBIC, underlay of MTU 9000', {}, { ground: JUMBO }),
+  udpScenario(64, 'mtu9000'),
 ];
 
 /** The scenarios by their ground, in order. */

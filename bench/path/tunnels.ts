@@ -5,7 +5,7 @@ import type { Host } from '../../test/netns/lib/topology.js';
 import { waitFor } from '../../test/netns/lib/wait.js';
 import { Background } from './process.js';
 import { INNER_A, INNER_B, jumboMtu, packageVersion, untilReached } from './peers/daemon-pair.js';
-import type { Running, Tunnel } from './tunnel.js';
+import type { Tunnel } from './tunnel.js';
 
 /** The bare underlay: what there is to lose. */
 export const veth: Tunnel = {
@@ -41,55 +41,6 @@ export const vxlan: Tunnel = {
     };
   },
 };
-
-export interface OverlaydVariant {
-  /** As its own option; undefined: what the daemons choose. */
-  readonly cipher?: string | undefined;
-  /** Without libipsec-mb, as on machines where it is not. */
-  readonly isLibsodiumOnly?: boolean;
-}
-
-/** Ours. */
-export function overlayd({ cipher, isLibsodiumOnly = false }: OverlaydVariant): Tunnel {
-  return {
-    name: 'overlayd',
-    packages: [],
-    start: async (pair): Promise<Running> => {
-      const mtu = jumboMtu(pair);
-      const args = (cipher === undefined ? [] : ['--cipher', cipher]).concat(
-        mtu === undefined ? [] : ['--mtu', String(mtu)],
-      );
-      const logLevel = 'info';
-      // The daemons inherit the environment; nothing else in here reads these two.
-      if (isLibsodiumOnly) {
-        process.env['OVERLAYD_DEBUG'] = '1';
-        process.env['OVERLAYD_DEBUG_PROVIDER'] = 'libsodium';
-      } else {
-        delete process.env['OVERLAYD_DEBUG'];
-        delete process.env['OVERLAYD_DEBUG_PROVIDER'];
-      }
-      const a = await pair.a.startDaemon({ args, logLevel });
-      await a.wait('ready');
-      const b = await pair.b.startDaemon({ args, logLevel, peers: [pair.a.address(4)] });
-      await Promise.all([a.wait('peers=2'), b.wait('peers=2')]);
-      const addressB = await b.address(4);
-      await untilReached(pair, addressB);
-      const peers = JSON.parse((await a.ctl(['--json', 'peers'])).stdout) as {
-        peers: { self: boolean; cipher: string }[];
-      };
-      const used = peers.peers.find((peer) => !peer.self)?.cipher ?? 'unknown';
-      return {
-        addressB,
-        pids: [a.pid, b.pid],
-        description: `overlayd, ${used}${isLibsodiumOnly ? ', libsodium only' : ''}`,
-        stop: async () => {
-          await b.stop();
-          await a.stop();
-        },
-      };
-    },
-  };
-}
 
 /** tinc 1.0 in switch mode, its own default cipher. It is built for frames of at most 1518 bytes. */
 export const tinc: Tunnel = {

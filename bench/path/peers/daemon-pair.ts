@@ -27,6 +27,8 @@ export async function packageVersion(name: string): Promise<string> {
 export interface DaemonEnd {
   readonly host: Host;
   readonly argv: readonly string[];
+  /** On top of our own environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** The interface it makes; both get the address and are set up here. */
   readonly ifName: string;
   readonly inner: string;
@@ -49,9 +51,14 @@ export async function startPair(
     for (const daemon of [...running, ...helpers]) await daemon.stop();
   };
   try {
-    for (const { host, argv, ifName, inner, isSelfConfigured } of ends) {
-      running.push(await Background.start(host, argv));
-      await waitFor(ifName, 5000, async () => (await host.interfaces()).includes(ifName));
+    for (const { host, argv, env, ifName, inner, isSelfConfigured } of ends) {
+      const daemon = await Background.start(host, argv, env);
+      running.push(daemon);
+      const hasInterface = await waitFor(ifName, 5000, async () => {
+        if (!daemon.isRunning) return 'ended';
+        return (await host.interfaces()).includes(ifName) ? 'there' : undefined;
+      });
+      if (hasInterface === 'ended') throw new Error(`${argv[0] ?? ''} ended by itself`);
       if (isSelfConfigured === true) continue;
       const mtu = jumboMtu(pair);
       if (mtu !== undefined) await host.ip(['link', 'set', ifName, 'mtu', String(mtu)]);
