@@ -9,6 +9,7 @@
 #include "native/core/path_clock.h"
 #include "native/core/retry_switch.h"
 #include "native/core/spin_lock.h"
+#include "native/core/train_health.h"
 #include "native/engine/slot_array.h"
 
 namespace overlayd::engine {
@@ -25,6 +26,8 @@ struct alignas(64) PathState {
 
   /// Whether trains may leave as one message: off when the kernel refused one on this way, and tried again later.
   core::RetrySwitch gso{60'000};
+  /// Whether they arrive; reports under `mutex`.
+  core::TrainHealth trains;
 
   std::atomic<uint32_t> next_probe{0};
   /// Longest datagram sent since the last receiver report.
@@ -41,6 +44,11 @@ struct alignas(64) PathState {
   uint64_t last_seen_frame_ms = 0;
   uint32_t reports_too_small = 0;  // in a row, that show nothing of the size we send
 };
+
+/// Whether more than one datagram may leave in one message on this path.
+[[nodiscard]] inline bool MaySendTrains(const PathState& state, uint64_t now_ms) {
+  return state.gso.IsOn(now_ms) && state.trains.IsOn(now_ms);
+}
 
 inline constexpr uint32_t kMaxPaths = 16384;
 

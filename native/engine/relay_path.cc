@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "native/core/segment.h"
+#include "native/engine/train_refusal.h"
 
 namespace overlayd::engine {
 namespace {
@@ -94,46 +95,52 @@ void RelayPath::PassOn(const core::Tables& tables, const core::LabelEntry& label
   const core::PathEntry& path = tables.paths[next.path];
   // Its clock shall notice soon when the way of others ends.
   plane_.paths[path.state].last_frame_ms.store(now_ms, std::memory_order_relaxed);
-  Send(path, run);
+  Send(path, run, now_ms);
 }
 
-void RelayPath::Send(const core::PathEntry& path, const RelayedRun& run) {
+void RelayPath::Send(const core::PathEntry& path, const RelayedRun& run, uint64_t now_ms) {
   io::UdpSocket* socket = sockets_.For(path.endpoint);
   if (socket == nullptr) return counters_.Drop(DropReason::kNoPath, run.count());
+  PathState& state = plane_.paths[path.state];
+  const bool may_send_trains = socket->has_gso() && MaySendTrains(state, now_ms);
   const size_t most = std::max<size_t>(
-      1, socket->has_gso() ? std::min(core::kMaxTrain, kMaxTrainBytes / run.stride) : 1);
+      1, may_send_trains ? std::min(core::kMaxTrain, kMaxTrainBytes / run.stride) : 1);
   size_t sent = 0;
   size_t sent_bytes = 0;
   for (size_t at = 0; at < run.size; at += most * run.stride) {
     const size_t size = std::min(most * run.stride, run.size - at);
     const size_t taken =
-        SendTrain(*socket, path.endpoint, {run.data + at, size, run.stride, run.from, run.ecn});
+        SendTrain(*socket, path, {run.data + at, size, run.stride, run.from, run.ecn}, now_ms);
     sent += taken;
     sent_bytes += std::min(taken * run.stride, size);
   }
   counters_.Add(Counter::kRelayed, sent);
   counters_.Add(Counter::kUdpTxDatagrams, sent);
   counters_.Add(Counter::kUdpTxBytes, sent_bytes);
-  PathState& state = plane_.paths[path.state];
   state.tx_datagrams.fetch_add(sent, std::memory_order_relaxed);
   state.tx_bytes.fetch_add(sent_bytes, std::memory_order_relaxed);
 }
 
-size_t RelayPath::SendTrain(io::UdpSocket& socket, const core::SourceAddress& to,
-                            const RelayedRun& train) {
+size_t RelayPath::SendTrain(io::UdpSocket& socket, const core::PathEntry& path,
+                            const RelayedRun& train, uint64_t now_ms) {
   const iovec part{train.data, train.size};
   const size_t count = train.count();
-  const int error =
-      socket.SendTrain({&part, 1, std::min(train.stride, train.size), count, to, train.ecn});
+  const int error = socket.SendTrain(
+      {&part, 1, std::min(train.stride, train.size), count, path.endpoint, train.ecn});
   counters_.Add(Counter::kUdpTxCalls);
-  if (error == 0) return count;
-  // As TxPath: no offload on the way out, or a segment above the device's MTU.
-  if (count > 1 && (error == -EIO || error == -EINVAL)) {
+  PathState& state = plane_.paths[path.state];
+  if (error == 0) {
+    if (count > 1) state.gso.Succeed();
+    return count;
+  }
+  if (IsTrainRefused(count, error)) {
     size_t taken = 0;
     for (size_t at = 0; at < train.size; at += train.stride) {
       const size_t size = std::min(train.stride, train.size - at);
-      taken += SendTrain(socket, to, {train.data + at, size, size, train.from, train.ecn});
+      taken +=
+          SendTrain(socket, path, {train.data + at, size, size, train.from, train.ecn}, now_ms);
     }
+    OnTrainRefused(plane_, counters_, &state, path.id, error, taken, count, now_ms);
     return taken;
   }
   counters_.Drop(ReasonOf(-error), count);

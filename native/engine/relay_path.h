@@ -88,9 +88,10 @@ class RelayPath {
   }
   void PassOn(const core::Tables& tables, const core::LabelEntry& label, const RelayedRun& run,
               uint8_t ttl, uint64_t now_ms);
-  void Send(const core::PathEntry& path, const RelayedRun& run);
+  void Send(const core::PathEntry& path, const RelayedRun& run, uint64_t now_ms);
   /// Number of datagrams that were taken.
-  size_t SendTrain(io::UdpSocket& socket, const core::SourceAddress& to, const RelayedRun& train);
+  size_t SendTrain(io::UdpSocket& socket, const core::PathEntry& path, const RelayedRun& train,
+                   uint64_t now_ms);
   void TellUnknown(const core::Tables& tables, uint32_t label, const core::SourceAddress& from,
                    uint64_t now_ms);
 

@@ -29,6 +29,7 @@ constexpr uint64_t kEndpointEventEveryMs = 1000;
 constexpr uint64_t kJoinProbeEveryMs = 1000;
 constexpr size_t kControlDatagram = 1200;
 constexpr uint32_t kReportsToShrink = 2;
+constexpr uint32_t kFloorDatagram = 548;  // docs/protocol.md §8: a path carries that, or nothing
 constexpr uint32_t kProbesRemembered = 64;
 constexpr uint64_t kForgedLimit = uint64_t{1} << 36;
 
@@ -560,6 +561,7 @@ void RxPath::OnReceiverReport(const Opened& opened, std::span<const uint8_t> bod
   PathState& state = plane_.paths[path.state];
   const uint32_t sent = state.largest_sent.exchange(0, std::memory_order_relaxed);
   const std::lock_guard guard(state.mutex);
+  JudgeTrains(opened, path.id, state, *report, sent);
   if (sent <= report->largest_bytes || report->largest_bytes == 0) {
     state.reports_too_small = 0;
     return;
@@ -571,6 +573,23 @@ void RxPath::OnReceiverReport(const Opened& opened, std::span<const uint8_t> bod
   event.path = path.id;
   event.value = sent;
   plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(event));
+}
+
+// Under the path's mutex.
+void RxPath::JudgeTrains(const Opened& opened, uint32_t path, PathState& state,
+                         const core::ReceiverReport& report, uint32_t largest_sent) {
+  const bool is_size_lost = largest_sent > report.largest_bytes && largest_sent > kFloorDatagram;
+  const core::TrainHealth::Verdict verdict = state.trains.OnReport(report, is_size_lost, now_ms_);
+  const bool is_new = verdict == core::TrainHealth::Verdict::kOff;
+  if (is_new || verdict == core::TrainHealth::Verdict::kStillOff) {
+    counters_.Add(Counter::kGsoFallbacks);
+  }
+  if (!is_new) return;
+  Event fault{.kind = EventKind::kFault};
+  fault.session = opened.index;
+  fault.code = "OVL_TRAINS_LOST";
+  fault.path = path;
+  plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(fault));
 }
 
 }  // namespace overlayd::engine

@@ -54,6 +54,8 @@ class RxPath {
   void OnPing(const Opened& opened, std::span<const uint8_t> body);
   void OnPong(const Opened& opened, std::span<const uint8_t> body);
   void OnReceiverReport(const Opened& opened, std::span<const uint8_t> body);
+  void JudgeTrains(const Opened& opened, uint32_t path, PathState& state,
+                   const core::ReceiverReport& report, uint32_t largest_sent);
   void NoteArrival(const Opened& opened, bool is_newest, core::InnerKind kind, uint8_t flags);
   uint32_t PathFrom(uint32_t peer, const core::SourceAddress& from);
   void WriteRun();

@@ -15,6 +15,7 @@
 #include "native/core/relay_header.h"
 #include "native/core/segment.h"
 #include "native/engine/relay_path.h"
+#include "native/engine/train_refusal.h"
 
 namespace overlayd::engine {
 namespace {
@@ -48,6 +49,7 @@ struct TxPath::Train {
   size_t stride;
   size_t bytes;
   size_t count;
+  size_t continued;  // of them, marked as continuing the one before
   size_t part_count;
   uint64_t next_counter;
   bool is_closed;  // a short datagram ended it
@@ -271,7 +273,10 @@ void TxPath::Seal(const core::PathEntry& path, core::Session& session, uint32_t 
   uint8_t* out;
   Train& train = Reserve(path, size, &out);
   // Who leaves alone is a single in the far side's reports, whatever made it: lone frames of one size share a train.
-  if (train.count > 1 && counter == train.next_counter) inner[1] |= core::kFlagContinues;
+  if (train.count > 1 && counter == train.next_counter) {
+    inner[1] |= core::kFlagContinues;
+    ++train.continued;
+  }
   train.next_counter = counter + 1;
   if (front_size != 0) [[unlikely]] {
     core::WriteRelayHeader(out, {core::kFirstTtl, tables_->labels[path.label].out_label});
@@ -310,6 +315,7 @@ TxPath::Train& TxPath::Reserve(const core::PathEntry& path, size_t size, uint8_t
     train->stride = size;
     train->bytes = 0;
     train->count = 0;
+    train->continued = 0;
     train->part_count = 0;
     train->is_closed = false;
     train->ecn = ecn_;
@@ -378,8 +384,10 @@ void TxPath::FlushSocket(io::UdpSocket& socket, size_t first, size_t count) {
       return;
     }
     if (sent < 0) {
-      if (head.count > 1 && (sent == -EIO || sent == -EINVAL)) {
-        OnTrainRefused(socket, head, -sent);
+      if (IsTrainRefused(head.count, sent)) {
+        const size_t taken = SendSingly(socket, head);
+        OnTrainRefused(plane_, counters_, StateOf(head), head.path_id, sent, taken, head.count,
+                       now_ms_);
       } else {
         OnSendError(head, -sent);
       }
@@ -389,8 +397,10 @@ void TxPath::FlushSocket(io::UdpSocket& socket, size_t first, size_t count) {
     for (int i = 0; i < sent; ++i) {
       const Train& train = trains_[first + done + static_cast<size_t>(i)];
       NoteSent(train, train.count, train.bytes);
-      if (train.count > 1) {
-        if (PathState* state = StateOf(train)) state->gso.Succeed();
+      if (PathState* state = StateOf(train)) {
+        if (train.count > 1) state->gso.Succeed();
+        state->trains.NoteTrain(static_cast<uint32_t>(train.count),
+                                static_cast<uint32_t>(train.continued));
       }
     }
     done += static_cast<size_t>(sent);
@@ -400,24 +410,7 @@ void TxPath::FlushSocket(io::UdpSocket& socket, size_t first, size_t count) {
 bool TxPath::MayUseGso(const io::UdpSocket& socket, const Train& train) {
   if (!socket.has_gso()) return false;
   const PathState* state = StateOf(train);
-  return state == nullptr || state->gso.IsOn(now_ms_);
-}
-
-// EIO: the egress device has no transmit checksum. EINVAL: a segment is larger than its MTU, which sending singly finds
-// out, or GSO is not there. Both belong to the way and not to the socket, and may pass: a route changes, a driver's
-// offload is switched on again.
-void TxPath::OnTrainRefused(io::UdpSocket& socket, Train& train, int error) {
-  const size_t count = train.count;
-  const size_t sent = SendSingly(socket, train);
-  if (error == EINVAL && sent != count) return;
-  counters_.Add(Counter::kGsoFallbacks);
-  PathState* state = StateOf(train);
-  if (state == nullptr || !state->gso.Fail(now_ms_)) return;
-  Event fault{.kind = EventKind::kFault};
-  fault.code = "OVL_GSO_OFF";
-  fault.error = error;
-  fault.path = train.path_id;
-  plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(fault));
+  return state == nullptr || MaySendTrains(*state, now_ms_);
 }
 
 PathState* TxPath::StateOf(const Train& train) {
@@ -477,6 +470,10 @@ size_t TxPath::SendSingly(io::UdpSocket& socket, Train& train) {
     sent_datagrams += static_cast<size_t>(sent);
   }
   NoteSent(train, sent_datagrams, sent_bytes);
+  if (PathState* state = StateOf(train)) {
+    state->trains.NoteSingly(static_cast<uint32_t>(sent_datagrams),
+                             static_cast<uint32_t>(std::min(train.continued, sent_datagrams)));
+  }
   return sent_datagrams;
 }
 

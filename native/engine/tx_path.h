@@ -60,7 +60,6 @@ class TxPath {
   void NoteSent(const Train& train, size_t datagrams, size_t bytes);
   void ForgetRemovedPaths();
   [[nodiscard]] bool MayUseGso(const io::UdpSocket& socket, const Train& train);
-  void OnTrainRefused(io::UdpSocket& socket, Train& train, int error);
   /// Datagrams sent.
   size_t SendSingly(io::UdpSocket& socket, Train& train);
   void OnSendError(Train& train, int error);

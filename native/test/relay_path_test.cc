@@ -156,6 +156,29 @@ TEST_F(RelayPathTest, ARefusedTrainGoesSingly) {
   EXPECT_EQ(b_.AllDropped(), 0u);
 }
 
+TEST_F(RelayPathTest, ARefusedTrainIsNotTriedAgainForAWhile) {
+  const Bytes one = Relayed(4, kB1, Bytes(100, 1));
+  Bytes train = one;
+  train.insert(train.end(), one.begin(), one.end());
+  int tried = 0;
+  b_.udp->on_send = [&](const io::OutTrain* trains, size_t count) {
+    if (trains[0].count == 1) return static_cast<int>(count);
+    ++tried;
+    return -EIO;
+  };
+  for (int i = 0; i < 5; ++i) ArriveAtB(train, 1, one.size());
+  EXPECT_EQ(tried, 1);
+  EXPECT_EQ(net_.Take().size(), 10u);
+  const std::vector<Event> events = b_.plane.events.Drain();
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_STREQ(events[0].code, "OVL_GSO_OFF");
+  EXPECT_EQ(events[0].path, 23u);
+  b_.passed_ms = 61'000;
+  ArriveAtB(train, 1, one.size());
+  EXPECT_EQ(tried, 2);
+  EXPECT_EQ(b_.AllDropped(), 0u);
+}
+
 TEST_F(RelayPathTest, AMixedTrainIsTakenApart) {
   // Of equal length: to c, to c with another ttl, unknown, and garbage behind them.
   Bytes train;

@@ -15,6 +15,7 @@ export const ERROR_CODES = [
   'OVL_TAP_OPEN',
   'OVL_TAP_LOST',
   'OVL_GSO_OFF',
+  'OVL_TRAINS_LOST',
   'OVL_JOIN_OFF',
   'OVL_UDP_BIND',
   'OVL_DNS_BIND',

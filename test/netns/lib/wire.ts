@@ -32,6 +32,8 @@ export interface WireRules {
   readonly icmp?: boolean;
   /** Drops everything, silently. */
   readonly cut?: boolean;
+  /** Of a train only the first segment goes on. */
+  readonly firstOnly?: boolean;
 }
 
 /** In segments, but `frames` as they were read (trains) and `bytes` of IP that came out. */
@@ -45,6 +47,8 @@ export interface WireCounters {
   readonly reordered: number;
   readonly capped: number;
   readonly cut: number;
+  /** By `firstOnly`; not in `lost`. */
+  readonly tails: number;
   readonly icmp: number;
   /** More than 256 MiB were under way. */
   readonly overflowed: number;
@@ -102,6 +106,7 @@ export class Wire {
       cap_bytes: rules.capBytes,
       icmp: rules.icmp,
       cut: rules.cut,
+      first_only: rules.firstOnly,
     }).flatMap(([name, value]) =>
       value === undefined ? [] : [`${name}=${String(Number(value))}`],
     );

@@ -37,7 +37,8 @@ void Direction::Accept(const FrameView& frame, int64_t now_ns) {
   size_t first = 0;  // of the run of segments that stay together
   for (size_t i = 0; i < segments; ++i) {
     const bool is_capped = rules.cap_bytes != 0 && frame.SegmentSize(i) > rules.cap_bytes;
-    const bool is_lost = !is_capped && Happens(rules.loss);
+    const bool is_tail = !is_capped && rules.has_first_only && i != 0;
+    const bool is_lost = is_tail || (!is_capped && Happens(rules.loss));
     const bool is_late = !is_capped && !is_lost && Happens(rules.reorder);
     const bool is_double = !is_capped && !is_lost && Happens(rules.duplicate);
     if (is_capped || is_lost || is_late) {
@@ -45,7 +46,8 @@ void Direction::Accept(const FrameView& frame, int64_t now_ns) {
       first = i + 1;
     }
     counters_.capped += is_capped;
-    counters_.lost += is_lost;
+    counters_.tails += is_tail;
+    counters_.lost += is_lost && !is_tail;
     counters_.reordered += is_late;
     counters_.duplicated += is_double;
     is_too_big |= is_capped;
@@ -124,6 +126,7 @@ std::string Direction::CountersJson() const {
       {"reordered", counters_.reordered},
       {"capped", counters_.capped},
       {"cut", counters_.cut},
+      {"tails", counters_.tails},
       {"icmp", counters_.icmp},
       {"overflowed", counters_.overflowed},
       {"refused", counters_.refused},

@@ -28,12 +28,14 @@ struct Rules {
   /** Say "too big" to the sender when the cap drops. */
   bool has_icmp = false;
   bool is_cut = false;
+  /** Of a train only the first segment goes on, as where a driver cuts it wrongly. */
+  bool has_first_only = false;
 };
 
 /** In segments, but `frames` (as read) and `bytes` (IP, delivered). */
 struct Counters {
   uint64_t frames = 0, segments = 0, delivered = 0, bytes = 0, lost = 0, duplicated = 0;
-  uint64_t reordered = 0, capped = 0, cut = 0, icmp = 0, overflowed = 0, refused = 0;
+  uint64_t reordered = 0, capped = 0, cut = 0, tails = 0, icmp = 0, overflowed = 0, refused = 0;
   uint64_t largest = 0;
 };
 

@@ -92,6 +92,8 @@ bool SetRule(Rules& rules, const std::string& name, double value) {
     rules.has_icmp = value != 0;
   else if (name == "cut")
     rules.is_cut = value != 0;
+  else if (name == "first_only")
+    rules.has_first_only = value != 0;
   else
     return false;
   return true;
