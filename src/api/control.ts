@@ -224,7 +224,7 @@ export interface AttachmentDocument {
   readonly mac: string | null;
   /** With length. */
   readonly addresses: readonly string[];
-  /** DNS name. */
+  /** In the DNS, relative to the domain. */
   readonly name: string | null;
   /** `waiting`: the target is not there, or its interface cannot be made. */
   readonly state: 'attached' | 'waiting';
@@ -241,6 +241,8 @@ export interface AttachBody {
   readonly target: string;
   readonly addresses: readonly string[];
   readonly ifname?: string | undefined;
+  readonly name?: string | undefined;
+  readonly dns?: boolean | undefined;
   readonly mac?: string | undefined;
   readonly gateway?: string | undefined;
   readonly routes?: readonly string[] | undefined;

@@ -41,6 +41,8 @@ const attachBody = z.strictObject({
   target: text,
   addresses: z.array(text).max(64),
   ifname: text.optional(),
+  name: text.optional(),
+  dns: z.boolean().optional(),
   mac: text.optional(),
   gateway: text.optional(),
   routes: z.array(text).max(64).optional(),

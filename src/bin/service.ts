@@ -10,13 +10,15 @@ import { sodiumReady } from '../crypto/sodium.js';
 import type { DaemonConfig } from '../daemon/config.js';
 
 import { createDaemon } from '../daemon/daemon.js';
-import { workloadControl } from '../daemon/workload-control.js';
+import { MeshNames } from '../daemon/mesh-names.js';
+import { ownNames, workloadControl } from '../daemon/workload-control.js';
 import { createNodeTimers } from '../daemon/node-timers.js';
 import type { HostInterface, HostWarning } from '../daemon/ports.js';
 import { ensureStateDir } from '../daemon/state-dir.js';
 import { lockStateDir } from '../daemon/state-lock.js';
 import { openStateStore } from '../daemon/state-store.js';
 import { createNativeDataPlane, nativeOs } from '../dataplane/native.js';
+import { Zone } from '../dns/zone.js';
 import { AttachmentHost } from '../netdev/attachment-host.js';
 import { createHostInterface } from '../netdev/host-interface.js';
 import { underlayAddresses } from '../netdev/underlay-addresses.js';
@@ -101,18 +103,30 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
   });
   undo.push(() => dataplane.close());
 
+  const clock = createSystemClock(() => os.bootTimeMs());
+  const names = new MeshNames(
+    {
+      zone: new Zone(config.dnsDomain),
+      nowMs: () => clock.monotonicMs(),
+      warn: (message) => {
+        log.warn({ code: 'OVL_NAME_INVALID' }, message);
+      },
+    },
+    state.identity.id,
+  );
   const daemon = createDaemon(
     {
       dataplane,
       host: withWarnings(bridge, inputs.warnings),
       state,
-      clock: createSystemClock(() => os.bootTimeMs()),
+      clock,
       timers: createNodeTimers(),
       rng,
       resolver: createResolver(),
       network: { watch: (ignored, onChange) => os.watchNetwork(ignored, onChange) },
       localAddresses: () => underlayAddresses([config.ifName, `${config.ifName}-t`]),
       log,
+      rooms: [names],
       onBridgeUp: () => workloads.start(),
     },
     {
@@ -141,11 +155,19 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       store: state,
       alarm: createNodeTimers(),
       ownAddresses: () => daemon.control.status().self.addresses,
+      onChange: (attached) => {
+        names.setOwn(ownNames(attached));
+      },
       warn: (message, about) => {
         log.warn({ ...about, code: 'OVL_IFACE_CONFIG' }, message);
       },
     },
-    { ifName: config.ifName, peer: state.identity.id, mtuBytes: config.mtuBytes },
+    {
+      ifName: config.ifName,
+      peer: state.identity.id,
+      mtuBytes: config.mtuBytes,
+      domain: config.dnsDomain,
+    },
   );
   daemon.onFatal((error) => {
     inputs.onFatal(error);

@@ -116,7 +116,7 @@ export function parseDnsDomain(flag: string, text: string): string {
     domain.length <= 200 &&
     domain.split('.').every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?$/.test(label));
   if (isDomain) return domain;
-  throw bad(flag, text, 'not a domain name', 'Give one such as overlay or mesh.example');
+  throw bad(flag, text, 'not a domain name', 'Give one such as overlay.internal or mesh.example');
 }
 
 export function parseBind(flag: string, text: string): string {

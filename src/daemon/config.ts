@@ -5,6 +5,7 @@ import { Command, Option } from 'commander';
 
 import { OverlayError } from '../base/errors.js';
 import type { CipherSuite } from '../dataplane/dataplane.js';
+import { DEFAULT_DOMAIN } from '../dns/constants.js';
 import {
   SUITE_AES256GCM,
   SUITE_CHACHA20POLY1305,
@@ -240,7 +241,7 @@ function configFrom(
       SUITE_CHACHA20POLY1305,
       SUITE_XSALSA20POLY1305,
     ]),
-    dnsDomain: read('dns-domain', values.parseDnsDomain, 'overlay'),
+    dnsDomain: read('dns-domain', values.parseDnsDomain, DEFAULT_DOMAIN),
     dns: !given.has('no-dns'),
     logLevel: read<LogLevel>('log-level', values.parseLogLevel, 'info'),
     configPath,

@@ -33,6 +33,7 @@ import type {
   StateStore,
   Timers,
 } from './ports.js';
+import type { RecordRoom } from './record-room.js';
 import * as snapshot from './snapshot.js';
 
 /*
@@ -61,6 +62,8 @@ export interface DaemonComponents {
   /** Addresses of this host that peers may try, as they are now. */
   readonly localAddresses: () => readonly string[];
   readonly log: Logger;
+  /** What lives in the records besides peers and links. */
+  readonly rooms?: readonly RecordRoom[];
   /** The bridge is up and has its addresses; ready is said when this has ended. */
   readonly onBridgeUp?: () => Promise<void>;
 }
@@ -169,6 +172,7 @@ class OverlayDaemon implements Daemon {
         this.#sayPlace(nowMs);
       });
     });
+    for (const room of components.rooms ?? []) room.onWork(() => this.#post(() => undefined));
     this.control = this.#makeControl();
   }
 
@@ -415,7 +419,9 @@ class OverlayDaemon implements Daemon {
       if (record) this.#keeper.onClaim(peer, record.addresses);
     };
     const { links } = { links: this.#links };
-    return new MeshRecords({ store, gossip, links, state, emit: this.#emit, onMember }, options);
+    const rooms = this.#components.rooms ?? [];
+    const emit = this.#emit;
+    return new MeshRecords({ store, gossip, links, state, emit, rooms, onMember }, options);
   }
 
   /** Addresses and endpoints of this node, for its record. */

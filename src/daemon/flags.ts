@@ -92,7 +92,12 @@ export const FLAGS = [
     value: 'list',
     help: 'allowed ciphers: aes256gcm, chacha20poly1305, xsalsa20poly1305 (default: fastest common)',
   },
-  { name: 'dns-domain', kind: 'text', value: 'name', help: 'domain of names (default: overlay)' },
+  {
+    name: 'dns-domain',
+    kind: 'text',
+    value: 'name',
+    help: 'domain of names (default: overlay.internal)',
+  },
   { name: 'no-dns', kind: 'switch', help: 'no name service' },
   {
     name: 'log-level',

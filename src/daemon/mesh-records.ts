@@ -5,11 +5,12 @@ import { formatEndpoint, type Endpoint } from '../model/endpoint.js';
 import type { PeerId } from '../model/peer-id.js';
 import { RecordActions, type RecordChange } from '../records/actions.js';
 import type { Gossip } from '../records/gossip.js';
-import { bodyOfRecord } from '../records/signed-record.js';
+import { bodyOfRecord, keyOfRecord } from '../records/signed-record.js';
 import type { RecordStore } from '../records/store.js';
 import { RECORD_KIND } from '../wire/record.js';
 import { decodePeerRecord, encodePeerRecord, type PeerRecord } from '../wire/peer-record.js';
 import type { StateStore } from './ports.js';
+import type { RecordRoom } from './record-room.js';
 
 /*
  * The replicated records and what this node makes of them (docs/protocol.md §5): it says who and where it is, learns
@@ -30,6 +31,8 @@ export interface MeshRecordsComponents {
   readonly links: Links;
   readonly state: StateStore;
   readonly emit: (event: Omit<EventDocument, 'seq' | 'at'>) => void;
+  /** What else lives in the records. */
+  readonly rooms: readonly RecordRoom[];
   /** A member said who it is; undefined: it is gone. */
   readonly onMember: (peer: PeerId, record: PeerRecord | undefined) => void;
 }
@@ -71,7 +74,8 @@ export class MeshRecords {
   }
 
   get nextDeadlineMs(): number {
-    return Math.min(this.#sayAtMs, this.#components.gossip.nextDeadlineMs);
+    const rooms = this.#components.rooms.map((room) => room.nextDeadlineMs);
+    return Math.min(this.#sayAtMs, this.#components.gossip.nextDeadlineMs, ...rooms);
   }
 
   /** What the store remembered. Once, at start. */
@@ -80,6 +84,12 @@ export class MeshRecords {
     store.restore(state.recordCells(), nowMs);
     for (const record of store.ofKind(RECORD_KIND.PEER)) {
       this.#learn(record.owner, bodyOfRecord(record), nowMs, out);
+    }
+    for (const room of this.#components.rooms) {
+      for (const record of store.ofKind(room.kind)) {
+        const { owner } = record;
+        room.onChange({ owner, key: keyOfRecord(record), record }, owner === store.selfId);
+      }
     }
   }
 
@@ -109,6 +119,7 @@ export class MeshRecords {
   onDeadline(nowMs: number, out: Actions): void {
     this.#with(nowMs, out, (actions) => {
       if (nowMs >= this.#sayAtMs) this.#say(nowMs, actions);
+      this.#askRooms(nowMs, actions);
       this.#components.gossip.onDeadline(nowMs, actions);
     });
   }
@@ -132,6 +143,17 @@ export class MeshRecords {
     const endpoints = [...this.#place.endpoints, ...this.#observed.values()];
     const body = encodePeerRecord({ nickname, version, isRelay, endpoints, addresses });
     this.#components.gossip.put(RECORD_KIND.PEER, NO_KEY, body, nowMs, actions);
+  }
+
+  #askRooms(nowMs: number, actions: RecordActions): void {
+    const { gossip, rooms } = this.#components;
+    for (const room of rooms) {
+      if (nowMs < room.nextDeadlineMs) continue;
+      room.onDeadline(nowMs, (kind, key, body) => {
+        if (body) gossip.put(kind, key, body, nowMs, actions);
+        else gossip.delete(kind, key, nowMs, actions);
+      });
+    }
   }
 
   #with(nowMs: number, out: Actions, act: (actions: RecordActions) => void): void {
@@ -161,7 +183,10 @@ export class MeshRecords {
   }
 
   #onChange(change: RecordChange, nowMs: number, out: Actions): void {
-    if (change.kind !== RECORD_KIND.PEER || change.owner === this.#components.store.selfId) return;
+    const isOwn = change.owner === this.#components.store.selfId;
+    const room = this.#components.rooms.find(({ kind }) => kind === change.kind);
+    room?.onChange(change, isOwn);
+    if (change.kind !== RECORD_KIND.PEER || isOwn) return;
     if (change.record) {
       this.#learn(change.owner, bodyOfRecord(change.record), nowMs, out);
       return;

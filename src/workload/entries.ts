@@ -18,9 +18,10 @@ export interface Entry {
 /** What is asked for on this host, by attachment id: at most 1 024. */
 export class Entries {
   readonly #entries = new Map<string, Entry>();
-  readonly #onChange: () => void;
+  readonly #onChange: (attached: readonly Attachment[]) => void;
 
-  constructor(onChange: () => void) {
+  /** `onChange` is told those that are attached now. */
+  constructor(onChange: (attached: readonly Attachment[]) => void) {
     this.#onChange = onChange;
   }
 
@@ -37,17 +38,24 @@ export class Entries {
     return [...this.#entries.values()];
   }
 
+  /** Those whose interface is there. */
+  get attached(): readonly Attachment[] {
+    return this.all
+      .filter(({ reason }) => reason === undefined)
+      .map(({ attachment }) => attachment);
+  }
+
   get(id: string): Entry | undefined {
     return this.#entries.get(id);
   }
 
   put(attachment: Attachment, reason: string | undefined, inode = 0): void {
     this.#entries.set(attachment.id, { attachment, reason, inode });
-    this.#onChange();
+    this.#onChange(this.attached);
   }
 
   delete(id: string): void {
-    if (this.#entries.delete(id)) this.#onChange();
+    if (this.#entries.delete(id)) this.#onChange(this.attached);
   }
 
   of(target: Target): Attachment | undefined {

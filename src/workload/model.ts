@@ -22,6 +22,10 @@ export interface Attachment {
   readonly isMacGiven: boolean;
   /** With length, in the order in which they were given. */
   readonly addresses: readonly string[];
+  /** In the DNS, relative to the domain; undefined: none. */
+  readonly name: string | undefined;
+  /** False: no name, and the target's resolv.conf is left alone. */
+  readonly dns: boolean;
   readonly gateway: string | undefined;
   readonly routes: readonly string[];
   readonly mtuBytes: number;

@@ -1,4 +1,5 @@
 import { OverlayError } from '../base/errors.js';
+import { relativeName } from '../model/host-name.js';
 import { parseMac, type Mac } from '../model/mac.js';
 import type { PeerId } from '../model/peer-id.js';
 import { formatTarget, type Target } from '../model/target.js';
@@ -18,6 +19,10 @@ export interface AttachRequest {
   readonly addresses: readonly string[];
   readonly ifname?: string | undefined;
   readonly mac?: string | undefined;
+  /** By default that of a named namespace. */
+  readonly name?: string | undefined;
+  /** False: no name, and the target's resolv.conf is left alone. */
+  readonly dns?: boolean | undefined;
   readonly gateway?: string | undefined;
   readonly routes?: readonly string[] | undefined;
   readonly mtu?: number | undefined;
@@ -28,6 +33,8 @@ export interface WorkloadOptions {
   readonly ifName: string;
   readonly peer: PeerId;
   readonly mtuBytes: number;
+  /** Of the names. */
+  readonly domain: string;
 }
 
 const DEFAULT_IFNAME = 'eth-ovl';
@@ -38,7 +45,7 @@ export const MAX_ROUTES = 64;
 
 /**
  * The attachment that stands for a request: a new one, or the one there is with more addresses.
- * @throws OVL_ADDRESS_INVALID, OVL_ADDRESS_UNAVAILABLE, OVL_USAGE, OVL_TARGET_CONFLICT
+ * @throws OVL_ADDRESS_INVALID, OVL_ADDRESS_UNAVAILABLE, OVL_NAME_INVALID, OVL_USAGE, OVL_TARGET_CONFLICT
  */
 export function attachmentOf(
   request: AttachRequest,
@@ -57,6 +64,7 @@ export function attachmentOf(
     ...fixed,
     addresses,
     routes,
+    ...namingOf(request, target, existing, options.domain),
     gateway: gatewayOf(request.gateway, addresses) ?? existing?.gateway,
   };
   if (target.kind === 'tap' && (attachment.gateway !== undefined || routes.length > 0)) {
@@ -93,11 +101,40 @@ function newAttachment(
     port: portName(id, target),
     mac: given ?? (target.kind === 'tap' ? undefined : attachmentMac(peer, id)),
     isMacGiven: given !== undefined,
-    ...{ addresses: [], gateway: undefined, routes: [], mtuBytes: mtu },
+    ...{ addresses: [], name: undefined, dns: true, gateway: undefined, routes: [], mtuBytes: mtu },
   };
 }
 
-/** Name, MAC and MTU of an interface that is in use do not change under it. */
+/** A name may change under an attachment; without one being given it stays. */
+function namingOf(
+  { name: given, dns }: AttachRequest,
+  target: Target,
+  existing: Attachment | undefined,
+  domain: string,
+): Pick<Attachment, 'name' | 'dns'> {
+  if (given === undefined) {
+    if (dns === false || existing?.dns === false) return { name: undefined, dns: false };
+    if (existing !== undefined) return { name: existing.name, dns: existing.dns };
+    const name = target.kind === 'netns' ? relativeName(target.name, domain) : undefined;
+    return { name, dns: true };
+  }
+  if (dns === false) {
+    throw usage(given, '--name and --no-dns contradict each other', 'Leave out one of them.');
+  }
+  return { name: nameOf(given, domain), dns: true };
+}
+
+/** @throws OVL_NAME_INVALID */
+export function nameOf(text: string, domain: string): string {
+  const name = relativeName(text, domain);
+  if (name !== undefined) return name;
+  throw new OverlayError('OVL_NAME_INVALID', `'${text}' cannot be a name here`, {
+    value: text,
+    cure: `Give letters, digits, dashes and underscores, like web or web.${domain}.`,
+  });
+}
+
+/** What an interface is called, its MAC and its MTU, once in use, do not change under it. */
 function mustFit(request: AttachRequest, existing: Attachment): void {
   const differences = [
     ['--ifname', request.ifname, existing.ifName],

@@ -1,3 +1,4 @@
+import { parseHostName } from '../model/host-name.js';
 import { parseMac } from '../model/mac.js';
 import type { PeerId } from '../model/peer-id.js';
 import type { Target } from '../model/target.js';
@@ -7,7 +8,8 @@ import { DEFAULT_NETWORK, type Attachment } from './model.js';
 /*
  * An attachment in the state store:
  *
- *   {target, network, ifName, mac (null unless chosen), addresses, gateway (or null), routes, mtuBytes}
+ *   {target, network, ifName, mac (null unless chosen), addresses, name (or null), dns, gateway (or null), routes,
+ *    mtuBytes}
  *
  * What follows from it (id, port, the MAC nobody chose) is not stored: a node with another identity has other MACs.
  */
@@ -17,10 +19,12 @@ type Stored = Readonly<Record<string, unknown>>;
 export function toStored(attachment: Attachment): object {
   const { target, network, ifName, mac, isMacGiven, addresses, gateway, routes, mtuBytes } =
     attachment;
+  const { name, dns } = attachment;
   return {
-    ...{ target, network, ifName, addresses, routes, mtuBytes },
+    ...{ target, network, ifName, addresses, routes, mtuBytes, dns },
     mac: isMacGiven ? (mac ?? null) : null,
     gateway: gateway ?? null,
+    name: name ?? null,
   };
 }
 
@@ -30,7 +34,7 @@ export function fromStored(
   node: { readonly ifName: string; readonly peer: PeerId },
 ): Attachment | undefined {
   if (!isObject(value)) return undefined;
-  const { network, ifName, mac, addresses, gateway, routes, mtuBytes } = value;
+  const { network, ifName, mac, addresses, gateway, routes, mtuBytes, name, dns } = value;
   const target = targetFrom(value['target']);
   if (target === undefined || network !== DEFAULT_NETWORK) return undefined;
   if (typeof ifName !== 'string' || typeof mtuBytes !== 'number') return undefined;
@@ -43,6 +47,8 @@ export function fromStored(
     mac: given ?? (target.kind === 'tap' ? undefined : attachmentMac(node.peer, id)),
     isMacGiven: given !== undefined,
     gateway: typeof gateway === 'string' ? gateway : undefined,
+    name: typeof name === 'string' ? parseHostName(name) : undefined,
+    dns: dns !== false,
   };
 }
 

@@ -32,8 +32,8 @@ export interface WorkloadComponents extends Omit<UpkeepComponents, 'entries'> {
   readonly alarm: AlarmClock;
   /** Cidr texts of the node itself. */
   readonly ownAddresses: () => readonly string[];
-  /** What is attached has changed: see `attached`. */
-  readonly onChange?: () => void;
+  /** Told what is attached, whenever that may have changed. */
+  readonly onChange?: (attached: readonly Attachment[]) => void;
 }
 
 export class Workloads {
@@ -48,7 +48,7 @@ export class Workloads {
   constructor(components: WorkloadComponents, options: WorkloadOptions) {
     this.#components = components;
     this.#options = options;
-    this.#entries = new Entries(() => components.onChange?.());
+    this.#entries = new Entries((attached) => components.onChange?.(attached));
     this.#upkeep = new Upkeep(
       { ...components, entries: this.#entries },
       { bridge: options.ifName },
@@ -78,13 +78,6 @@ export class Workloads {
     await this.#queue;
   }
 
-  /** Those whose interface is there. */
-  get attached(): readonly Attachment[] {
-    return this.#entries.all
-      .filter(({ reason }) => reason === undefined)
-      .map(({ attachment }) => attachment);
-  }
-
   /** In the order of their targets' names. */
   list(): readonly AttachmentReport[] {
     const reports = this.#entries.all.map(({ attachment, reason }) => ({
@@ -93,7 +86,7 @@ export class Workloads {
       ifname: attachment.ifName,
       mac: attachment.mac ?? null,
       addresses: attachment.addresses,
-      name: null,
+      name: attachment.name ?? null,
       state: reason === undefined ? ('attached' as const) : ('waiting' as const),
       reason: reason ?? null,
     }));

@@ -33,7 +33,7 @@ describe('overlayctl and a real daemon', () => {
         store: a.state,
         ownAddresses: () => a.daemon.control.status().self.addresses,
       },
-      { ifName: 'overlay0', peer: a.id, mtuBytes: 1388 },
+      { ifName: 'overlay0', peer: a.id, mtuBytes: 1388, domain: 'overlay.internal' },
     );
     const control = { ...a.daemon.control, ...workloadControl(workloads) };
     server = await startApiServer(join(directory, 's'), control, quietLog);
@@ -68,7 +68,7 @@ describe('overlayctl and a real daemon', () => {
       network: 'default',
       ifname: 'eth-ovl',
       addresses: ['192.168.0.2/24', 'fd00::2/64'],
-      name: null,
+      name: 'web',
       state: 'attached',
       reason: null,
     });

@@ -12,6 +12,7 @@ import type {
   Resolver,
   Timers,
 } from '../../src/daemon/ports.js';
+import type { RecordRoom } from '../../src/daemon/record-room.js';
 import { FakeDataPlane, type FakePayload } from '../../src/dataplane/fake.js';
 import { FakeNetwork } from '../../src/dataplane/fake-network.js';
 import { macBytes, type Mac } from '../../src/model/mac.js';
@@ -33,6 +34,8 @@ export interface NodeSettings {
   /** Underlay addresses; by default 192.0.2.<n>. */
   readonly underlay?: readonly string[];
   readonly options?: Partial<DaemonOptions>;
+  /** What else lives in the records; asked for at each start of a process. */
+  readonly rooms?: (node: SimNode) => readonly RecordRoom[];
   /** A copy of that machine: same identity. */
   readonly identityOf?: SimNode;
 }
@@ -170,6 +173,7 @@ export class SimNode {
           },
         },
         localAddresses: () => this.#underlay,
+        rooms: this.#settings.rooms?.(this) ?? [],
         log: SILENT,
       },
       {

@@ -7,7 +7,7 @@ export function renderAttachments({
 }: Pick<AttachmentsDocument, 'attachments'>): string[] {
   if (attachments.length === 0) return ['Nothing is attached on this host.'];
   return renderTable(
-    ['TARGET', 'NETWORK', 'INTERFACE', 'MAC', 'ADDRESSES', 'STATE', 'WHY'].map((title) => ({
+    ['TARGET', 'NETWORK', 'INTERFACE', 'MAC', 'ADDRESSES', 'NAME', 'STATE', 'WHY'].map((title) => ({
       title,
     })),
     attachments.map((attachment) => [
@@ -16,6 +16,7 @@ export function renderAttachments({
       attachment.ifname,
       orDash(attachment.mac),
       orDash(attachment.addresses.join(' ')),
+      orDash(attachment.name),
       attachment.state,
       attachment.reason ?? '',
     ]),

@@ -10,11 +10,13 @@ export const attachVerb: Verb = {
   minArguments: 1,
   maxArguments: 33,
   options: {
+    name: { value: 'name', help: "Name in the DNS; by default a namespace's own." },
     ifname: { value: 'name', help: 'Interface in the target, by default eth-ovl.' },
     mac: { value: 'mac', help: 'Its MAC; by default one that stays the same.' },
     gateway: { value: 'ip', help: 'Default route of the target.' },
     route: { value: 'cidr', help: 'Further routes, several with commas between.' },
     mtu: { value: 'bytes', help: "MTU, by default the network's." },
+    'no-dns': { help: 'No name, and leave its resolv.conf alone.' },
   },
   description: [
     "The target gets an interface with these addresses and reaches every member of the network. It is a namespace by name ('ip netns list') or path, pid:<number>, or tap:<name>: a TAP that a VM can open. 'none' as address leaves it to the target.",
@@ -25,6 +27,8 @@ export const attachVerb: Verb = {
     const body = {
       target: call.arguments.at(-1) ?? '',
       addresses: call.arguments.slice(0, -1),
+      name: call.option('name'),
+      dns: call.isSet('no-dns') ? false : undefined,
       ifname: call.option('ifname'),
       mac: call.option('mac'),
       gateway: call.option('gateway'),

@@ -59,7 +59,7 @@ describe('configuration of the daemon', () => {
       discovery: true,
       relay: true,
       suites: [2, 1, 4],
-      dnsDomain: 'overlay',
+      dnsDomain: 'overlay.internal',
       dns: true,
       logLevel: 'info',
       configPath: undefined,

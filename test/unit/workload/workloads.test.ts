@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 
 import type { PeerId } from '../../../src/model/peer-id.js';
-import { Workloads } from '../../../src/workload/workloads.js';
+import { Workloads, type WorkloadComponents } from '../../../src/workload/workloads.js';
 import { FakePortHost } from './fake-port-host.js';
 
 const OPTIONS = {
   ifName: 'overlay0',
   peer: '00112233445566778899aabbccddeeff' as PeerId,
   mtuBytes: 1388,
+  domain: 'overlay.internal',
 };
 
 describe('workloads', () => {
@@ -24,7 +25,7 @@ describe('workloads', () => {
     host.namespaces.set('db', 2);
   });
 
-  function make(peer = OPTIONS.peer): Workloads {
+  function make(peer = OPTIONS.peer, onChange?: WorkloadComponents['onChange']): Workloads {
     const store = {
       attachments: () => [...cells].map(([id, text]) => [id, JSON.parse(text) as unknown] as const),
       writeAttachment: (id: string, value: object | undefined) => {
@@ -34,7 +35,8 @@ describe('workloads', () => {
       },
     };
     const ownAddresses = (): string[] => ['10.47.0.9/12'];
-    return new Workloads({ ...host.components, store, ownAddresses }, { ...OPTIONS, peer });
+    const components = { ...host.components, store, ownAddresses, ...(onChange && { onChange }) };
+    return new Workloads(components, { ...OPTIONS, peer });
   }
 
   const attach = (workloads: Workloads, target: string, ...addresses: string[]) =>
@@ -193,6 +195,56 @@ describe('workloads', () => {
     await next.start();
     assert.equal(next.list().length, 1);
     assert.equal(host.warnings.length, 1);
+  });
+
+  it('names a target as it is told, else as its namespace is called', async () => {
+    const workloads = make();
+    const names = () => workloads.list().map(({ target, name }) => `${target} ${name}`);
+    host.namespaces.set('not:a:name', 3);
+    await attach(workloads, 'not:a:name', '10.1.0.4/24');
+    await attach(workloads, 'tap:vm1', '10.1.0.5/24');
+    await attach(workloads, 'web', '10.1.0.2/24');
+    const asked = { target: 'db', addresses: ['10.1.0.3/24'] };
+    await workloads.attach({ ...asked, name: 'Primary.Overlay.Internal' });
+    assert.deepEqual(names(), ['db primary', 'not:a:name null', 'tap:vm1 null', 'web web']);
+    await workloads.attach(asked);
+    const next = make();
+    await next.start();
+    assert.deepEqual(next.list(), workloads.list());
+    await workloads.attach({ ...asked, name: 'secondary' });
+    assert.ok(names().includes('db secondary'));
+    for (const name of ['a b', 'web.example.com', 'overlay.internal', '-x']) {
+      await assert.rejects(workloads.attach({ ...asked, name }), { code: 'OVL_NAME_INVALID' });
+    }
+  });
+
+  it('gives no name without DNS, and stays so', async () => {
+    const workloads = make();
+    const asked = { target: 'web', addresses: ['10.1.0.2/24'] };
+    await workloads.attach({ ...asked, dns: false });
+    await workloads.attach(asked);
+    assert.equal(workloads.list()[0]?.name, null);
+    const next = make();
+    await next.start();
+    assert.equal(next.list()[0]?.name, null);
+    await assert.rejects(workloads.attach({ ...asked, name: 'web', dns: false }), {
+      code: 'OVL_USAGE',
+    });
+  });
+
+  it('tells who is attached: not those that wait', async () => {
+    let attached: readonly string[] = [];
+    const workloads = make(undefined, (now) => (attached = now.map(({ name }) => name ?? '')));
+    await workloads.start();
+    await attach(workloads, 'web', '10.1.0.2/24');
+    await attach(workloads, 'db', '10.1.0.3/24');
+    assert.deepEqual(attached, ['web', 'db']);
+    host.namespaces.delete('web');
+    host.ring();
+    await settle(workloads);
+    assert.deepEqual(attached, ['db']);
+    await workloads.detach('db', []);
+    assert.deepEqual(attached, []);
   });
 
   it('looks no more once it is stopped', async () => {
