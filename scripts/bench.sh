@@ -15,7 +15,7 @@
 #   --cipher <list>        for overlayd, as its own option
 #   --wireguard-go <path>  also another build of it than the packaged one, as the peer wireguard-go-build
 #   --weaver <path>        also Weave Net's router, a 2.x binary, as the peer weaver
-#   --out <dir>            also write path.json and results.md there
+#   --out <dir>            also write path.json, results.md and its picture results.svg there
 #   --no-install           no Debian package is touched
 # Exit: 0 measured, 3 measured on an unfit machine, 1 failed, 130 interrupted (what was measured until then is shown).
 set -euo pipefail

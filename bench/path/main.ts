@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { chart, panelsOf } from './chart.js';
 import { Contest, type ContestOptions, estimateSeconds } from './contest.js';
 import { fastd } from './peers/fastd.js';
 import { n2n } from './peers/n2n.js';
@@ -104,6 +105,9 @@ async function main(): Promise<number> {
   if (values.out !== undefined) {
     await mkdir(values.out, { recursive: true });
     await writeFile(join(values.out, 'path.json'), JSON.stringify(report, null, 2) + '\n');
+    const caption = `${report.machine}; commit ${report.commit}, ${report.at.slice(0, 10)}`;
+    const picture = chart(panelsOf(report, options.scenarios), caption);
+    await writeFile(join(values.out, 'results.svg'), picture);
     await writeFile(join(values.out, 'results.md'), markdown(report, options.scenarios));
   }
   if (contest.isStopped) return INTERRUPTED;

@@ -123,8 +123,10 @@ export function markdown(report: Report, scenarios: readonly Scenario[]): string
   const lines = [
     '# Results of scripts/bench.sh',
     '',
-    `Written by \`scripts/bench.sh --out\`. ${report.machine}; commit ${report.commit}, ${report.at.slice(0, 10)};`,
+    `Written by \`scripts/bench.sh --out bench\`. ${report.machine}; commit ${report.commit}, ${report.at.slice(0, 10)};`,
     `${String(report.options.pairs)} interleaved pairs of ${String(report.options.seconds)} s, ratios pair by pair.`,
+    '',
+    '![medians of all readings, with the smallest and the largest](results.svg)',
     '',
     row(['system', 'what', 'memory of a daemon']),
     row(['---', '---', '---']),

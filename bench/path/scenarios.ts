@@ -16,6 +16,8 @@ import type { Pair, Running } from './tunnel.js';
 export interface Figure {
   readonly name: string;
   readonly title: string;
+  /** In the picture, which compares nothing; else the title. */
+  readonly chartTitle?: string;
   readonly unit: string;
   /** Compared after the bare path's own figure of the same round is taken off. */
   readonly isAddedToBarePath?: boolean;
@@ -49,6 +51,7 @@ type Parts = Partial<Pick<Scenario, 'ground' | 'pairs'>> & { readonly targets?: 
 const cpuOf = (name: string): Figure => ({
   name: `${name}-cpu`,
   title: 'CPU seconds of all its daemons per GB of that',
+  chartTitle: 'CPU seconds of all daemons per GB, one TCP stream',
   unit: 's/GB',
 });
 
@@ -103,6 +106,7 @@ function pingScenario(ground: Ground, name: string, targets: Targets): Scenario 
       {
         name,
         title: 'round trip, idle, median; compared by what each adds to the bare path',
+        chartTitle: `round trip, idle, median${ground === RELAYED ? ', through a third host' : ''}`,
         unit: 'ms',
         isAddedToBarePath: true,
         targets,
