@@ -42,6 +42,7 @@
   X(kPingsTx, pings_tx)                                                         \
   X(kPongsRx, pongs_rx)                                                         \
   X(kGsoFallbacks, gso_fallbacks)                                               \
+  X(kBlackHoles, black_holes) /* sizes that stopped getting through */          \
   X(kJoinProbes, join_probes) /* after a refused joined frame */                \
   X(kRekeys, rekeys)          /* phases above 0 in which something arrived */   \
   X(kRelayed, relayed)        /* datagrams passed on for others */              \

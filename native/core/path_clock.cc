@@ -33,7 +33,7 @@ PathClock::PongResult PathClock::OnPong(uint64_t now_us, uint32_t sequence) {
   const uint32_t rtt_us = static_cast<uint32_t>(
       std::min<uint64_t>(Since(now_us, sent.at_us), std::numeric_limits<uint32_t>::max()));
   UpdateRtt(rtt_us);
-  return {true, BecomeAlive(), rtt_us};
+  return {true, BecomeAlive(), rtt_us, sent.at_us};
 }
 
 bool PathClock::OnProbeAnswered(uint64_t now_us) {

@@ -35,6 +35,8 @@ namespace overlayd::core {
 
 /// Set in the sequence of a padded probe.
 inline constexpr uint32_t kProbeSequenceBit = 0x8000'0000;
+/// Set beside it when nobody but size_watch.h waits for the answer.
+inline constexpr uint32_t kWatchSequenceBit = 0x4000'0000;
 
 class PathClock {
  public:
@@ -59,6 +61,7 @@ class PathClock {
     bool is_known = false;      ///< Answers one of the last 32 PINGs, for the first time.
     bool became_alive = false;  ///< Report it with the rtt.
     uint32_t rtt_us = 0;
+    uint64_t sent_us = 0;
   };
 
   [[nodiscard]] uint32_t NextSequence() const { return next_sequence_; }
@@ -86,6 +89,8 @@ class PathClock {
   [[nodiscard]] uint32_t RttvarUs() const { return has_rtt_ ? rttvar_us_ : 0; }
   /// Unanswered thousandths of the last 32 PINGs whose fate is known.
   [[nodiscard]] uint32_t LossPermille(uint64_t now_us) const;
+  /// How long an answer may reasonably take: srtt + 4 rttvar, at least 20 ms for a busy peer.
+  [[nodiscard]] uint64_t PatienceUs() const;
 
  private:
   /// One of the last 32 PINGs, at its sequence modulo 32.
@@ -99,8 +104,6 @@ class PathClock {
   /// Doubled by each PING, so the pause behind the first one is 200 ms.
   static constexpr uint64_t kFirstBackoffUs = kBusyIntervalUs / 2;
 
-  /// How long an answer may reasonably take: srtt + 4 rttvar, at least 20 ms for a busy peer.
-  [[nodiscard]] uint64_t PatienceUs() const;
   [[nodiscard]] uint64_t DeathUs(uint64_t third_us) const;
   [[nodiscard]] uint64_t NextPingUs(uint64_t now_us) const;
   [[nodiscard]] bool IsBusy(uint64_t now_us) const;

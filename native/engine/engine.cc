@@ -283,6 +283,7 @@ void Engine::SendControl(uint32_t session, uint32_t path, uint8_t type,
   Sealer(*plane_, lanes_.front()->sockets, control_counters_)
       .Send(found, core::InnerKind::kControl, message, way->endpoint, datagram,
             &plane_->paths[way->state]);
+  plane_->paths[way->state].NoteSize(std::min(message.size() + core::kDatagramOverhead, datagram));
 }
 
 void Engine::SendKeepalive(uint32_t session, const core::SourceAddress& to) {

@@ -77,7 +77,8 @@ uint64_t Housekeeper::TickPath(const core::PathEntry& path, uint64_t now_us) {
     const uint64_t carried_ms = state.last_frame_ms.load(std::memory_order_relaxed);
     const bool has_carried = carried_ms != state.last_seen_frame_ms;
     state.last_seen_frame_ms = carried_ms;
-    result = state.clock.Tick(now_us, has_carried);
+    // Whether small ones are answered is known only while they are sent.
+    result = state.clock.Tick(now_us, has_carried || state.size_watch.IsAsking());
     if (result.send_ping) {
       ping.sequence = state.clock.NextSequence();
       state.clock.OnSent(now_us, ping.sequence);
@@ -94,6 +95,34 @@ uint64_t Housekeeper::TickPath(const core::PathEntry& path, uint64_t now_us) {
   if (result.became_dead) {
     Event event{.kind = EventKind::kPathDead};
     event.path = path.id;
+    plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(event));
+  }
+  return std::min(result.next_deadline_us, TickSize(path, state, now_us));
+}
+
+uint64_t Housekeeper::TickSize(const core::PathEntry& path, PathState& state, uint64_t now_us) {
+  core::SizeWatch::Path now;
+  core::SizeWatch::TickResult result;
+  {
+    const std::lock_guard guard(state.mutex);
+    if (state.clock.IsAlive()) {
+      now.bytes = std::min(path.datagram_bytes, state.limit_bytes.load(std::memory_order_relaxed));
+      now.carries_large = state.has_sent_large.exchange(false, std::memory_order_relaxed);
+    }
+    now.patience_us = state.clock.PatienceUs();
+    now.loss_permille = state.clock.LossPermille(now_us);
+    result = state.size_watch.Tick(now_us, now);
+    if (result.ask) state.size_watch.OnAsked(now_us);
+  }
+  if (result.ask) SendPadded(path, now.bytes, core::kWatchSequenceBit, counters_);
+  if (result.is_lost) {
+    // At once, whatever control is at: every frame in this size is lost.
+    constexpr uint32_t kFloor = core::SizeWatch::kFloorBytes;
+    state.limit_bytes.store(kFloor, std::memory_order_relaxed);
+    counters_.Add(Counter::kBlackHoles);
+    Event event{.kind = EventKind::kPathTooBig};
+    event.path = path.id;
+    event.value = kFloor;
     plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(event));
   }
   return result.next_deadline_us;
@@ -117,6 +146,11 @@ void Housekeeper::SendReport(const core::PathEntry& path, PathState& state) {
 
 void Housekeeper::SendProbe(const core::PathEntry& path, uint32_t datagram_bytes,
                             core::CounterBlock& counters) {
+  SendPadded(path, datagram_bytes, 0, counters);
+}
+
+void Housekeeper::SendPadded(const core::PathEntry& path, uint32_t datagram_bytes, uint32_t mark,
+                             core::CounterBlock& counters) {
   const size_t fixed =
       core::HeaderSizeTo(path.endpoint) + core::kDatagramOverhead + kControlHeaderBytes;
   constexpr size_t kLongest = 65507;
@@ -126,8 +160,9 @@ void Housekeeper::SendProbe(const core::PathEntry& path, uint32_t datagram_bytes
   }
   PathState& state = plane_.paths[path.state];
   std::vector<uint8_t> body(datagram_bytes - fixed);
-  const uint32_t number = state.next_probe.fetch_add(1, std::memory_order_relaxed);
-  core::EncodePing({path.id, number | core::kProbeSequenceBit, BootTimeUs()}, body);
+  const uint32_t number =
+      state.next_probe.fetch_add(1, std::memory_order_relaxed) & ~core::kWatchSequenceBit;
+  core::EncodePing({path.id, number | mark | core::kProbeSequenceBit, BootTimeUs()}, body);
   Sealer(plane_, sockets_, counters)
       .Send(plane_.sessions.at(path.session), core::InnerKind::kControl,
             MakeControlMessage(core::kControlPing, body), path.endpoint, datagram_bytes, &state);

@@ -32,6 +32,10 @@ class Housekeeper {
   /// Microseconds until the next deadline.
   uint64_t Tick();
   uint64_t TickPath(const core::PathEntry& path, uint64_t now_us);
+  /// A PING padded to the size in use, or the word that it is lost. Gives the next deadline.
+  uint64_t TickSize(const core::PathEntry& path, PathState& state, uint64_t now_us);
+  void SendPadded(const core::PathEntry& path, uint32_t datagram_bytes, uint32_t mark,
+                  core::CounterBlock& counters);
   void SendReport(const core::PathEntry& path, PathState& state);
 
   Plane& plane_;

@@ -8,6 +8,7 @@
 #include "native/core/echo.h"
 #include "native/core/path_clock.h"
 #include "native/core/retry_switch.h"
+#include "native/core/size_watch.h"
 #include "native/core/spin_lock.h"
 #include "native/core/train_health.h"
 #include "native/engine/slot_array.h"
@@ -32,6 +33,15 @@ struct alignas(64) PathState {
   std::atomic<uint32_t> next_probe{0};
   /// Longest datagram sent since the last receiver report.
   std::atomic<uint32_t> largest_sent{0};
+  /// Something that not every path carries was sent since the housekeeper looked.
+  std::atomic<bool> has_sent_large{false};
+
+  void NoteSize(size_t datagram_bytes) {
+    if (datagram_bytes > core::SizeWatch::kFloorBytes &&
+        !has_sent_large.load(std::memory_order_relaxed)) {
+      has_sent_large.store(true, std::memory_order_relaxed);
+    }
+  }
 
   core::SpinLock received_lock;  // a datagram of the rx thread, or a report of the housekeeper
   core::ReceiveStatistics received;
@@ -40,6 +50,7 @@ struct alignas(64) PathState {
 
   std::mutex mutex;  // for what follows; taken once a PING, PONG or report, never per frame
   core::PathClock clock;
+  core::SizeWatch size_watch;
   core::SourceAddress observed;  // how the peer sees us on this path
   uint64_t last_seen_frame_ms = 0;
   uint32_t reports_too_small = 0;  // in a row, that show nothing of the size we send

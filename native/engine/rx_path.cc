@@ -511,23 +511,28 @@ void RxPath::OnPong(const Opened& opened, std::span<const uint8_t> body) {
   PathState& state = plane_.paths[path->state];
   const uint64_t now_us = BootTimeUs();
   const bool is_probe = (pong->ping.sequence & core::kProbeSequenceBit) != 0;
+  const bool is_watch = is_probe && (pong->ping.sequence & core::kWatchSequenceBit) != 0;
   bool became_alive = false;
   bool is_observed_new = false;
   uint32_t rtt_us = 0;
   if (is_probe) {
     // Only what was sent lately: a member cannot feign answers to probes that never were.
-    const uint32_t number = pong->ping.sequence & ~core::kProbeSequenceBit;
+    constexpr uint32_t kMarks = core::kProbeSequenceBit | core::kWatchSequenceBit;
     const uint32_t next = state.next_probe.load(std::memory_order_relaxed);
-    if (number >= next || next - number > kProbesRemembered) return;
+    const uint32_t age = (next - pong->ping.sequence) & ~kMarks;
+    if (age == 0 || age > kProbesRemembered) return;
   }
   {
     const std::lock_guard guard(state.mutex);
     if (is_probe) {
+      state.size_watch.OnAnswered(pong->received_bytes);
+      if (is_watch) return;
       became_alive = state.clock.OnProbeAnswered(now_us);
       rtt_us = static_cast<uint32_t>(std::min<uint64_t>(now_us - pong->ping.sent_us, UINT32_MAX));
     } else {
       const core::PathClock::PongResult result = state.clock.OnPong(now_us, pong->ping.sequence);
       if (!result.is_known) return;
+      state.size_watch.OnSmallAnswered(now_us, result.sent_us);
       became_alive = result.became_alive;
       rtt_us = result.rtt_us;
     }
@@ -571,7 +576,7 @@ void RxPath::OnReceiverReport(const Opened& opened, std::span<const uint8_t> bod
   Event event{.kind = EventKind::kPathTooBig};
   event.session = opened.index;
   event.path = path.id;
-  event.value = sent;
+  event.value = report->largest_bytes;
   plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(event));
 }
 

@@ -425,6 +425,7 @@ void TxPath::NoteSent(const Train& train, size_t datagrams, size_t bytes) {
   state->tx_datagrams.fetch_add(datagrams, std::memory_order_relaxed);
   state->tx_bytes.fetch_add(bytes, std::memory_order_relaxed);
   state->last_frame_ms.store(now_ms_, std::memory_order_relaxed);
+  state->NoteSize(train.stride);
   if (state->largest_sent.load(std::memory_order_relaxed) < train.stride) {
     state->largest_sent.store(static_cast<uint32_t>(train.stride), std::memory_order_relaxed);
   }

@@ -113,6 +113,38 @@ TEST_F(HousekeeperTest, ProbeComesBackWithItsSize) {
   for (const auto& message : net_.Take()) EXPECT_LE(message.bytes.size(), 100u);  // PINGs only
 }
 
+// Both answer at once; a sends a large frame now and then, and what is larger than 700 bytes vanishes.
+TEST_F(HousekeeperTest, BlackHoleUnderSparseTrafficIsFoundAndTheFloorUsedAtOnce) {
+  OVERLAYD_TRACE_SEED();
+  std::mt19937_64 rng(test::TestSeed());
+  net_.filter = [](test::Message& message) { return message.stride <= 700; };
+  Connect(a_, b_);
+  const core::PathEntry path = a_.plane.tables.load()->paths[0];
+  const PathState& state = a_.plane.paths[path.state];
+  keeper_.Wake();
+  a_.Send(test::RandomFrame(rng, 1300));
+  a_.DrainTx();
+  std::vector<Event> found;
+  for (int i = 0; i < 500 && found.empty(); ++i) {
+    b_.DrainRx();
+    a_.DrainRx();
+    for (Event& event : a_.plane.events.Drain()) {
+      if (event.kind == EventKind::kPathTooBig) found.push_back(std::move(event));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].path, path.id);
+  EXPECT_EQ(found[0].value, core::SizeWatch::kFloorBytes);
+  EXPECT_EQ(state.limit_bytes.load(), core::SizeWatch::kFloorBytes);
+  net_.Take();
+  a_.Send(test::RandomFrame(rng, 1300));
+  a_.DrainTx();
+  for (const auto& message : net_.Take()) EXPECT_LE(message.stride, core::SizeWatch::kFloorBytes);
+  Stop();
+  EXPECT_EQ(keeper_.counters().Total(Counter::kBlackHoles), 1u);
+}
+
 // One session sealed by the control thread, the housekeeper and the tx thread at once: no counter twice.
 TEST_F(HousekeeperTest, ConcurrentSealersNeverShareACounter) {
   Connect(a_, b_);

@@ -189,7 +189,10 @@ export type DataPlaneEvent =
       readonly datagramBytes: number;
       readonly rttUs: number;
     }
-  /** The kernel refused the path's size (EMSGSIZE), or receiver reports show nothing above `datagramBytes` arriving. */
+  /**
+   * The kernel refused the path's size (EMSGSIZE), or nothing above `datagramBytes` is known to arrive: reports show
+   * nothing larger, or PINGs of the size in use, asked while large datagrams leave, stayed unanswered.
+   */
   | { readonly kind: 'pathTooBig'; readonly path: PathId; readonly datagramBytes: number }
   /** How the peer sees us on this path, when it changes. */
   | { readonly kind: 'observed'; readonly path: PathId; readonly endpoint: Endpoint }

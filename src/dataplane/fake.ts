@@ -47,7 +47,8 @@ const SEAL_OVERHEAD_BYTES = 38;
 const CONTROL_HEADER_BYTES = 4;
 const KEEPALIVE_BYTES = 38;
 const PING_BYTES = 60;
-const RECEIVER_REPORT_MS = 1000;
+const SIZE_WATCH_MS = 1000;
+const FLOOR_BYTES = 548;
 const SEEN_EVERY_MS = 1000;
 const RING_EVENTS = 4096;
 const FREE_PORT = 40_000;
@@ -289,7 +290,8 @@ export class FakeDataPlane implements DataPlane {
         break;
       case 'control': {
         const session = this.#sessions.get(item.session);
-        const path = this.#paths.get(item.path || (this.#peers.get(session?.peer ?? 0)?.path ?? 0));
+        const id = item.path || (this.#peers.get(session?.peer ?? 0)?.path ?? 0);
+        const path = this.#paths.get(id);
         if (!session || !path) {
           this.#drop('no path');
           return;
@@ -297,7 +299,15 @@ export class FakeDataPlane implements DataPlane {
         const { type } = item;
         const length = item.body.length + CONTROL_HEADER_BYTES + overheadOf(path.address);
         const bytes = Math.min(path.datagramBytes, length);
-        this.#sealTo(session, path, { kind: 'control', type, body: item.body.slice() }, bytes);
+        this.#sealTo(
+          session,
+          path,
+          { kind: 'control', type, body: item.body.slice() },
+          bytes,
+          () => {
+            this.#noteSwallowed(id, bytes);
+          },
+        );
         break;
       }
       case 'keepalive': {
@@ -344,14 +354,14 @@ export class FakeDataPlane implements DataPlane {
     this.#schedulePing(peer?.path ?? 0);
   }
 
-  /** Receiver reports would show within a second that nothing of this size arrives. */
-  #noteSwallowed(id: PathId, datagramBytes: number): void {
+  /** PINGs of the size in use would show soon that nothing of it arrives. */
+  #noteSwallowed(id: PathId, bytes: number): void {
     const path = this.#paths.get(id);
     const nowMs = this.#nowMs();
-    if (!path || nowMs < path.tooBigUntilMs) return;
-    path.tooBigUntilMs = nowMs + RECEIVER_REPORT_MS;
-    this.#network.scheduler.at(RECEIVER_REPORT_MS, () => {
-      this.#emit({ kind: 'pathTooBig', path: id, datagramBytes });
+    if (!path || bytes <= FLOOR_BYTES || nowMs < path.tooBigUntilMs) return;
+    path.tooBigUntilMs = nowMs + SIZE_WATCH_MS;
+    this.#network.scheduler.at(SIZE_WATCH_MS, () => {
+      this.#emit({ kind: 'pathTooBig', path: id, datagramBytes: FLOOR_BYTES });
     });
   }
 

@@ -41,6 +41,7 @@ export interface Report {
     readonly self: boolean;
     readonly state: string;
     readonly endpoint: string | null;
+    readonly pmtu: number | null;
   }[];
   readonly dataplane: { readonly offloads: readonly string[] };
   readonly counters: Readonly<Record<string, number>>;

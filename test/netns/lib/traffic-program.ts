@@ -8,6 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises';
  *
  *     tcp-receive <address> <port>                     one connection, to its end
  *     tcp-send    <address> <port> <bytes>             pseudo-random bytes
+ *     tcp-stream  <address> <port> <bytes>             as many every 50 ms until SIGTERM
+ *     tcp-gaps    <address> <port>                     one connection, to its end: the longest silence on it
  *     udp-receive <address> <port> <count>             until every one arrived, or SIGTERM
  *     udp-send    <address> <port> <count> <per second>
  *     udp-repeat  <address> <port> <hex> <per second>   the same datagram until SIGTERM
@@ -69,6 +71,44 @@ async function tcpSend(address: string, port: number, total: number): Promise<vo
   socket.end();
   await closed;
   print({ bytes: total, sha256: hash.digest('hex') });
+}
+
+function tcpStream(address: string, port: number, bytes: number): void {
+  const chunk = Buffer.alloc(bytes, 7);
+  const socket = createConnection({ port, host: address, noDelay: true });
+  let sent = 0;
+  const timer = setInterval(() => {
+    // What waits in the socket is the proof that nothing moves; more of it would only use memory.
+    if (socket.writableLength > 1 << 20) return;
+    socket.write(chunk);
+    sent += bytes;
+  }, 50);
+  process.once('SIGTERM', () => {
+    clearInterval(timer);
+    socket.end();
+    print({ sent });
+  });
+  process.stdout.write('ready\n');
+}
+
+function tcpGaps(address: string, port: number): void {
+  let bytes = 0;
+  let longestMs = 0;
+  const server = createServer((socket) => {
+    server.close();
+    let lastMs = performance.now();
+    socket.on('data', (chunk: Buffer) => {
+      const nowMs = performance.now();
+      longestMs = Math.max(longestMs, nowMs - lastMs);
+      lastMs = nowMs;
+      bytes += chunk.length;
+    });
+    socket.on('end', () => {
+      print({ bytes, longestMs: Math.round(longestMs) });
+      socket.end();
+    });
+  });
+  server.listen(port, address, () => process.stdout.write('ready\n'));
 }
 
 function udpReceive(address: string, port: number, count: number): void {
@@ -146,6 +186,12 @@ switch (mode) {
     break;
   case 'tcp-send':
     await tcpSend(address, Number(port), Number(first));
+    break;
+  case 'tcp-stream':
+    tcpStream(address, Number(port), Number(first));
+    break;
+  case 'tcp-gaps':
+    tcpGaps(address, Number(port));
     break;
   case 'udp-receive':
     udpReceive(address, Number(port), Number(first));

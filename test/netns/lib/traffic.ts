@@ -49,6 +49,24 @@ export async function tcpTransfer(
   return (bytes * 8) / seconds / 1e9;
 }
 
+/**
+ * A TCP connection that carries `bytes` every 50 ms until the function it gives is called; that gives the longest time
+ * in which nothing arrived.
+ */
+export async function tcpStream(
+  from: Host,
+  to: Host,
+  address: string,
+  bytes: number,
+): Promise<() => Promise<number>> {
+  const receiver = await listen(to, ['tcp-gaps', address, PORT]);
+  const sender = await listen(from, ['tcp-stream', address, PORT, String(bytes)]);
+  return async () => {
+    await sender.result(0);
+    return ((await receiver.result(10_000)) as { longestMs: number }).longestMs;
+  };
+}
+
 /** Sends datagrams of mixed sizes (4 … 4000 bytes) at a steady rate; every one must arrive, as it was. */
 export async function udpTransfer(
   from: Host,
