@@ -1,6 +1,7 @@
 import ipaddr from 'ipaddr.js';
 import { fail, ok, type Result } from '../base/result.js';
-import { packMessage, unpackMessage, type PackLimits, type PackRefusal } from './message-pack.js';
+import { isBytes, isU32, ownBytes, unpackArray, unpackMap, type BodyRefusal } from './fields.js';
+import { packMessage, type PackLimits } from './message-pack.js';
 
 /*
  * Bodies of control messages (docs/protocol.md §4). They come from authenticated members, which is no reason to
@@ -12,9 +13,6 @@ import { packMessage, unpackMessage, type PackLimits, type PackRefusal } from '.
  *   REKEY2     [phase, x 32, H(REKEY1 body) 64]
  *   PEER_INFO  {nickname: string, addresses: [cidr …], version: string}
  */
-
-/** `fields`: MessagePack, but not this message. */
-export type BodyRefusal = PackRefusal | 'fields';
 
 export const CLOSE_REASONS = ['shutdown', 'no common cipher', 'replaced', 'removed'] as const;
 export type CloseReason = (typeof CLOSE_REASONS)[number];
@@ -47,7 +45,7 @@ export const X25519_BYTES = 32;
 export const REQUEST_HASH_BYTES = 64;
 export const MAX_PHASE = 0xffff_ffff;
 const MAX_NICKNAME = 63;
-const MAX_ADDRESSES = 8;
+export const MAX_ADDRESSES = 8;
 const MAX_VERSION = 32;
 const PRESENCE_BYTES = 80;
 
@@ -76,7 +74,7 @@ export function decodeRekey1(body: Uint8Array): Result<Rekey1, BodyRefusal> {
   if (!fields.ok) return fields;
   const [phase, x] = fields.value;
   if (!isPhase(phase) || !isBytes(x, X25519_BYTES)) return fail('fields');
-  return ok({ phase, x: new Uint8Array(x) });
+  return ok({ phase, x: ownBytes(x) });
 }
 
 export function encodeRekey2(message: Rekey2): Uint8Array {
@@ -90,7 +88,7 @@ export function decodeRekey2(body: Uint8Array): Result<Rekey2, BodyRefusal> {
   if (!isPhase(phase) || !isBytes(x, X25519_BYTES) || !isBytes(request, REQUEST_HASH_BYTES)) {
     return fail('fields');
   }
-  return ok({ phase, x: new Uint8Array(x), request: new Uint8Array(request) });
+  return ok({ phase, x: ownBytes(x), request: ownBytes(request) });
 }
 
 /** @throws RangeError for what `decodePeerInfo` would refuse: the caller checks its configuration first (`isNickname`). */
@@ -116,11 +114,7 @@ export function decodePeerInfo(body: Uint8Array): Result<PeerInfo, BodyRefusal> 
 
 function statementOf(map: ReadonlyMap<unknown, unknown>, key: 'presence' | 'met'): object {
   const value = map.get(key);
-  return value instanceof Uint8Array
-    ? { [key]: new Uint8Array(value) }
-    : value === undefined
-      ? {}
-      : { [key]: value };
+  return isBytes(value) ? { [key]: ownBytes(value) } : value === undefined ? {} : { [key]: value };
 }
 
 /** A label that can be shown anywhere: 1 to 63 characters, none that moves a cursor, breaks a line or turns text around. */
@@ -140,18 +134,24 @@ function isPeerInfo(info: { [Key in keyof PeerInfo]: unknown }): info is PeerInf
     (met === undefined || isBytes(met, PRESENCE_BYTES)) &&
     typeof nickname === 'string' &&
     isNickname(nickname) &&
-    Array.isArray(addresses) &&
-    addresses.length <= MAX_ADDRESSES &&
-    addresses.every(isCidr) &&
-    typeof version === 'string' &&
-    version.length <= MAX_VERSION &&
-    /^[\x21-\x7e]*$/.test(version)
+    isAddressList(addresses) &&
+    isVersionText(version)
   );
 }
 
+/** Own addresses of a node, as cidr text. */
+export function isAddressList(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.length <= MAX_ADDRESSES && value.every(isCidr);
+}
+
+/** What people read of a node's version: printable ASCII without blanks. */
+export function isVersionText(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MAX_VERSION && /^[\x21-\x7e]*$/.test(value);
+}
+
 /** Four-part decimal or IPv6 without a zone, with a prefix length. */
-export function isCidr(value: unknown): boolean {
-  // Four-part decimal or IPv6 without a zone; ipaddr.js alone would also take octal and short forms.
+function isCidr(value: unknown): boolean {
+  // ipaddr.js alone would also take octal and short forms.
   return (
     typeof value === 'string' &&
     value.length <= 43 &&
@@ -161,29 +161,5 @@ export function isCidr(value: unknown): boolean {
 }
 
 function isPhase(value: unknown): value is number {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MAX_PHASE;
-}
-
-function isBytes(value: unknown, length: number): value is Uint8Array {
-  return value instanceof Uint8Array && value.length === length;
-}
-
-function unpackMap(
-  body: Uint8Array,
-  limits: PackLimits,
-): Result<ReadonlyMap<unknown, unknown>, BodyRefusal> {
-  const unpacked = unpackMessage(body, limits);
-  if (!unpacked.ok) return unpacked;
-  return unpacked.value instanceof Map ? ok(unpacked.value) : fail('fields');
-}
-
-function unpackArray(
-  body: Uint8Array,
-  limits: PackLimits,
-  length: number,
-): Result<readonly unknown[], BodyRefusal> {
-  const unpacked = unpackMessage(body, limits);
-  if (!unpacked.ok) return unpacked;
-  const { value } = unpacked;
-  return Array.isArray(value) && value.length === length ? ok(value) : fail('fields');
+  return isU32(value) && value >= 1;
 }

@@ -1,6 +1,6 @@
 import { fail, ok, type Result } from '../base/result.js';
 import { peerIdBytes, peerIdFromBytes, type PeerId } from '../model/peer-id.js';
-import type { BodyRefusal } from './control.js';
+import type { BodyRefusal } from './fields.js';
 
 /*
  * Whom a relay reaches directly, and at what cost (docs/protocol.md §5), body of its one record of kind links:

@@ -2,8 +2,8 @@ import ipaddr from 'ipaddr.js';
 
 import { fail, ok, type Result } from '../base/result.js';
 import { parseHostName } from '../model/host-name.js';
-import type { BodyRefusal } from './control.js';
-import { packMessage, unpackMessage, type PackLimits } from './message-pack.js';
+import { isBytes, unpackArray, type BodyRefusal } from './fields.js';
+import { packMessage, type PackLimits } from './message-pack.js';
 import { MAX_RECORD_BODY_BYTES } from './record.js';
 
 /*
@@ -52,11 +52,10 @@ export function encodeNameRecord(entries: readonly NameEntry[]): Uint8Array {
 }
 
 export function decodeNameRecord(body: Uint8Array): Result<readonly NameEntry[], BodyRefusal> {
-  const unpacked = unpackMessage(body, LIMITS);
-  if (!unpacked.ok) return unpacked;
-  if (!Array.isArray(unpacked.value)) return fail('fields');
+  const fields = unpackArray(body, LIMITS);
+  if (!fields.ok) return fields;
   const entries: NameEntry[] = [];
-  for (const value of unpacked.value as readonly unknown[]) {
+  for (const value of fields.value) {
     const entry = entryOf(value);
     if (!entry) return fail('fields');
     entries.push(entry);
@@ -71,9 +70,7 @@ function entryOf(value: unknown): NameEntry | undefined {
   if (rest.length > MAX_NAME_ADDRESSES) return undefined;
   const addresses: string[] = [];
   for (const bytes of rest) {
-    if (!(bytes instanceof Uint8Array) || (bytes.length !== 4 && bytes.length !== 16)) {
-      return undefined;
-    }
+    if (!isBytes(bytes, 4) && !isBytes(bytes, 16)) return undefined;
     const address = ipaddr.fromByteArray([...bytes]);
     addresses.push(
       address.kind() === 'ipv6' ? (address as ipaddr.IPv6).toRFC5952String() : address.toString(),

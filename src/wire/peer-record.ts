@@ -5,8 +5,9 @@ import {
   formatEndpoint,
   type Endpoint,
 } from '../model/endpoint.js';
-import { isCidr, isNickname, type BodyRefusal } from './control.js';
-import { packMessage, unpackMessage, type PackLimits } from './message-pack.js';
+import { isAddressList, isNickname, isVersionText, MAX_ADDRESSES } from './control.js';
+import { isBytes, unpackMap, type BodyRefusal } from './fields.js';
+import { packMessage, type PackLimits } from './message-pack.js';
 
 /*
  * What a node says about itself to everybody (docs/protocol.md §5), body of its one record of kind peer:
@@ -15,8 +16,6 @@ import { packMessage, unpackMessage, type PackLimits } from './message-pack.js';
  */
 
 export const MAX_RECORD_ENDPOINTS = 8;
-const MAX_ADDRESSES = 8;
-const MAX_VERSION = 32;
 const LIMITS: PackLimits = { bytes: 900, depth: 3, items: 48 };
 
 export interface PeerRecord {
@@ -46,26 +45,22 @@ export function encodePeerRecord(record: PeerRecord): Uint8Array {
 }
 
 export function decodePeerRecord(body: Uint8Array): Result<PeerRecord, BodyRefusal> {
-  const unpacked = unpackMessage(body, LIMITS);
+  const unpacked = unpackMap(body, LIMITS);
   if (!unpacked.ok) return unpacked;
-  if (!(unpacked.value instanceof Map)) return fail('fields');
-  const fields = unpacked.value as ReadonlyMap<unknown, unknown>;
+  const fields = unpacked.value;
   const [nickname, addresses, version] = [fields.get('n'), fields.get('a'), fields.get('v')];
   const [endpoints, isRelay] = [endpointsOf(fields.get('e')), fields.get('r')];
   if (typeof nickname !== 'string' || !isNickname(nickname)) return fail('fields');
-  if (!Array.isArray(addresses) || addresses.length > MAX_ADDRESSES) return fail('fields');
-  if (!addresses.every(isCidr)) return fail('fields');
-  if (typeof version !== 'string' || version.length > MAX_VERSION) return fail('fields');
-  if (!/^[\x21-\x7e]*$/.test(version) || typeof isRelay !== 'boolean') return fail('fields');
-  if (!endpoints) return fail('fields');
-  return ok({ nickname, endpoints, addresses: addresses as string[], version, isRelay });
+  if (!isAddressList(addresses) || !isVersionText(version)) return fail('fields');
+  if (!endpoints || typeof isRelay !== 'boolean') return fail('fields');
+  return ok({ nickname, endpoints, addresses, version, isRelay });
 }
 
 function endpointsOf(value: unknown): readonly Endpoint[] | undefined {
   if (!Array.isArray(value) || value.length > MAX_RECORD_ENDPOINTS) return undefined;
   const endpoints: Endpoint[] = [];
   for (const bytes of value as readonly unknown[]) {
-    const endpoint = bytes instanceof Uint8Array ? endpointFromBytes(bytes) : undefined;
+    const endpoint = isBytes(bytes) ? endpointFromBytes(bytes) : undefined;
     if (!endpoint || endpoint.port === 0) return undefined;
     endpoints.push(endpoint);
   }

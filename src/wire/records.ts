@@ -1,6 +1,6 @@
 import { fail, ok, type Result } from '../base/result.js';
-import type { BodyRefusal } from './control.js';
-import { packMessage, unpackMessage, type PackLimits } from './message-pack.js';
+import { isBytes, isU32, isU8, ownBytes, unpackArray, type BodyRefusal } from './fields.js';
+import { packMessage, type PackLimits } from './message-pack.js';
 import { MAX_RECORD_BYTES } from './record.js';
 
 /*
@@ -90,17 +90,18 @@ export function encodeDigest(message: DigestMessage): Uint8Array {
 }
 
 export function decodeDigest(body: Uint8Array): Result<DigestMessage, BodyRefusal> {
-  const fields = unpackFields(body);
+  const fields = unpackArray(body, LIMITS);
   if (!fields.ok) return fields;
   const [op, id, third, fourth] = fields.value;
   if (!isU32(id)) return fail('fields');
   const count = fields.value.length;
   if (count === 3 && isBytes(third)) {
-    if (op === 1 && third.length === DIGEST_BYTES) return ok({ kind: 'ask', id, root: own(third) });
+    if (op === 1 && third.length === DIGEST_BYTES)
+      return ok({ kind: 'ask', id, root: ownBytes(third) });
     if (op === 2 && third.length === DIGEST_BYTES)
-      return ok({ kind: 'same', id, root: own(third) });
+      return ok({ kind: 'same', id, root: ownBytes(third) });
     if (op === 3 && third.length === BUCKETS * DIGEST_BYTES) {
-      return ok({ kind: 'buckets', id, buckets: own(third) });
+      return ok({ kind: 'buckets', id, buckets: ownBytes(third) });
     }
   }
   const entryBytes = SHELF_ID_BYTES + DIGEST_BYTES;
@@ -112,7 +113,7 @@ export function decodeDigest(body: Uint8Array): Result<DigestMessage, BodyRefusa
     fourth.length % entryBytes === 0 &&
     fourth.length <= MAX_SHELVES_PER_MESSAGE * entryBytes
   ) {
-    return ok({ kind: 'shelves', id, isMore: third, entries: own(fourth) });
+    return ok({ kind: 'shelves', id, isMore: third, entries: ownBytes(fourth) });
   }
   return fail('fields');
 }
@@ -126,16 +127,16 @@ export function encodePull(message: PullMessage): Uint8Array {
 }
 
 export function decodePull(body: Uint8Array): Result<PullMessage, BodyRefusal> {
-  const fields = unpackFields(body);
+  const fields = unpackArray(body, LIMITS);
   if (!fields.ok) return fields;
   const [op, id, third, after] = fields.value;
   if (!isU32(id)) return fail('fields');
   if (op === 1 && fields.value.length === 4) {
-    if (!isBytes(third) || third.length !== BUCKETS / 8) return fail('fields');
+    if (!isBytes(third, BUCKETS / 8)) return fail('fields');
     if (!isBytes(after) || (after.length !== 0 && after.length !== SHELF_ID_BYTES)) {
       return fail('fields');
     }
-    return ok({ kind: 'shelves', id, buckets: own(third), after: own(after) });
+    return ok({ kind: 'shelves', id, buckets: ownBytes(third), after: ownBytes(after) });
   }
   if (op !== 2 || fields.value.length !== 3 || !Array.isArray(third)) return fail('fields');
   const items = (third as readonly unknown[]).map(pullItem);
@@ -148,13 +149,13 @@ export function decodePull(body: Uint8Array): Result<PullMessage, BodyRefusal> {
 function pullItem(value: unknown): PullItem | undefined {
   if (!Array.isArray(value) || value.length !== 4) return undefined;
   const [shelf, low, high, have] = value as readonly unknown[];
-  if (!isBytes(shelf) || shelf.length !== SHELF_ID_BYTES || !isByte(low) || !isByte(high)) {
+  if (!isBytes(shelf, SHELF_ID_BYTES) || !isU8(low) || !isU8(high)) {
     return undefined;
   }
   if (!isBytes(have) || have.length % HAVE_BYTES !== 0 || have.length > MAX_HAVE_BYTES) {
     return undefined;
   }
-  return low <= high ? { shelf: own(shelf), low, high, have: own(have) } : undefined;
+  return low <= high ? { shelf: ownBytes(shelf), low, high, have: ownBytes(have) } : undefined;
 }
 
 export function encodeRecords(message: RecordsMessage): Uint8Array {
@@ -164,9 +165,8 @@ export function encodeRecords(message: RecordsMessage): Uint8Array {
 
 /** The records are copies, each with a buffer of its own: they may be kept. Their layout is not checked yet. */
 export function decodeRecords(body: Uint8Array): Result<RecordsMessage, BodyRefusal> {
-  const fields = unpackFields(body);
+  const fields = unpackArray(body, LIMITS, 5);
   if (!fields.ok) return fields;
-  if (fields.value.length !== 5) return fail('fields');
   const [id, index, count, isMore, records] = fields.value;
   if (!isU32(id) || !isU32(index) || !isU32(count) || typeof isMore !== 'boolean') {
     return fail('fields');
@@ -176,32 +176,9 @@ export function decodeRecords(body: Uint8Array): Result<RecordsMessage, BodyRefu
   }
   const all = records as readonly unknown[];
   if (all.length > MAX_RECORDS_PER_MESSAGE || !all.every(isRecordBytes)) return fail('fields');
-  return ok({ id, index, count, isMore, records: all.map(own) });
+  return ok({ id, index, count, isMore, records: all.map(ownBytes) });
 }
 
 function isRecordBytes(value: unknown): value is Uint8Array {
   return isBytes(value) && value.length <= MAX_RECORD_BYTES;
-}
-
-function unpackFields(body: Uint8Array): Result<readonly unknown[], BodyRefusal> {
-  const unpacked = unpackMessage(body, LIMITS);
-  if (!unpacked.ok) return unpacked;
-  return Array.isArray(unpacked.value) ? ok(unpacked.value as unknown[]) : fail('fields');
-}
-
-function isBytes(value: unknown): value is Uint8Array {
-  return value instanceof Uint8Array;
-}
-
-function isByte(value: unknown): value is number {
-  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xff;
-}
-
-function isU32(value: unknown): value is number {
-  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffff_ffff;
-}
-
-/** msgpackr gives Buffers that may share memory with the message. */
-function own(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(bytes);
 }

@@ -1,7 +1,7 @@
 import { fail, ok, type Result } from '../base/result.js';
 import { peerIdBytes, peerIdFromBytes, type PeerId } from '../model/peer-id.js';
-import type { BodyRefusal } from './control.js';
-import { packMessage, unpackMessage, type PackLimits } from './message-pack.js';
+import { isBytes, isU32, ownBytes, unpackArray, type BodyRefusal } from './fields.js';
+import { packMessage, type PackLimits } from './message-pack.js';
 
 /*
  * Bodies of the messages that make and end ways through relays (docs/protocol.md §7):
@@ -57,11 +57,11 @@ export function encodeRelayAlloc(message: RelayAlloc): Uint8Array {
 }
 
 export function decodeRelayAlloc(body: Uint8Array): Result<RelayAlloc, BodyRefusal> {
-  const fields = unpackFields(body, 5);
+  const fields = unpackArray(body, LIMITS, 5);
   if (!fields.ok) return fields;
   const [request, origin, target, via, label] = fields.value;
   if (!isBytes(request, REQUEST_BYTES) || !isBytes(origin, ID_BYTES)) return fail('fields');
-  if (!isBytes(target, ID_BYTES) || !isLabel(label) || label === 0) return fail('fields');
+  if (!isBytes(target, ID_BYTES) || !isLabel(label)) return fail('fields');
   if (!Array.isArray(via) || via.length > MAX_RELAYS) return fail('fields');
   const relays: PeerId[] = [];
   for (const relay of via as readonly unknown[]) {
@@ -69,7 +69,7 @@ export function decodeRelayAlloc(body: Uint8Array): Result<RelayAlloc, BodyRefus
     relays.push(peerIdFromBytes(relay));
   }
   return ok({
-    request: new Uint8Array(request),
+    request: ownBytes(request),
     origin: peerIdFromBytes(origin),
     target: peerIdFromBytes(target),
     via: relays,
@@ -82,11 +82,11 @@ export function encodeRelayOk(message: RelayOk): Uint8Array {
 }
 
 export function decodeRelayOk(body: Uint8Array): Result<RelayOk, BodyRefusal> {
-  const fields = unpackFields(body, 2);
+  const fields = unpackArray(body, LIMITS, 2);
   if (!fields.ok) return fields;
   const [request, label] = fields.value;
-  if (!isBytes(request, REQUEST_BYTES) || !isLabel(label) || label === 0) return fail('fields');
-  return ok({ request: new Uint8Array(request), label });
+  if (!isBytes(request, REQUEST_BYTES) || !isLabel(label)) return fail('fields');
+  return ok({ request: ownBytes(request), label });
 }
 
 export function encodeRelayFree(label: number): Uint8Array {
@@ -94,10 +94,10 @@ export function encodeRelayFree(label: number): Uint8Array {
 }
 
 export function decodeRelayFree(body: Uint8Array): Result<number, BodyRefusal> {
-  const fields = unpackFields(body, 1);
+  const fields = unpackArray(body, LIMITS, 1);
   if (!fields.ok) return fields;
   const [label] = fields.value;
-  return isLabel(label) && label !== 0 ? ok(label) : fail('fields');
+  return isLabel(label) ? ok(label) : fail('fields');
 }
 
 export function encodeRelayGone(message: RelayGone): Uint8Array {
@@ -105,27 +105,17 @@ export function encodeRelayGone(message: RelayGone): Uint8Array {
 }
 
 export function decodeRelayGone(body: Uint8Array): Result<RelayGone, BodyRefusal> {
-  const fields = unpackFields(body, 3);
+  const fields = unpackArray(body, LIMITS, 3);
   if (!fields.ok) return fields;
   const [label, request, reason] = fields.value;
   const isRequest = request === null || isBytes(request, REQUEST_BYTES);
-  if (!isLabel(label) || !isRequest || !isReason(reason)) return fail('fields');
-  return ok({ label, request: request === null ? undefined : new Uint8Array(request), reason });
+  if (!isU32(label) || !isRequest || !isReason(reason)) return fail('fields');
+  return ok({ label, request: request === null ? undefined : ownBytes(request), reason });
 }
 
-function unpackFields(body: Uint8Array, count: number): Result<readonly unknown[], BodyRefusal> {
-  const unpacked = unpackMessage(body, LIMITS);
-  if (!unpacked.ok) return unpacked;
-  const { value } = unpacked;
-  return Array.isArray(value) && value.length === count ? ok(value) : fail('fields');
-}
-
-function isBytes(value: unknown, length: number): value is Uint8Array {
-  return value instanceof Uint8Array && value.length === length;
-}
-
+/** 0 is none. */
 function isLabel(value: unknown): value is number {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff;
+  return isU32(value) && value !== 0;
 }
 
 /** Shown to people: printable ASCII only. */
