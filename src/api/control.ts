@@ -1,3 +1,4 @@
+import type { AttachmentReport, AttachRequest } from '../model/attachment.js';
 import type { EventCode } from './event-codes.js';
 
 /*
@@ -214,39 +215,9 @@ export interface ForgetOutcome {
   readonly unknown: readonly string[];
 }
 
-export interface AttachmentDocument {
-  /** As it was named, e.g. `web`, `/run/x/ns`, `pid:4711`, `tap:vm1`. */
-  readonly target: string;
-  readonly network: string;
-  /** In the target. */
-  readonly ifname: string;
-  /** Null: the VM at the TAP chooses by itself. */
-  readonly mac: string | null;
-  /** With length. */
-  readonly addresses: readonly string[];
-  /** In the DNS, relative to the domain. */
-  readonly name: string | null;
-  /** `waiting`: the target is not there, or its interface cannot be made. */
-  readonly state: 'attached' | 'waiting';
-  /** Why it waits. */
-  readonly reason: string | null;
-}
-
 export interface AttachmentsDocument {
   readonly schema: typeof SCHEMA_VERSION;
-  readonly attachments: readonly AttachmentDocument[];
-}
-
-export interface AttachBody {
-  readonly target: string;
-  readonly addresses: readonly string[];
-  readonly ifname?: string | undefined;
-  readonly name?: string | undefined;
-  readonly dns?: boolean | undefined;
-  readonly mac?: string | undefined;
-  readonly gateway?: string | undefined;
-  readonly routes?: readonly string[] | undefined;
-  readonly mtu?: number | undefined;
+  readonly attachments: readonly AttachmentReport[];
 }
 
 /** Addresses, with length, that an `attach` or `detach` was about. */
@@ -258,7 +229,7 @@ export interface AddressesOutcome {
 export interface WorkloadControl {
   attachments(): AttachmentsDocument;
   /** @throws OVL_TARGET_UNKNOWN, OVL_TARGET_CONFLICT, OVL_ADDRESS_…, with nothing changed */
-  attach(body: AttachBody): Promise<AddressesOutcome>;
+  attach(request: AttachRequest): Promise<AddressesOutcome>;
   /** No addresses: all. @throws OVL_ADDRESS_INVALID */
   detach(target: string, addresses: readonly string[]): Promise<AddressesOutcome>;
 }

@@ -16,7 +16,7 @@ import { productVersion } from './version.js';
  * POST    /v1/connect        {contacts} -> {schema, contacts}
  * POST    /v1/forget         {contacts} -> {schema, removed, unknown}
  * GET     /v1/ps             AttachmentsDocument
- * POST    /v1/attach         AttachBody -> {schema, addresses}
+ * POST    /v1/attach         AttachRequest -> {schema, addresses}
  * POST    /v1/detach         {target, addresses} -> {schema, addresses}
  * POST    /v1/reset          {} -> {schema, reset: true}; the daemon stops behind the answer
  */

@@ -1,4 +1,5 @@
 import { OverlayError } from '../base/errors.js';
+import type { AttachRequest } from '../model/attachment.js';
 import { relativeName } from '../model/host-name.js';
 import { parseMac, type Mac } from '../model/mac.js';
 import type { PeerId } from '../model/peer-id.js';
@@ -12,21 +13,6 @@ import {
 } from './address-want.js';
 import { attachmentId, attachmentMac, portName } from './derive.js';
 import { DEFAULT_NETWORK, type Attachment } from './model.js';
-
-/** As typed after `overlayctl attach`. */
-export interface AttachRequest {
-  readonly target: string;
-  readonly addresses: readonly string[];
-  readonly ifname?: string | undefined;
-  readonly mac?: string | undefined;
-  /** By default that of a named namespace. */
-  readonly name?: string | undefined;
-  /** False: no name, and the target's resolv.conf is left alone. */
-  readonly dns?: boolean | undefined;
-  readonly gateway?: string | undefined;
-  readonly routes?: readonly string[] | undefined;
-  readonly mtu?: number | undefined;
-}
 
 export interface WorkloadOptions {
   /** The daemon's bridge: the default network's. */

@@ -1,9 +1,10 @@
+import type { AttachmentReport, AttachRequest } from '../model/attachment.js';
 import { formatTarget } from '../model/target.js';
 import { isInSubnetOf, parseAddresses } from './address-want.js';
 import { Entries } from './entries.js';
 import type { Attachment } from './model.js';
 import type { AlarmClock } from './ports.js';
-import { attachmentOf, type AttachRequest, type WorkloadOptions } from './request.js';
+import { attachmentOf, type WorkloadOptions } from './request.js';
 import { fromStored } from './stored.js';
 import { Upkeep, type UpkeepComponents } from './upkeep.js';
 
@@ -14,19 +15,6 @@ import { Upkeep, type UpkeepComponents } from './upkeep.js';
 
 /** Two looks at files per attachment: cheap enough to be done often. */
 const LOOK_MS = 2000;
-
-/** How `ps` shows it. */
-export interface AttachmentReport {
-  readonly target: string;
-  readonly network: string;
-  readonly ifname: string;
-  readonly mac: string | null;
-  readonly addresses: readonly string[];
-  readonly name: string | null;
-  /** `waiting`: the target is not there, or its interface could not be made: see `reason`. */
-  readonly state: 'attached' | 'waiting';
-  readonly reason: string | null;
-}
 
 export interface WorkloadComponents extends Omit<UpkeepComponents, 'entries'> {
   readonly alarm: AlarmClock;

@@ -2,8 +2,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type {
-  AttachBody,
-  AttachmentDocument,
   DaemonControl,
   EventDocument,
   PeerDocument,
@@ -13,6 +11,7 @@ import { findPeer } from '../../src/api/find-peer.js';
 import type { ApiLog, ApiServer } from '../../src/api/server.js';
 import { startApiServer } from '../../src/api/server.js';
 import { OverlayError } from '../../src/base/errors.js';
+import type { AttachmentReport, AttachRequest } from '../../src/model/attachment.js';
 import type { PeerId } from '../../src/model/peer-id.js';
 
 export const ALPHA_ID = '3f2a9c10d4e5f60718293a4b5c6d7e8f';
@@ -30,8 +29,8 @@ export class FakeDaemon implements DaemonControl {
   ];
   eventDocuments: EventDocument[] = [event(1, 'daemon-ready'), event(2, 'peer-established')];
   readonly stored: string[] = [];
-  attachmentDocuments: AttachmentDocument[] = [];
-  readonly attachBodies: AttachBody[] = [];
+  attachmentDocuments: AttachmentReport[] = [];
+  readonly attachBodies: AttachRequest[] = [];
   resets = 0;
   readonly #listeners = new Set<(event: EventDocument) => void>();
 
@@ -143,7 +142,7 @@ export class FakeDaemon implements DaemonControl {
     return { schema: 1, attachments: this.attachmentDocuments };
   }
 
-  async attach(body: AttachBody): ReturnType<DaemonControl['attach']> {
+  async attach(body: AttachRequest): ReturnType<DaemonControl['attach']> {
     this.attachBodies.push(body);
     if (body.addresses.length > 0) return { addresses: body.addresses };
     throw new OverlayError('OVL_ADDRESS_UNAVAILABLE', 'No address is given', {
