@@ -3,7 +3,7 @@ import type { Rng } from '../base/rng.js';
 import { respondToInit, startInitiator, type LocalParty } from '../crypto/handshake.js';
 import { RekeyInitiator, RekeyResponder } from '../crypto/rekey.js';
 import { blake2b128 } from '../crypto/sodium.js';
-import type { LinkCrypto } from '../link/crypto-port.js';
+import type { LinkCrypto, RekeyCrypto } from '../link/crypto-port.js';
 
 const HINT_LABEL = utf8Bytes('overlayd/1 hint');
 const HINT_BYTES = 8;
@@ -15,6 +15,15 @@ export function makeLinkCrypto(party: LocalParty, prs: Uint8Array, rng: Rng): Li
       startInitiator(party, { prs, slot: 0, ...(resume && { resume }) }, localIndex, rng),
     respond: (init, localIndex, from) =>
       respondToInit(party, { newest: prs }, init, localIndex, from, rng),
+    ...makeRekeyCrypto(rng),
+    // Both sides know the pair key, nobody else does, and it is new with each handshake: so is its hint.
+    hintOf: (pairKey) => blake2b128(HINT_LABEL, pairKey).slice(0, HINT_BYTES),
+  };
+}
+
+/** The part of it that needs neither identity nor password: a session's own secret is enough to change its keys. */
+export function makeRekeyCrypto(rng: Rng): RekeyCrypto {
+  return {
     rekeyAsker: (secret) => {
       const initiator = new RekeyInitiator(secret);
       return {
@@ -34,7 +43,5 @@ export function makeLinkCrypto(party: LocalParty, prs: Uint8Array, rng: Rng): Li
         },
       };
     },
-    // Both sides know the pair key, nobody else does, and it is new with each handshake: so is its hint.
-    hintOf: (pairKey) => blake2b128(HINT_LABEL, pairKey).slice(0, HINT_BYTES),
   };
 }

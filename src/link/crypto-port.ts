@@ -76,14 +76,17 @@ export interface RekeyAnswerer {
   erase(): void;
 }
 
+/** Both take the secret over. */
+export interface RekeyCrypto {
+  rekeyAsker(rekeySecret: Uint8Array): RekeyAsker;
+  rekeyAnswerer(rekeySecret: Uint8Array): RekeyAnswerer;
+}
+
 /** One handshake room with this node's identity, mesh and password inside. */
-export interface LinkCrypto {
+export interface LinkCrypto extends RekeyCrypto {
   /** `resume` for a peer met before. */
   initiate(localIndex: number, resume: Resume | undefined): InitiatorHandshake;
   respond(init: Uint8Array, localIndex: number, from: PathAddress): Result<ResponderHandshake>;
-  /** Both take the secret over. */
-  rekeyAsker(rekeySecret: Uint8Array): RekeyAsker;
-  rekeyAnswerer(rekeySecret: Uint8Array): RekeyAnswerer;
   /** Resumption hint this pair will use next, the same on both sides. */
   hintOf(pairKey: Uint8Array): Uint8Array;
 }

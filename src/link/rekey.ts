@@ -1,6 +1,6 @@
 import type { Rng } from '../base/rng.js';
 import type { DirectionKey, TableEntry } from '../dataplane/dataplane.js';
-import type { LinkCrypto, RekeyAnswerer, RekeyAsker } from './crypto-port.js';
+import type { RekeyAnswerer, RekeyAsker, RekeyCrypto } from './crypto-port.js';
 import {
   OVERLAP_MS,
   REJECT_AFTER_MS,
@@ -62,7 +62,7 @@ export class Rekey {
   #nextRepeatMs = Number.POSITIVE_INFINITY;
   #retire: { phase: number; atMs: number } | undefined;
 
-  constructor(crypto: LinkCrypto, rng: Rng, rekeySecret: Uint8Array, options: RekeyOptions) {
+  constructor(crypto: RekeyCrypto, rng: Rng, rekeySecret: Uint8Array, options: RekeyOptions) {
     if (options.isInitiator) this.#asker = crypto.rekeyAsker(rekeySecret);
     else this.#answerer = crypto.rekeyAnswerer(rekeySecret);
     this.#rng = rng;

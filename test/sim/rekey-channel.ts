@@ -2,11 +2,9 @@ import assert from 'node:assert/strict';
 
 import { toHex } from '../../src/base/bytes.js';
 import type { Rng } from '../../src/base/rng.js';
-import { RekeyInitiator, RekeyResponder } from '../../src/crypto/rekey.js';
+import { makeRekeyCrypto } from '../../src/daemon/link-crypto.js';
 import type { DirectionKey, TableEntry } from '../../src/dataplane/dataplane.js';
-import type { LinkCrypto } from '../../src/link/crypto-port.js';
 import { Rekey, type RekeyAction } from '../../src/link/rekey.js';
-import { countingCrypto } from '../unit/link/fixtures.js';
 
 /*
  * Both ends of one session's rekeying, with the real keys, over a channel that loses, repeats and overtakes:
@@ -135,7 +133,7 @@ export class RekeyChannel {
     this.#rng = rng;
     this.#options = options;
     const make = (isInitiator: boolean) =>
-      new Rekey(realRekeys(rng), rng, new Uint8Array(64).fill(7), {
+      new Rekey(makeRekeyCrypto(rng), rng, new Uint8Array(64).fill(7), {
         session: SESSION,
         isInitiator,
         rekeyAfterMs: options.rekeyAfterMs,
@@ -262,30 +260,4 @@ export class RekeyChannel {
 
 function textOf({ key, iv }: DirectionKey): string {
   return `${toHex(key)} ${toHex(iv)}`;
-}
-
-/** What the daemon gives a link, for rekeys. */
-function realRekeys(rng: Rng): LinkCrypto {
-  return {
-    ...countingCrypto(),
-    rekeyAsker: (secret) => {
-      const initiator = new RekeyInitiator(secret);
-      return {
-        request: () => initiator.request(rng),
-        onReply: (reply) => initiator.onReply(reply),
-        erase: () => {
-          initiator.erase();
-        },
-      };
-    },
-    rekeyAnswerer: (secret) => {
-      const responder = new RekeyResponder(secret);
-      return {
-        onRequest: (request) => responder.onRequest(request, rng),
-        erase: () => {
-          responder.erase();
-        },
-      };
-    },
-  };
 }
