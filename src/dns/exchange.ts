@@ -28,6 +28,14 @@ export interface ExchangeComponents {
   readonly onSocket: (key: string) => () => void;
 }
 
+/** `questionEnd`: where the query's question ends. */
+export type ExchangeBy = (
+  query: Uint8Array,
+  questionEnd: number,
+  upstream: Upstream,
+  components: ExchangeComponents,
+) => Exchange;
+
 /** For UDP sockets, which else look up even literal addresses, and later than now. */
 export const literalOnly: NonNullable<SocketOptions['lookup']> = (address, _options, callback) => {
   callback(null, address, isIP(address));
@@ -45,87 +53,95 @@ function underRandomId(query: Uint8Array, rng: Rng): Uint8Array {
   return out;
 }
 
-export function exchangeByUdp(
-  query: Uint8Array,
-  questionEnd: number,
-  upstream: Upstream,
-  components: ExchangeComponents,
-): Exchange {
-  const { promise, resolve } = makePromise<Uint8Array | undefined>();
+export const exchangeByUdp: ExchangeBy = (query, questionEnd, upstream, components) => {
+  const exchange = new OpenExchange(components.timers);
   const sent = underRandomId(query, components.rng);
   const socket = createSocket({
     type: isIP(upstream.address) === 6 ? 'udp6' : 'udp4',
     lookup: literalOnly,
   });
-  let isOpen = true;
   let isConnected = false;
   let wrongReplies = 0;
-  let forget = (): void => undefined;
-  const finish = (reply?: Uint8Array): void => {
-    if (!isOpen) return;
-    isOpen = false;
-    cancelTimeout();
-    cancelResend();
-    forget();
-    socket.close();
-    resolve(reply);
-  };
   const send = (): void => socket.send(sent, () => undefined);
-  const cancelTimeout = components.timers.set(UPSTREAM_TIMEOUT_MS, () => finish());
   const cancelResend = components.timers.set(UPSTREAM_RESEND_MS, () => {
     if (isConnected) send();
   });
+  exchange.atEnd(() => {
+    cancelResend();
+    socket.close();
+  });
   // Unreachable, or nobody listens: the kernel heard it by ICMP.
-  socket.on('error', () => finish());
+  socket.on('error', () => exchange.finish());
   socket.on('message', (reply) => {
-    if (isReplyTo(sent, questionEnd, reply)) finish(reply);
-    else if ((wrongReplies += 1) >= MAX_WRONG_REPLIES) finish();
+    if (isReplyTo(sent, questionEnd, reply)) exchange.finish(reply);
+    else if ((wrongReplies += 1) >= MAX_WRONG_REPLIES) exchange.finish();
   });
   socket.once('connect', () => {
-    if (!isOpen) return;
+    if (!exchange.isOpen) return;
     isConnected = true;
     const local = socket.address();
-    forget = components.onSocket(clientKey(local.address, local.port));
+    exchange.atEnd(components.onSocket(clientKey(local.address, local.port)));
     send();
   });
   socket.connect(upstream.port, upstream.address);
-  return { reply: promise, abort: () => finish() };
-}
+  return exchange;
+};
 
-export function exchangeByTcp(
-  query: Uint8Array,
-  questionEnd: number,
-  upstream: Upstream,
-  components: ExchangeComponents,
-): Exchange {
-  const { promise, resolve } = makePromise<Uint8Array | undefined>();
+export const exchangeByTcp: ExchangeBy = (query, questionEnd, upstream, components) => {
+  const exchange = new OpenExchange(components.timers);
   const sent = underRandomId(query, components.rng);
   const messages = new LengthPrefixed();
   const socket = connect(upstream.port, upstream.address);
-  let isOpen = true;
-  let forget = (): void => undefined;
-  const finish = (reply?: Uint8Array): void => {
-    if (!isOpen) return;
-    isOpen = false;
-    cancelTimeout();
-    forget();
-    socket.destroy();
-    resolve(reply);
-  };
-  const cancelTimeout = components.timers.set(UPSTREAM_TIMEOUT_MS, () => finish());
-  socket.on('error', () => finish());
-  socket.on('close', () => finish());
+  exchange.atEnd(() => socket.destroy());
+  socket.on('error', () => exchange.finish());
+  socket.on('close', () => exchange.finish());
   socket.once('connect', () => {
-    forget = components.onSocket(clientKey(socket.localAddress ?? '', socket.localPort ?? 0));
+    const local = clientKey(socket.localAddress ?? '', socket.localPort ?? 0);
+    exchange.atEnd(components.onSocket(local));
     socket.write(withLength(sent));
   });
   socket.on('data', (chunk) => {
     messages.push(chunk);
     const reply = messages.next();
     if (reply === undefined) return;
-    finish(isReplyTo(sent, questionEnd, reply) ? reply : undefined);
+    exchange.finish(isReplyTo(sent, questionEnd, reply) ? reply : undefined);
   });
-  return { reply: promise, abort: () => finish() };
+  return exchange;
+};
+
+/** Ends once: with a reply, by an abort, or when time is up. What was opened for it is closed then, newest first. */
+class OpenExchange implements Exchange {
+  readonly reply: Promise<Uint8Array | undefined>;
+  readonly #closers: (() => void)[] = [];
+  #resolve: ((reply: Uint8Array | undefined) => void) | undefined;
+
+  constructor(timers: Timers) {
+    this.reply = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    this.atEnd(timers.set(UPSTREAM_TIMEOUT_MS, () => this.finish()));
+  }
+
+  get isOpen(): boolean {
+    return this.#resolve !== undefined;
+  }
+
+  /** Only while it is open. */
+  atEnd(close: () => void): void {
+    this.#closers.push(close);
+  }
+
+  finish(reply?: Uint8Array): void {
+    const resolve = this.#resolve;
+    if (resolve === undefined) return;
+    this.#resolve = undefined;
+    for (const close of this.#closers.reverse()) close();
+    resolve(reply);
+  }
+
+  abort(): void {
+    this.finish();
+  }
 }
 
 /** Same id, a response, and the same question, or none with a refusal (as some servers send it). */
@@ -150,12 +166,4 @@ function lowerCase(byte: number): number {
 export function underIdOf(query: Uint8Array, reply: Uint8Array): Uint8Array {
   setU16(reply, 0, u16(query, 0));
   return reply;
-}
-
-function makePromise<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
-  let resolve: (value: T) => void = () => undefined;
-  const promise = new Promise<T>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
 }

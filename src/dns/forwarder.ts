@@ -3,7 +3,13 @@ import type { Rng } from '../base/rng.js';
 import type { Timers } from '../daemon/ports.js';
 import { failureReply, replyLimit, truncatedReply, type Transport } from './answer.js';
 import { MAX_FORWARDED, MAX_FORWARDED_PER_CLIENT, UPSTREAM_PENALTY_MS } from './constants.js';
-import { exchangeByTcp, exchangeByUdp, underIdOf, type Exchange } from './exchange.js';
+import {
+  exchangeByTcp,
+  exchangeByUdp,
+  underIdOf,
+  type Exchange,
+  type ExchangeBy,
+} from './exchange.js';
 import { FLAG, RCODE, RCODE_MASK, u16, type Query } from './query.js';
 import type { Upstream } from './upstreams.js';
 
@@ -112,7 +118,7 @@ export class Forwarder {
   }
 
   async #run(
-    start: typeof exchangeByUdp,
+    start: ExchangeBy,
     upstream: Upstream,
     { bytes, query }: ForwardedQuery,
   ): Promise<Uint8Array | undefined> {
