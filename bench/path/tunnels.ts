@@ -3,9 +3,8 @@ import { join } from 'node:path';
 import { must } from '../../test/netns/lib/exec.js';
 import type { Host } from '../../test/netns/lib/topology.js';
 import { waitFor } from '../../test/netns/lib/wait.js';
-import { Background } from './process.js';
-import { INNER_A, INNER_B, jumboMtu, packageVersion, untilReached } from './peers/daemon-pair.js';
-import type { Tunnel } from './tunnel.js';
+import { INNER_A, INNER_B, packageVersion, startPair, untilReached } from './peers/daemon-pair.js';
+import type { Pair, Tunnel } from './tunnel.js';
 
 /** The bare underlay: what there is to lose. */
 export const veth: Tunnel = {
@@ -64,31 +63,11 @@ export const tinc: Tunnel = {
     }
     await must(['cp', join(base, 'a/hosts/a'), join(base, 'b/hosts/a')]);
     await must(['cp', join(base, 'b/hosts/b'), join(base, 'a/hosts/b')]);
-    const running: Background[] = [];
-    const stop = async (): Promise<void> => {
-      for (const daemon of running) await daemon.stop();
-    };
-    try {
-      for (const { name, host, inner } of nodes) {
-        const files = [`--pidfile=${join(base, name, 'pid')}`];
-        running.push(
-          await Background.start(host, ['tincd', '-c', join(base, name), '-D', ...files]),
-        );
-        await waitFor('tinc0', 5000, async () => (await host.interfaces()).includes('tinc0'));
-        await host.ip(['address', 'add', `${inner}/24`, 'dev', 'tinc0']);
-        await host.ip(['link', 'set', 'tinc0', 'up']);
-      }
-      await untilReached(pair, INNER_B);
-    } catch (cause) {
-      await stop();
-      throw new Error(running.map((daemon) => daemon.said).join('\n'), { cause });
-    }
-    return {
-      addressB: INNER_B,
-      pids: running.map((daemon) => daemon.pid),
-      description: `tinc ${await packageVersion('tinc')}, switch mode`,
-      stop,
-    };
+    const ends = nodes.map(({ name, host, inner }) => ({
+      ...{ host, inner, ifName: 'tinc0', isMtuFixed: true },
+      argv: ['tincd', '-c', join(base, name), '-D', `--pidfile=${join(base, name, 'pid')}`],
+    }));
+    return startPair(pair, ends, `tinc ${await packageVersion('tinc')}, switch mode`);
   },
 };
 
@@ -100,59 +79,59 @@ export function wireguardGo(binary: string | undefined): Tunnel {
     start: async (pair) => {
       // Its control sockets lie in one directory, whatever the namespace: two names.
       const tag = `${String(process.pid % 100_000)}${binary === undefined ? '' : 'x'}`;
+      const a = await makeWireguardSide(pair, pair.a, `wg${tag}a`, INNER_A);
+      const b = await makeWireguardSide(pair, pair.b, `wg${tag}b`, INNER_B);
       const ends = [
-        { host: pair.a, ifName: `wg${tag}a`, inner: INNER_A },
-        { host: pair.b, ifName: `wg${tag}b`, inner: INNER_B },
-      ] as const;
-      const running: Background[] = [];
-      const stop = async (): Promise<void> => {
-        for (const daemon of running) await daemon.stop();
-      };
-      const keys: { file: string; publicKey: string }[] = [];
-      for (const { ifName } of ends) {
-        const privateKey = await must(['wg', 'genkey']);
-        const file = join(pair.topology.directory, `${ifName}.key`);
-        await writeFile(file, privateKey, { mode: 0o600 });
-        keys.push({
-          file,
-          publicKey: (await must(['wg', 'pubkey'], { input: privateKey })).trim(),
-        });
-      }
-      try {
-        for (const [index, { host, ifName, inner }] of ends.entries()) {
-          const other = ends[1 - index];
-          const [own, others] = [keys[index], keys[1 - index]];
-          if (other === undefined || own === undefined || others === undefined) continue;
-          running.push(await Background.start(host, [binary ?? 'wireguard-go', '-f', ifName]));
-          await waitFor(`control of ${ifName}`, 5000, async () => {
-            const outcome = await host.run(['wg', 'show', ifName]);
-            return outcome.code === 0;
-          });
-          await host.must(
-            ['wg', 'set', ifName, 'private-key', own.file, 'listen-port', '51820'].concat([
-              ...['peer', others.publicKey, 'allowed-ips', `${other.inner}/32`],
-              ...['endpoint', `${other.host.address(4)}:51820`],
-            ]),
-          );
-          const mtu = jumboMtu(pair);
-          if (mtu !== undefined) await host.ip(['link', 'set', ifName, 'mtu', String(mtu)]);
-          await host.ip(['address', 'add', `${inner}/24`, 'dev', ifName]);
-          await host.ip(['link', 'set', ifName, 'up']);
-        }
-        await untilReached(pair, INNER_B);
-      } catch (cause) {
-        await stop();
-        throw new Error(running.map((daemon) => daemon.said).join('\n'), { cause });
-      }
-      return {
-        addressB: INNER_B,
-        pids: running.map((daemon) => daemon.pid),
-        description:
-          binary === undefined
-            ? `wireguard-go ${await packageVersion('wireguard-go')} (Debian)`
-            : `wireguard-go (${binary})`,
-        stop,
-      };
+        { own: a, other: b },
+        { own: b, other: a },
+      ].map(({ own, other }) => ({
+        ...own,
+        argv: [binary ?? 'wireguard-go', '-f', own.ifName],
+        tell: () => configureWireguard(own, other),
+      }));
+      return startPair(
+        pair,
+        ends,
+        binary === undefined
+          ? `wireguard-go ${await packageVersion('wireguard-go')} (Debian)`
+          : `wireguard-go (${binary})`,
+      );
     },
   };
+}
+
+interface WireguardSide {
+  readonly host: Host;
+  readonly ifName: string;
+  readonly inner: string;
+  readonly keyFile: string;
+  readonly publicKey: string;
+}
+
+async function makeWireguardSide(
+  pair: Pair,
+  host: Host,
+  ifName: string,
+  inner: string,
+): Promise<WireguardSide> {
+  const privateKey = await must(['wg', 'genkey']);
+  const keyFile = join(pair.topology.directory, `${ifName}.key`);
+  await writeFile(keyFile, privateKey, { mode: 0o600 });
+  const publicKey = (await must(['wg', 'pubkey'], { input: privateKey })).trim();
+  return { host, ifName, inner, keyFile, publicKey };
+}
+
+async function configureWireguard(own: WireguardSide, other: WireguardSide): Promise<void> {
+  const { host, ifName, keyFile } = own;
+  // The interface is there a little before the socket that takes this.
+  await waitFor(`control of ${ifName}`, 5000, async () => {
+    const outcome = await host.run(['wg', 'show', ifName]);
+    return outcome.code === 0;
+  });
+  await host.must(
+    ['wg', 'set', ifName, 'private-key', keyFile, 'listen-port', '51820'].concat([
+      ...['peer', other.publicKey, 'allowed-ips', `${other.inner}/32`],
+      ...['endpoint', `${other.host.address(4)}:51820`],
+    ]),
+  );
 }

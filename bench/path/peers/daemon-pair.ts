@@ -34,6 +34,10 @@ export interface DaemonEnd {
   readonly inner: string;
   /** It gives its interface address and MTU itself. */
   readonly isSelfConfigured?: boolean;
+  /** It is built for frames of the usual length, whatever the underlay. */
+  readonly isMtuFixed?: boolean;
+  /** What it is told once its interface is there. */
+  readonly tell?: () => Promise<void>;
 }
 
 /**
@@ -51,7 +55,7 @@ export async function startPair(
     for (const daemon of [...running, ...helpers]) await daemon.stop();
   };
   try {
-    for (const { host, argv, env, ifName, inner, isSelfConfigured } of ends) {
+    for (const { host, argv, env, ifName, inner, isSelfConfigured, isMtuFixed, tell } of ends) {
       const daemon = await Background.start(host, argv, env);
       running.push(daemon);
       const hasInterface = await waitFor(ifName, 5000, async () => {
@@ -59,8 +63,9 @@ export async function startPair(
         return (await host.interfaces()).includes(ifName) ? 'there' : undefined;
       });
       if (hasInterface === 'ended') throw new Error(`${argv[0] ?? ''} ended by itself`);
+      await tell?.();
       if (isSelfConfigured === true) continue;
-      const mtu = jumboMtu(pair);
+      const mtu = isMtuFixed === true ? undefined : jumboMtu(pair);
       if (mtu !== undefined) await host.ip(['link', 'set', ifName, 'mtu', String(mtu)]);
       await host.ip(['address', 'add', `${inner}/24`, 'dev', ifName]);
       await host.ip(['link', 'set', ifName, 'up']);
