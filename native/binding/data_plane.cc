@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include <cstring>
+#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
@@ -104,88 +105,70 @@ Napi::Value BytesToJs(Napi::Env env, const std::vector<uint8_t>& bytes) {
 
 Napi::Object EventToJs(Napi::Env env, const Event& event) {
   auto out = Napi::Object::New(env);
-  const auto set = [&](const char* name, auto value) { out.Set(name, value); };
-  const auto number = [&](const char* name, uint32_t value) {
-    out.Set(name, Napi::Number::New(env, value));
+  using Number = std::pair<const char*, uint32_t>;
+  const auto of_kind = [&](const char* kind, std::initializer_list<Number> numbers) {
+    out.Set("kind", kind);
+    for (const auto& [name, value] : numbers) out.Set(name, Napi::Number::New(env, value));
   };
   const auto endpoint = [&](const char* name) { out.Set(name, AddressToJs(env, event.endpoint)); };
   switch (event.kind) {
     case EventKind::kHandshake:
-      set("kind", "handshake");
+      of_kind("handshake", {});
       endpoint("from");
       out.Set("bytes", BytesToJs(env, event.bytes));
       out.Set("hasCookie", Napi::Boolean::New(env, event.has_cookie));
       out.Set("resumed", Napi::Boolean::New(env, event.is_resumed));
       break;
     case EventKind::kOtherMesh:
-      set("kind", "otherMesh");
+      of_kind("otherMesh", {});
       endpoint("from");
       break;
     case EventKind::kControl:
-      set("kind", "control");
-      number("session", event.session);
+      of_kind("control", {{"session", event.session}, {"type", event.value}});
       endpoint("from");
-      number("type", event.value);
       out.Set("body", BytesToJs(env, event.bytes));
       break;
     case EventKind::kPhaseConfirmed:
-      set("kind", "phaseConfirmed");
-      number("session", event.session);
-      number("phase", event.phase);
+      of_kind("phaseConfirmed", {{"session", event.session}, {"phase", event.phase}});
       endpoint("from");
       break;
     case EventKind::kEndpointSeen:
-      set("kind", "endpointSeen");
-      number("session", event.session);
+      of_kind("endpointSeen", {{"session", event.session}});
       endpoint("from");
       break;
     case EventKind::kPathAlive:
-      set("kind", "pathAlive");
-      number("path", event.path);
-      number("rttUs", event.rtt_us);
+      of_kind("pathAlive", {{"path", event.path}, {"rttUs", event.rtt_us}});
       break;
     case EventKind::kPathDead:
-      set("kind", "pathDead");
-      number("path", event.path);
+      of_kind("pathDead", {{"path", event.path}});
       break;
     case EventKind::kProbeAnswered:
-      set("kind", "probeAnswered");
-      number("path", event.path);
-      number("datagramBytes", event.value);
-      number("rttUs", event.rtt_us);
+      of_kind("probeAnswered",
+              {{"path", event.path}, {"datagramBytes", event.value}, {"rttUs", event.rtt_us}});
       break;
     case EventKind::kPathTooBig:
-      set("kind", "pathTooBig");
-      number("path", event.path);
-      number("datagramBytes", event.value);
+      of_kind("pathTooBig", {{"path", event.path}, {"datagramBytes", event.value}});
       break;
     case EventKind::kObserved:
-      set("kind", "observed");
-      number("path", event.path);
+      of_kind("observed", {{"path", event.path}});
       endpoint("endpoint");
       break;
     case EventKind::kSessionLimit:
-      set("kind", "sessionLimit");
-      number("session", event.session);
+      of_kind("sessionLimit", {{"session", event.session}});
       break;
     case EventKind::kLabelUnknown:
-      set("kind", "labelUnknown");
-      number("peer", event.peer);
-      number("label", event.value);
+      of_kind("labelUnknown", {{"peer", event.peer}, {"label", event.value}});
       break;
     case EventKind::kTcpClosed:
-      set("kind", "tcpClosed");
-      number("connection", event.value);
+      of_kind("tcpClosed", {{"connection", event.value}});
       break;
     case EventKind::kFault:
-      set("kind", "fault");
-      set("code", event.code);
+      of_kind("fault", {{"path", event.path}});
+      out.Set("code", event.code);
       out.Set("errno", Napi::Number::New(env, event.error));
-      number("path", event.path);
       break;
     case EventKind::kOverflow:
-      set("kind", "overflow");
-      number("lost", event.value);
+      of_kind("overflow", {{"lost", event.value}});
       break;
   }
   return out;

@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "native/core/bytes.h"
 #include "native/core/handshake_layout.h"
+#include "native/core/lead.h"
 #include "native/core/source_address.h"
 
 /*
@@ -19,7 +19,7 @@
  */
 namespace overlayd::core {
 
-inline constexpr size_t kRelayHeaderSize = 8;
+inline constexpr size_t kRelayHeaderSize = kLeadSize;
 /// Of a datagram's first hop; relays take no more than this for true.
 inline constexpr uint8_t kFirstTtl = 4;
 
@@ -29,18 +29,12 @@ struct RelayHeader {
 };
 
 inline void WriteRelayHeader(uint8_t* out, const RelayHeader& header) {
-  out[0] = kTypeRelay;
-  out[1] = header.ttl;
-  out[2] = 0;
-  out[3] = 0;
-  StoreLe32(out + 4, header.label);
+  WriteLead(out, kTypeRelay, header.ttl, header.label);
 }
 
 /// Caller has checked the type and that kRelayHeaderSize bytes are there. False: zero is not zero.
 [[nodiscard]] inline bool ReadRelayHeader(const uint8_t* in, RelayHeader* header) {
-  header->ttl = in[1];
-  header->label = LoadLe32(in + 4);
-  return (in[2] | in[3]) == 0;
+  return ReadLead(in, &header->ttl, &header->label);
 }
 
 /// What a datagram goes on with; 0: no further.

@@ -6,6 +6,7 @@
 
 #include "native/core/bytes.h"
 #include "native/core/handshake_layout.h"
+#include "native/core/lead.h"
 
 /*
  * Datagrams as they stand on the underlay (docs/protocol.md §1, §3). Little-endian.
@@ -38,20 +39,14 @@ struct DataHeader {
 };
 
 inline void WriteDataHeader(uint8_t* out, const DataHeader& header) {
-  out[0] = kTypeData;
-  out[1] = header.phase;
-  out[2] = 0;
-  out[3] = 0;
-  StoreLe32(out + 4, header.receiver_index);
-  StoreLe64(out + 8, header.counter);
+  WriteLead(out, kTypeData, header.phase, header.receiver_index);
+  StoreLe64(out + kLeadSize, header.counter);
 }
 
 /// Caller has checked type and that at least kDatagramOverhead - kInnerHeaderSize bytes are there. False: zero is not zero.
 [[nodiscard]] inline bool ReadDataHeader(const uint8_t* in, DataHeader* header) {
-  header->phase = in[1];
-  header->receiver_index = LoadLe32(in + 4);
-  header->counter = LoadLe64(in + 8);
-  return (in[2] | in[3]) == 0;
+  header->counter = LoadLe64(in + kLeadSize);
+  return ReadLead(in, &header->phase, &header->receiver_index);
 }
 
 inline void WriteInnerHeader(uint8_t* out, InnerKind kind, uint8_t flags, uint32_t network) {
