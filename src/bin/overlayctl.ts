@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { OverlayError } from '../base/errors.js';
 import { runOverlayctl } from '../cli/overlayctl.js';
-import type { PeerId } from '../model/peer-id.js';
+import { peerIdFromBytes } from '../model/peer-id.js';
 
 // `overlayctl report | head` is no failure: the reader has what it wanted.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -44,7 +44,7 @@ async function removeLeftovers(ifName: string): Promise<readonly string[]> {
   await createHostInterface({
     ifName,
     meshId: new Uint8Array(16),
-    peerId: '0'.repeat(32) as PeerId,
+    peerId: peerIdFromBytes(new Uint8Array(16)),
     mtuBytes: 1388,
     pool: '0.0.0.0/0',
   }).removeEverything();

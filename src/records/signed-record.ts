@@ -1,5 +1,5 @@
 import { fail, ok, type Result } from '../base/result.js';
-import type { PeerId } from '../model/peer-id.js';
+import { peerIdFromBytes, type PeerId } from '../model/peer-id.js';
 import {
   decodeRecord,
   encodeUnsignedRecord,
@@ -80,12 +80,10 @@ export function publicKeyOfRecord(record: SignedRecord): Uint8Array {
  * key's hash, and the last, the kind.
  */
 export function shelfIdOf(kind: number, slot: string, crypto: RecordCrypto): PeerId {
-  const first = crypto.hash128(bytesOf(slot))[0] ?? 0;
-  return (hexByte(first) + '0'.repeat(28) + hexByte(kind)) as PeerId;
-}
-
-function hexByte(value: number): string {
-  return value.toString(16).padStart(2, '0');
+  const id = new Uint8Array(16);
+  id[0] = crypto.hash128(bytesOf(slot))[0] ?? 0;
+  id[15] = kind;
+  return peerIdFromBytes(id);
 }
 
 export function byteString(bytes: Uint8Array): string {

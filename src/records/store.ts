@@ -1,4 +1,4 @@
-import { shortPeerId, peerIdBytes, type PeerId } from '../model/peer-id.js';
+import { parsePeerId, peerIdBytes, shortPeerId, type PeerId } from '../model/peer-id.js';
 import { isSharedKind, RECORD_KIND, signaturePart, signedPart } from '../wire/record.js';
 import type { RecordActions, RecordChange } from './actions.js';
 import {
@@ -116,12 +116,13 @@ export class RecordStore {
       }
       const number = numberFrom(value);
       if (number === undefined) continue;
-      const [, name, peer] = key.split('/');
+      const [, name, id = ''] = key.split('/');
+      const peer = parsePeerId(id);
       if (name === 'version') this.#own.restore(number);
       else if (name === 'counted') counted = number;
-      else if (name === 'heard' && peer) heard.push([peer as PeerId, number]);
-      else if (name === 'since' && peer) this.#since.set(peer as PeerId, number);
-      else if (name === 'removed' && peer) this.#removals.restore(peer as PeerId);
+      else if (name === 'heard' && peer) heard.push([peer, number]);
+      else if (name === 'since' && peer) this.#since.set(peer, number);
+      else if (name === 'removed' && peer) this.#removals.restore(peer);
     }
     this.lease.restore(counted, heard);
     if (!this.#knowsOthers) this.#removals.beginEmpty(nowMs + EXPIRY_GRACE_MS);
