@@ -21,7 +21,7 @@ const MAY = {
   link: ['base', 'model', 'wire'],
   records: ['base', 'model', 'wire'],
   routing: ['base', 'model', 'wire'],
-  relay: ['base', 'model', 'wire'],
+  relay: ['base', 'model', 'wire', 'routing'],
   ipam: ['base', 'model', 'wire'],
   dns: ['base', 'model', 'wire'],
   netdev: ['base', 'model'],

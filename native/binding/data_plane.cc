@@ -402,6 +402,8 @@ Napi::Value DataPlane::ReadCounters(const Napi::CallbackInfo& info) {
       path.Set("isAlive", Napi::Boolean::New(env, state.clock.IsAlive()));
       path.Set("srttUs", Napi::Number::New(env, state.clock.SrttUs()));
       path.Set("rttvarUs", Napi::Number::New(env, state.clock.RttvarUs()));
+      path.Set("lastFrameMs",
+               Napi::Number::New(env, static_cast<double>(state.last_frame_ms.load())));
       path.Set("lossPermille", Napi::Number::New(env, state.clock.LossPermille(now_us)));
     }
     path.Set("txDatagrams", BigInt(env, state.tx_datagrams.load()));

@@ -74,7 +74,8 @@ uint64_t Housekeeper::TickPath(const core::PathEntry& path, uint64_t now_us) {
   core::Ping ping{path.id, 0, now_us};
   {
     const std::lock_guard guard(state.mutex);
-    const uint64_t carried_ms = state.last_frame_ms.load(std::memory_order_relaxed);
+    const uint64_t carried_ms = std::max(state.last_frame_ms.load(std::memory_order_relaxed),
+                                         state.last_relayed_ms.load(std::memory_order_relaxed));
     const bool has_carried = carried_ms != state.last_seen_frame_ms;
     state.last_seen_frame_ms = carried_ms;
     // Whether small ones are answered is known only while they are sent.

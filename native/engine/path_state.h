@@ -21,7 +21,8 @@ struct alignas(64) PathState {
   std::atomic<uint64_t> tx_bytes{0};
   std::atomic<uint64_t> rx_datagrams{0};
   std::atomic<uint64_t> rx_bytes{0};
-  std::atomic<uint64_t> last_frame_ms{0};  // last time frames left or came on it
+  std::atomic<uint64_t> last_frame_ms{0};    // last time frames left or came on it
+  std::atomic<uint64_t> last_relayed_ms{0};  // last time it carried a datagram of others
   /// Largest datagram the kernel still takes: lowered at once by EMSGSIZE, reset when control sets the path again.
   std::atomic<uint32_t> limit_bytes{UINT32_MAX};
 

@@ -94,7 +94,7 @@ void RelayPath::PassOn(const core::Tables& tables, const core::LabelEntry& label
   }
   const core::PathEntry& path = tables.paths[next.path];
   // Its clock shall notice soon when the way of others ends.
-  plane_.paths[path.state].last_frame_ms.store(now_ms, std::memory_order_relaxed);
+  plane_.paths[path.state].last_relayed_ms.store(now_ms, std::memory_order_relaxed);
   Send(path, run, now_ms);
 }
 

@@ -4,7 +4,7 @@ import { OverlayError } from '../base/errors.js';
 import type { Rng } from '../base/rng.js';
 import { meshIdOf } from '../crypto/mesh.js';
 import { recordSigner } from '../crypto/record-signature.js';
-import type { DataPlane, DataPlaneInfo } from '../dataplane/dataplane.js';
+import type { Counters, DataPlane, DataPlaneInfo } from '../dataplane/dataplane.js';
 import { REKEY_AFTER_MS } from '../link/constants.js';
 import { Links } from '../link/links.js';
 import { makeEndpoint } from '../model/endpoint.js';
@@ -12,15 +12,20 @@ import { parseContact, type Contact } from '../model/contact.js';
 import { macOfPeer, tapMacOfPeer, type PeerId } from '../model/peer-id.js';
 import { Gossip } from '../records/gossip.js';
 import { RecordStore } from '../records/store.js';
-import type { PeerRecord } from '../wire/peer-record.js';
 import { AddressKeeper } from './address-keeper.js';
 import { CloneWatch } from './clone-watch.js';
 import { Directory } from './directory.js';
 import { EventRing } from './event-ring.js';
 import { makeLinkCrypto } from './link-crypto.js';
+import { LinksRoom } from './links-room.js';
 import { Loop } from './loop.js';
 import { MeshNode, type NodeInput } from './mesh-node.js';
-import { MeshRecords, type MeshRecordsOptions } from './mesh-records.js';
+import {
+  MeshRecords,
+  type MeshRecordsComponents,
+  type MeshRecordsOptions,
+} from './mesh-records.js';
+import { MeshRelays } from './mesh-relays.js';
 import { NetworkNews } from './network-news.js';
 import { meshIpv6, OwnAddress } from './own-address.js';
 import type {
@@ -96,7 +101,9 @@ class OverlayDaemon implements Daemon {
   readonly #keeper: AddressKeeper;
   readonly #news: NetworkNews;
   #links: Links;
+  #linksRoom: LinksRoom;
   #records: MeshRecords;
+  #relays: MeshRelays;
   #node: MeshNode;
   #info: DataPlaneInfo | undefined;
   #warnings: readonly HostWarning[] = [];
@@ -151,7 +158,9 @@ class OverlayDaemon implements Daemon {
       id,
     );
     this.#links = this.#makeLinks(options.suites);
+    this.#linksRoom = new LinksRoom(options.relay);
     this.#records = this.#makeRecords();
+    this.#relays = this.#makeRelays();
     this.#node = this.#makeNode();
     this.#loop = new Loop<NodeInput>(
       { clock, timers: components.timers },
@@ -222,6 +231,7 @@ class OverlayDaemon implements Daemon {
     // The order of preference is measured by the data plane, so handshakes are made only now.
     this.#links = this.#makeLinks(this.#info.suites.map(({ suite }) => suite));
     this.#records = this.#makeRecords();
+    this.#relays = this.#makeRelays();
     this.#node = this.#makeNode();
     this.#hasBridge = true;
     await host.up(macOfPeer(id));
@@ -385,6 +395,7 @@ class OverlayDaemon implements Daemon {
         emit: this.#emit,
         ownAddresses: () => this.#keeper.cidrs,
         records: this.#records,
+        relays: this.#relays,
         clones: this.#clones,
         onClone: (verdict, peer) => {
           this.#onClone(verdict, peer);
@@ -414,14 +425,29 @@ class OverlayDaemon implements Daemon {
       isRelay: this.#options.relay,
       isDiscovering: this.#options.discovery,
     };
-    const onMember = (peer: PeerId, record: PeerRecord | undefined): void => {
-      if (record) this.#directory.learnRecord(peer, record);
-      if (record) this.#keeper.onClaim(peer, record.addresses);
+    const components: MeshRecordsComponents = {
+      store,
+      gossip,
+      links: this.#links,
+      state,
+      emit: this.#emit,
+      onMember: (peer, record, nowMs, out) => {
+        if (record) this.#directory.learnRecord(peer, record);
+        if (record) this.#keeper.onClaim(peer, record.addresses);
+        this.#relays.onMember(peer, record !== undefined, nowMs, out);
+      },
+      rooms: [...(this.#components.rooms ?? []), this.#linksRoom],
     };
-    const { links } = { links: this.#links };
-    const rooms = this.#components.rooms ?? [];
-    const emit = this.#emit;
-    return new MeshRecords({ store, gossip, links, state, emit, rooms, onMember }, options);
+    return new MeshRecords(components, options);
+  }
+
+  #makeRelays(): MeshRelays {
+    const { rng, dataplane, state } = this.#components;
+    const counters = (): Counters => dataplane.readCounters();
+    return new MeshRelays(
+      { rng, links: this.#links, records: this.#records, linksRoom: this.#linksRoom, counters },
+      { ownId: state.identity.id, isRelay: this.#options.relay },
+    );
   }
 
   /** Addresses and endpoints of this node, for its record. */
@@ -537,6 +563,7 @@ class OverlayDaemon implements Daemon {
       ownAddresses: this.#isReady || this.#info ? this.#keeper.cidrs : [],
       warnings: this.#warnings,
       isReady: this.#isReady,
+      relays: this.#relays,
     };
   }
 

@@ -19,6 +19,7 @@ import type { CloneWatch } from './clone-watch.js';
 import type { Directory } from './directory.js';
 import { perform } from './effects.js';
 import type { MeshRecords } from './mesh-records.js';
+import type { MeshRelays } from './mesh-relays.js';
 import type { Logger, Resolver, StateStore } from './ports.js';
 
 /** PEER_INFO after a link came up: at once, soon again in case it was lost, then every 30 s. */
@@ -45,6 +46,7 @@ export interface MeshNodeComponents {
   readonly emit: (event: Omit<EventDocument, 'seq' | 'at'>) => void;
   readonly ownAddresses: () => readonly string[];
   readonly records: MeshRecords;
+  readonly relays: MeshRelays;
   readonly clones: CloneWatch | undefined;
   /** A peer met another process with our identity. */
   readonly onClone: (verdict: 'move' | 'stay', peer: PeerId) => void;
@@ -72,8 +74,9 @@ export class MeshNode {
   }
 
   get nextDeadlineMs(): number {
-    const { links, records } = this.#components;
-    return Math.min(links.nextDeadlineMs, records.nextDeadlineMs, this.#infoDue.nextMs);
+    const { links, records, relays } = this.#components;
+    const next = Math.min(links.nextDeadlineMs, records.nextDeadlineMs, relays.nextDeadlineMs);
+    return Math.min(next, this.#infoDue.nextMs);
   }
 
   turn(inputs: readonly NodeInput[], nowMs: number): void {
@@ -92,6 +95,7 @@ export class MeshNode {
       }
     }
     this.#onDeadlines(nowMs, out);
+    this.#components.relays.follow(nowMs, out);
     this.#follow(nowMs, out);
     this.#components.records.followNeighbours(nowMs, out);
     perform(out.list, {
@@ -127,6 +131,8 @@ export class MeshNode {
         { path: event.path, endpoint: formatEndpoint(event.endpoint) },
         'Seen from outside',
       );
+    } else if (event.kind === 'labelUnknown') {
+      this.#components.relays.onUnknownLabel(event.peer, event.label, nowMs, out);
     } else if (event.kind === 'fault') {
       emit({
         level: 'warn',
@@ -152,6 +158,12 @@ export class MeshNode {
       case CONTROL.DIGEST:
       case CONTROL.PULL:
         this.#components.records.onMessage(peer, type, body, nowMs, out);
+        break;
+      case CONTROL.RELAY_ALLOC:
+      case CONTROL.RELAY_OK:
+      case CONTROL.RELAY_FREE:
+      case CONTROL.RELAY_GONE:
+        this.#components.relays.onMessage(peer, type, body, nowMs, out);
         break;
       default:
         // Of a later version: it says more than we know.
@@ -201,6 +213,7 @@ export class MeshNode {
       out,
     );
     this.#components.records.onDeadline(nowMs, out);
+    this.#components.relays.onDeadline(nowMs, out);
     for (const peer of this.#infoDue.takeDue(nowMs)) {
       const sent = this.#infosSent.get(peer) ?? 0;
       this.#infosSent.set(peer, sent + 1);

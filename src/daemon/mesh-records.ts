@@ -34,7 +34,12 @@ export interface MeshRecordsComponents {
   /** What else lives in the records. */
   readonly rooms: readonly RecordRoom[];
   /** A member said who it is; undefined: it is gone. */
-  readonly onMember: (peer: PeerId, record: PeerRecord | undefined) => void;
+  readonly onMember: (
+    peer: PeerId,
+    record: PeerRecord | undefined,
+    nowMs: number,
+    out: Actions,
+  ) => void;
 }
 
 export interface MeshRecordsOptions {
@@ -61,7 +66,7 @@ export class MeshRecords {
   #place: OwnPlace = { endpoints: [], addresses: [] };
   #sayAtMs = 0;
   /** Of the links, when the neighbours were told last. */
-  #reachableSeq = 0;
+  #revision = 0;
 
   constructor(components: MeshRecordsComponents, options: MeshRecordsOptions) {
     this.#components = components;
@@ -127,8 +132,8 @@ export class MeshRecords {
   /** Once a turn: who can be talked to now. */
   followNeighbours(nowMs: number, out: Actions): void {
     const { links, gossip, store } = this.#components;
-    if (links.reachableSeq === this.#reachableSeq) return;
-    this.#reachableSeq = links.reachableSeq;
+    if (links.revision === this.#revision) return;
+    this.#revision = links.revision;
     const reachable = links.peers.filter((peer) => peer.isReachable).map(({ id }) => id);
     for (const id of reachable) store.noteMet(id);
     this.#with(nowMs, out, (actions) => {
@@ -192,7 +197,7 @@ export class MeshRecords {
       return;
     }
     this.#members.delete(change.owner);
-    this.#components.onMember(change.owner, undefined);
+    this.#components.onMember(change.owner, undefined, nowMs, out);
   }
 
   #learn(peer: PeerId, body: Uint8Array, nowMs: number, out: Actions): void {
@@ -201,7 +206,7 @@ export class MeshRecords {
     if (!read.ok) return;
     const before = this.#members.get(peer);
     this.#members.set(peer, read.value);
-    this.#components.onMember(peer, read.value);
+    this.#components.onMember(peer, read.value, nowMs, out);
     const isNew = !before || textOf(before.endpoints) !== textOf(read.value.endpoints);
     if (isNew && this.#options.isDiscovering) {
       this.#components.links.setRecordEndpoints(peer, read.value.endpoints, nowMs, out);

@@ -30,6 +30,7 @@ import { formatEndpoint } from '../model/endpoint.js';
 import { formatPathAddress } from '../model/path-address.js';
 import { macOfPeer, type PeerId } from '../model/peer-id.js';
 import type { Directory } from './directory.js';
+import type { MeshRelays } from './mesh-relays.js';
 import type { DaemonOptions, HostWarning, StateStore } from './ports.js';
 
 const SUITE_NAMES: Readonly<Record<CipherSuite, string>> = {
@@ -54,6 +55,7 @@ export interface SnapshotSource {
   readonly ownAddresses: readonly string[];
   readonly warnings: readonly HostWarning[];
   readonly isReady: boolean;
+  readonly relays: MeshRelays;
 }
 
 interface KnownNode {
@@ -126,7 +128,7 @@ export function routeDocuments(source: SnapshotSource): readonly RouteDocument[]
       peer: id,
       nickname,
       path: kindOf(path.address),
-      via: [],
+      via: source.relays.viaOf(path.address),
       ...quality(clock),
       mtu: path.pmtu.bytes,
       cost: rounded(pathCost(clock, path.address, path.hops)?.cost),
@@ -157,6 +159,7 @@ export function reportDocument(source: SnapshotSource): ReportDocument {
       ...numbers(counters?.totals),
       half_open: source.links.halfOpenCount,
       sessions: counters?.sessions.length ?? 0,
+      relayed_pairs: source.relays.carried,
     },
     drops: numbers(counters?.drops),
     fdb: fdb.map((entry) => ({

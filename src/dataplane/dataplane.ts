@@ -214,6 +214,8 @@ export interface PathCounters {
   readonly srttUs: number;
   readonly rttvarUs: number;
   readonly lossPermille: number;
+  /** When frames left or came last, milliseconds of the data plane's own clock; 0: never. Datagrams of others are none. */
+  readonly lastFrameMs: number;
   readonly txDatagrams: bigint;
   readonly txBytes: bigint;
   readonly rxDatagrams: bigint;

@@ -25,6 +25,7 @@ export class FakePathClock {
   #unanswered = 0;
   #oldestUnansweredMs = 0;
   #lastFrameMs = Number.NEGATIVE_INFINITY;
+  #lastRelayedMs = Number.NEGATIVE_INFINITY;
   #lastPingMs = Number.NEGATIVE_INFINITY;
   #isAlive: boolean | undefined;
   #srttMs = 0;
@@ -40,12 +41,18 @@ export class FakePathClock {
 
   nextPingMs(nowMs: number): number {
     const isAsking = this.#unanswered > 0 && this.#isAlive === true;
-    const isBusy = isAsking || nowMs - this.#lastFrameMs < BUSY_FOR_MS;
+    const carriedMs = Math.max(this.#lastFrameMs, this.#lastRelayedMs);
+    const isBusy = isAsking || nowMs - carriedMs < BUSY_FOR_MS;
     return this.#lastPingMs + (isBusy ? BUSY_EVERY_MS : IDLE_EVERY_MS);
   }
 
   onFrame(nowMs: number): void {
     this.#lastFrameMs = nowMs;
+  }
+
+  /** A datagram of others left on it. */
+  onRelayed(nowMs: number): void {
+    this.#lastRelayedMs = nowMs;
   }
 
   /** @returns the sequence number to put into the PING. */
@@ -105,6 +112,7 @@ export class FakePathClock {
       srttUs: Math.round(this.#srttMs * 1000),
       rttvarUs: Math.round(this.#rttvarMs * 1000),
       lossPermille: settled.length === 0 ? 0 : Math.round((lost / settled.length) * 1000),
+      lastFrameMs: Math.max(0, this.#lastFrameMs),
       txDatagrams: this.txDatagrams,
       txBytes: this.txBytes,
       rxDatagrams: this.rxDatagrams,

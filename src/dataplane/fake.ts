@@ -413,7 +413,7 @@ export class FakeDataPlane implements DataPlane {
       this.#drop('no route');
       return;
     }
-    path.clock.onFrame(this.#nowMs());
+    path.clock.onRelayed(this.#nowMs());
     path.clock.txDatagrams += 1n;
     path.clock.txBytes += BigInt(datagram.bytes);
     if (!this.#sendTo(path.address, datagram)) datagram.payload.onSwallowed();
@@ -542,6 +542,7 @@ export class FakeDataPlane implements DataPlane {
     if (path) {
       path.clock.rxDatagrams += 1n;
       path.clock.rxBytes += BigInt(bytes);
+      if (sealed.body.kind === 'frame') path.clock.onFrame(this.#nowMs());
     } else if (outcome.isNewest) {
       this.#noteSeen(session, from);
     }

@@ -104,7 +104,7 @@ export class Links {
   readonly #unconfirmed = new Map<number, Acquaintance>();
   #acquaintances: Acquaintance[] = [];
   #nextPath = 1;
-  #reachableSeq = 0;
+  #revision = 0;
 
   constructor(components: LinksComponents, options: LinksOptions) {
     this.#components = components;
@@ -124,9 +124,9 @@ export class Links {
     });
   }
 
-  /** Rises whenever a peer begins or ceases to be reachable. */
-  get reachableSeq(): number {
-    return this.#reachableSeq;
+  /** Grows whenever a peer comes, goes, is reached elsewhere or is another process. */
+  get revision(): number {
+    return this.#revision;
   }
 
   get peers(): readonly PeerLink[] {
@@ -590,7 +590,8 @@ export class Links {
     this.#reindex(peer);
     this.#deadlines.set(peer, peer.nextDeadlineMs);
     const after = stateBits(peer);
-    if (before.isReachable !== after.isReachable) this.#reachableSeq += 1;
+    const isMoved = before.endpoint !== after.endpoint || before.instance !== after.instance;
+    if (isMoved || before.isReachable !== after.isReachable) this.#revision += 1;
     if (!before.isReachable && after.isReachable) this.dialer.onPeerUp(peer.id);
     if (before.isReachable && after.isReachable && before.endpoint !== after.endpoint) {
       this.#onMoved(peer, nowMs);
@@ -690,10 +691,11 @@ function stateBits(peer: PeerLink): {
   readonly wantsRenewal: boolean;
   readonly sessions: number;
   readonly endpoint: PathAddress | undefined;
+  readonly instance: string;
 } {
-  const { isReachable, wantsRenewal } = peer;
+  const { isReachable, wantsRenewal, instance } = peer;
   const endpoint = peer.paths.active?.address;
-  return { isReachable, wantsRenewal, sessions: peer.sessions.length, endpoint };
+  return { isReachable, wantsRenewal, sessions: peer.sessions.length, endpoint, instance };
 }
 
 function isSame(a: readonly number[], b: readonly number[]): boolean {

@@ -51,8 +51,6 @@ type CountersOf = (path: number) => PathCounters | undefined;
 
 /** Small enough for any path; an answer of this size says alive, nothing about the size. */
 const ALIVE_PROBE_BYTES = 100;
-/** Datagrams in one check that PINGs of an idle path do not explain. */
-const BUSY_DATAGRAMS = 3n;
 
 export class PathSet {
   readonly #entries = new Map<string, Entry>();
@@ -64,7 +62,7 @@ export class PathSet {
   #lastSwitch: PathSwitch | undefined;
   #costCheckMs = 0;
   #spareAskMs = 0;
-  #activeTx = 0n;
+  #activeFrameMs = 0;
   #roaming: Roaming | undefined;
 
   /** `budget`: datagrams to addresses from which nothing authentic ever came, of the whole node. */
@@ -327,7 +325,7 @@ export class PathSet {
     from: PathAddress | undefined = this.#active?.address,
   ): void {
     this.#active = path;
-    this.#activeTx = 0n;
+    this.#activeFrameMs = 0;
     this.#lastSwitch = { atMs: nowMs, from, to: path.address, reason };
     for (const other of this.all) other.betterSinceMs = undefined;
   }
@@ -369,9 +367,9 @@ export class PathSet {
     counters: PathCounters | undefined,
     nowMs: number,
   ): PathProbe[] {
-    const tx = counters?.txDatagrams ?? 0n;
-    const isBusy = this.#activeTx > 0n && tx - this.#activeTx >= BUSY_DATAGRAMS;
-    this.#activeTx = tx;
+    const lastFrameMs = counters?.lastFrameMs ?? 0;
+    const isBusy = this.#activeFrameMs > 0 && lastFrameMs !== this.#activeFrameMs;
+    this.#activeFrameMs = lastFrameMs;
     if (!isBusy || nowMs < this.#spareAskMs) return [];
     this.#spareAskMs = nowMs + SPARE_EVERY_MS;
     return working.filter((path) => path !== active).map((path) => ({ path: path.id, bytes: 0 }));

@@ -112,6 +112,11 @@ export class PeerLink {
     return this.#establishedAtMs;
   }
 
+  /** Hex; of the process we met last. */
+  get instance(): string {
+    return this.#instance;
+  }
+
   /** The session data is sent on. */
   get tx(): LinkSession | undefined {
     return this.#tx;

@@ -61,7 +61,15 @@ export type RelayAction =
   | { readonly kind: 'labelRemove'; readonly label: number }
   /** A way we asked for stands. */
   | { readonly kind: 'wayUp'; readonly way: Way }
-  | { readonly kind: 'wayDown'; readonly way: Way; readonly reason: string };
+  | { readonly kind: 'wayDown'; readonly way: Way; readonly reason: string }
+  /** A way of `origin` to us stands, by the word of `via`, our neighbour on it; it ends under `label`. */
+  | {
+      readonly kind: 'arrivalUp';
+      readonly origin: PeerId;
+      readonly via: PeerId;
+      readonly label: number;
+    }
+  | { readonly kind: 'arrivalGone'; readonly origin: PeerId; readonly label: number };
 
 /** A way of ours to `target` through `via`, nearest relay first. */
 export interface Way {
@@ -85,6 +93,8 @@ interface Label {
   way: Way | undefined;
   /** Who asked for it: a peer that was answered, by request. */
   readonly askedBy: string | undefined;
+  /** Set where we are the target. */
+  origin: PeerId | undefined;
 }
 
 /** A request of ours to a neighbour, for ourselves or for `upstream`. */
@@ -155,18 +165,28 @@ export class Relays {
     return this.#labels.get(label)?.peer;
   }
 
-  /** Asks for a way; `wayUp` or `wayDown` follows. One that is asked for or stands already is not asked for twice. */
-  request(target: PeerId, via: readonly PeerId[], nowMs: number, out: RelayAction[]): void {
+  /**
+   * Asks for a way; `wayUp` or `wayDown` follows. One that is asked for or stands already is not asked for twice.
+   * @returns its label; undefined: not asked for.
+   */
+  request(
+    target: PeerId,
+    via: readonly PeerId[],
+    nowMs: number,
+    out: RelayAction[],
+  ): number | undefined {
     const [first, ...rest] = via;
-    if (first === undefined || via.length > MAX_RELAYS || !this.#view.isNeighbour(first)) return;
+    if (first === undefined || via.length > MAX_RELAYS) return undefined;
+    if (!this.#view.isNeighbour(first)) return undefined;
     const key = via.join();
     for (const { way } of this.#labels.values()) {
-      if (way?.target === target && way.via.join() === key) return;
+      if (way?.target === target && way.via.join() === key) return undefined;
     }
     const label = this.#addLabel(first, undefined, nowMs, out);
     label.way = { target, via, label: label.label };
     const alloc = { origin: this.#options.ownId, target, via: rest, label: label.label };
     this.#ask(label, alloc, undefined, nowMs, out);
+    return label.label;
   }
 
   /** Ends a way of ours. */
@@ -265,8 +285,10 @@ export class Relays {
     label.outLabel = alloc.label;
     this.#answered.set(key, label.label);
     if (alloc.target === this.#options.ownId) {
+      label.origin = alloc.origin;
       this.#tell(label, out);
       this.#answer(peer, alloc.request, label.label, out);
+      out.push({ kind: 'arrivalUp', origin: alloc.origin, via: peer, label: label.label });
       return;
     }
     const [next = alloc.target, ...rest] = alloc.via;
@@ -285,6 +307,7 @@ export class Relays {
       this.#rates.set(peer, (rate = new TokenBucket(ALLOCS_PER_SECOND, ALLOCS_PER_SECOND)));
     if (!rate.take(nowMs)) return 'too many requests';
     if (alloc.origin === ownId) return 'that is a loop';
+    if (!this.#view.isNeighbour(peer)) return 'you are not reached directly from here';
     let count = 0;
     for (const label of this.#labels.values()) if (label.peer === peer && label.askedBy) count += 1;
     if (count >= LABELS_PER_NEIGHBOUR) return 'too many labels';
@@ -359,6 +382,7 @@ export class Relays {
       datagrams: 0n,
       way: undefined,
       askedBy,
+      origin: undefined,
     };
     this.#labels.set(value, label);
     // What is on its way before the answer must not look unknown.
@@ -420,7 +444,9 @@ export class Relays {
     const other = this.#labels.get(label.forward);
     this.#remove(label, out);
     if (how === 'tell') this.#sayFree(label, out);
-    if (label.way) out.push({ kind: 'wayDown', way: label.way, reason });
+    const { way, origin } = label;
+    if (way) out.push({ kind: 'wayDown', way, reason });
+    if (origin !== undefined) out.push({ kind: 'arrivalGone', origin, label: label.label });
     if (!other) return;
     this.#remove(other, out);
     if (label.outLabel === 0 && other.askedBy !== undefined) {

@@ -14,6 +14,8 @@ function chain(sim: Sim, length: number, discovery = true): SimNode[] {
 }
 
 const reachable = (node: SimNode): number => node.daemon.control.status().peers.reachable;
+const direct = (node: SimNode): number =>
+  node.daemon.control.routes().routes.filter(({ path }) => path === 'direct').length;
 
 describe('discovery', () => {
   it('lets five nodes, each given only the one before, meet each other within 5 s', async () => {
@@ -44,12 +46,13 @@ describe('discovery', () => {
     await sim.stopAll();
   });
 
-  it('dials nobody it was not given with discovery off, and still learns the names', async () => {
+  it('dials nobody it was not given with discovery off, and still learns and reaches all', async () => {
     const sim = await Sim.create(43);
     const nodes = chain(sim, 4, false);
     for (const node of nodes) await node.start();
     await sim.run(30_000);
-    assert.deepEqual(nodes.map(reachable), [2, 3, 3, 2]);
+    assert.deepEqual(nodes.map(direct), [1, 2, 2, 1]);
+    assert.deepEqual(nodes.map(reachable), [4, 4, 4, 4], 'through relays');
     const names = nodes[0]!.daemon.control.peers().peers.map(({ nickname }) => nickname);
     assert.deepEqual(names.sort(), ['n0', 'n1', 'n2', 'n3']);
     await sim.stopAll();

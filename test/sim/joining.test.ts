@@ -171,8 +171,10 @@ describe('joining', () => {
     await sim.until('each sees its neighbours', isChained, 2000);
     await sim.run(60_000);
     assert.ok(isChained());
-    const reachable = nodes.map((node) => node.daemon.control.status().peers.reachable);
-    assert.deepEqual(reachable, [2, 3, 3, 3, 3, 3, 3, 2]);
+    const direct = nodes.map(
+      (node) => node.daemon.control.routes().routes.filter(({ path }) => path === 'direct').length,
+    );
+    assert.deepEqual(direct, [1, 2, 2, 2, 2, 2, 2, 1]);
     await sim.stopAll();
   });
 });

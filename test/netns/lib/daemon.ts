@@ -34,6 +34,14 @@ export interface Status {
   readonly links: { readonly established: number };
 }
 
+/** What the tests read of `overlayctl --json routes`. */
+export interface Route {
+  readonly nickname: string;
+  readonly path: 'direct' | 'relay' | 'tcp';
+  readonly via: readonly string[];
+  readonly cost: number | null;
+}
+
 /** What the tests read of `overlayctl --json report`. */
 export interface Report {
   readonly peers: readonly {
@@ -107,6 +115,14 @@ export class TestDaemon {
     const outcome = await this.ctl(['--json', 'status']);
     assert.equal(outcome.code, 0, outcome.stderr);
     return JSON.parse(outcome.stdout) as Status;
+  }
+
+  /** How this node reaches another, by the other's nickname; undefined: not at all. */
+  async route(nickname: string): Promise<Route | undefined> {
+    const outcome = await this.ctl(['--json', 'routes']);
+    assert.equal(outcome.code, 0, outcome.stderr);
+    const { routes } = JSON.parse(outcome.stdout) as { routes: readonly Route[] };
+    return routes.find((route) => route.nickname === nickname);
   }
 
   async report(): Promise<Report> {

@@ -18,7 +18,7 @@ const RELAY: PathAddress = { family: 'relay', label: 7 };
 
 function counters(path: number, srttMs: number, more: Partial<PathCounters> = {}): PathCounters {
   const none = { txDatagrams: 0n, txBytes: 0n, rxDatagrams: 0n, rxBytes: 0n };
-  const quality = { srttUs: srttMs * 1000, rttvarUs: 0, lossPermille: 0 };
+  const quality = { srttUs: srttMs * 1000, rttvarUs: 0, lossPermille: 0, lastFrameMs: 0 };
   return { path, isAlive: true, ...quality, ...none, ...more };
 }
 

@@ -20,6 +20,9 @@ class Net {
   readonly tables = new Map<PeerId, Map<number, Entry>>();
   readonly ups: Way[] = [];
   readonly downs: string[] = [];
+  /** Whose ways to a target are gone there. */
+  readonly left: PeerId[] = [];
+  readonly arrived: PeerId[] = [];
   readonly edges = new Set<string>();
   lose: (type: number) => boolean = () => false;
   nowMs = 0;
@@ -56,6 +59,14 @@ class Net {
           break;
         case 'wayDown':
           this.downs.push(action.reason);
+          break;
+        case 'arrivalGone':
+          assert.ok(!table.has(action.label), 'it is out of the tables by then');
+          this.left.push(action.origin);
+          break;
+        case 'arrivalUp':
+          assert.ok(table.has(action.label), 'it is in the tables already');
+          this.arrived.push(action.origin);
           break;
         case 'send':
           break;
@@ -164,6 +175,27 @@ describe('relays', () => {
     net.request(A, D, B, C, B);
     assert.equal(net.ups.length, 0);
     assert.equal(net.labels, 0);
+  });
+
+  it('tell the target when the way of an origin stands, and when it is gone', () => {
+    const net = line();
+    net.request(A, C, B);
+    assert.deepEqual(net.arrived, [A]);
+    net.act(A, (relays, out) => {
+      relays.free(net.ups[0]!.label, net.nowMs, out);
+    });
+    assert.deepEqual(net.left, [A]);
+  });
+
+  it('refuse a request that came over a relay', () => {
+    const net = line();
+    net.request(A, C, B);
+    net.edges.delete(`${B}${A}`);
+    net.request(A, C, B);
+    net.act(A, (relays, out) => {
+      relays.request(D, [B, C], net.nowMs, out);
+    });
+    assert.ok(net.downs.some((reason) => reason.includes('directly')));
   });
 
   it('end a way everywhere when it is let go', () => {

@@ -1,0 +1,261 @@
+import type { PeerId } from '../model/peer-id.js';
+import { relayRoutes } from '../routing/relay-routes.js';
+import type { Topology } from '../routing/topology.js';
+import { MAX_RELAYS } from '../wire/relay.js';
+
+/*
+ * To whom this node wants ways through relays, and through whom (docs/protocol.md §7):
+ *
+ *                      in use     idle
+ *   reached directly   1 spare    none
+ *   not                2          1          two of them never begin with the same relay
+ *
+ * Ways that the target made to us count too, as long as it answers over them; the node with the smaller id asks first,
+ * so that a pair does not make two where one is wanted.
+ *
+ * Links nominate, our own PINGs decide: a way that stands and over which the target does not answer is let go, and its
+ * relays are not asked again for a minute. A member that lists links it does not have costs a try, nothing more.
+ */
+
+/** A member that was only heard of is dialled directly first; its way is asked for after this. */
+const GRACE_MS = 1000;
+const TICK_MS = 500;
+/** The node with the larger id lets the other go first. */
+const SECOND_MS = 400;
+/** Between two requests for the same target. */
+const AGAIN_MS = 500;
+/** A way that stands is given this long to carry an answer. */
+const SILENT_MS = 6000;
+/** Relays that refused, did not answer, or lead nowhere. */
+const FAILED_MS = 60_000;
+const FAILED_FIRST_MS = 2000;
+/** A way more than wanted is kept this long: what changed may change back. */
+const SURPLUS_MS = 60_000;
+/** Ways of this node, of all kinds. */
+const MAX_WAYS = 128;
+/** Routes looked at for one target. */
+const ROUTES = 8;
+
+export interface WayTarget {
+  readonly id: PeerId;
+  /** Reached over UDP or TCP without a relay. */
+  readonly isDirect: boolean;
+  /** Carries traffic now or did so lately. */
+  readonly isInUse: boolean;
+}
+
+/** What the plan asks about the world. */
+export interface WayWorld {
+  /** Direct neighbours that relay, and what they cost us in ms. */
+  readonly relays: ReadonlyMap<PeerId, number>;
+  /** Does the target answer over this way of ours? */
+  readonly stateOf: (target: PeerId, label: number) => 'active' | 'working' | 'silent';
+}
+
+export type WayStep =
+  | { readonly kind: 'request'; readonly target: PeerId; readonly via: readonly PeerId[] }
+  | { readonly kind: 'free'; readonly label: number };
+
+interface PlannedWay {
+  readonly label: number;
+  readonly via: readonly PeerId[];
+  /** Else the target made it. */
+  readonly isOurs: boolean;
+  isUp: boolean;
+  silentSinceMs: number | undefined;
+}
+
+interface Failure {
+  untilMs: number;
+  pauseMs: number;
+}
+
+interface Plan {
+  target: WayTarget;
+  /** Since when as many ways are wanted as now. */
+  sinceMs: number;
+  nextAskMs: number;
+  surplusSinceMs: number | undefined;
+  readonly ways: Map<number, PlannedWay>;
+  /** By the ids of the relays. */
+  readonly failures: Map<string, Failure>;
+}
+
+export class WayPlan {
+  readonly #topology: Topology;
+  readonly #self: PeerId;
+  readonly #plans = new Map<PeerId, Plan>();
+  /** Targets for which something is wanted or stands. */
+  readonly #open = new Set<PeerId>();
+  readonly #targetOf = new Map<number, PeerId>();
+  #tickMs = 0;
+
+  constructor(topology: Topology, self: PeerId) {
+    this.#topology = topology;
+    this.#self = self;
+  }
+
+  get nextDeadlineMs(): number {
+    return this.#open.size === 0 ? Number.POSITIVE_INFINITY : this.#tickMs;
+  }
+
+  /** A member, as it is reached now. */
+  setTarget(target: WayTarget, nowMs: number): void {
+    const plan = this.#plans.get(target.id);
+    if (!plan) {
+      this.#plans.set(target.id, {
+        target,
+        sinceMs: nowMs,
+        nextAskMs: 0,
+        surplusSinceMs: undefined,
+        ways: new Map(),
+        failures: new Map(),
+      });
+    } else {
+      if (wantedOf(plan.target) !== wantedOf(target)) plan.sinceMs = nowMs;
+      plan.target = target;
+    }
+    if (!this.#open.has(target.id) && wantedOf(target) > 0) {
+      if (this.#open.size === 0) this.#tickMs = nowMs;
+      this.#open.add(target.id);
+    }
+    // One that is in use and lost its direct way cannot wait for the next tick.
+    if (plan && !target.isDirect && target.isInUse) this.#tickMs = Math.min(this.#tickMs, nowMs);
+  }
+
+  /** It is no member any more. @returns labels of its ways, to be let go. */
+  removeTarget(id: PeerId): readonly number[] {
+    const labels = [...(this.#plans.get(id)?.ways.keys() ?? [])];
+    for (const label of labels) this.#targetOf.delete(label);
+    this.#plans.delete(id);
+    this.#open.delete(id);
+    return labels;
+  }
+
+  /** The request of a step is on its way under this label. */
+  onAsked(target: PeerId, via: readonly PeerId[], label: number): void {
+    const plan = this.#plans.get(target);
+    if (!plan) return;
+    this.#add(plan, { label, via, isOurs: true, isUp: false, silentSinceMs: undefined });
+  }
+
+  /** The target made a way to us, over our neighbour `via`. */
+  onArrival(target: PeerId, via: PeerId, label: number, nowMs: number): void {
+    const plan = this.#plans.get(target);
+    if (!plan) return;
+    this.#add(plan, { label, via: [via], isOurs: false, isUp: true, silentSinceMs: nowMs });
+    // It needs a moment to be proven.
+    plan.nextAskMs = Math.max(plan.nextAskMs, nowMs + AGAIN_MS);
+  }
+
+  onUp(label: number, nowMs: number): void {
+    const way = this.#planOf(label)?.ways.get(label);
+    if (!way) return;
+    way.isUp = true;
+    way.silentSinceMs = nowMs;
+  }
+
+  /** Refused, not answered, or gone. */
+  onDown(label: number, nowMs: number): void {
+    const plan = this.#planOf(label);
+    const way = plan?.ways.get(label);
+    if (!plan || !way) return;
+    plan.ways.delete(label);
+    this.#targetOf.delete(label);
+    if (!way.isUp) this.#noteFailure(plan, way.via, nowMs);
+    plan.nextAskMs = nowMs;
+    this.#tickMs = Math.min(this.#tickMs, nowMs);
+  }
+
+  /** What is to be done now. */
+  onDeadline(nowMs: number, world: WayWorld): readonly WayStep[] {
+    if (nowMs < this.nextDeadlineMs) return [];
+    this.#tickMs = nowMs + TICK_MS;
+    const steps: WayStep[] = [];
+    let count = this.#targetOf.size;
+    for (const id of this.#open) {
+      const plan = this.#plans.get(id);
+      if (!plan) continue;
+      this.#letGo(plan, world, nowMs, steps);
+      const step = count < MAX_WAYS ? this.#ask(plan, world, nowMs) : undefined;
+      if (step) steps.push(step);
+      if (step) count += 1;
+      if (plan.ways.size === 0 && wantedOf(plan.target) === 0) this.#open.delete(id);
+    }
+    return steps;
+  }
+
+  #add(plan: Plan, way: PlannedWay): void {
+    plan.ways.set(way.label, way);
+    this.#targetOf.set(way.label, plan.target.id);
+    this.#open.add(plan.target.id);
+  }
+
+  #planOf(label: number): Plan | undefined {
+    const target = this.#targetOf.get(label);
+    return target === undefined ? undefined : this.#plans.get(target);
+  }
+
+  #letGo(plan: Plan, world: WayWorld, nowMs: number, steps: WayStep[]): void {
+    let spare: PlannedWay | undefined;
+    for (const way of plan.ways.values()) {
+      if (!way.isUp) continue;
+      const state = world.stateOf(plan.target.id, way.label);
+      if (state === 'silent') way.silentSinceMs ??= nowMs;
+      else way.silentSinceMs = undefined;
+      if (!way.isOurs) continue;
+      if (isSilent(way, nowMs)) {
+        this.#noteFailure(plan, way.via, nowMs);
+        steps.push({ kind: 'free', label: way.label });
+      } else if (state !== 'active') spare = way;
+    }
+    const count = counted(plan, nowMs).length;
+    if (count <= wantedOf(plan.target)) plan.surplusSinceMs = undefined;
+    else plan.surplusSinceMs ??= nowMs;
+    if (plan.surplusSinceMs === undefined || nowMs - plan.surplusSinceMs < SURPLUS_MS) return;
+    if (spare) steps.push({ kind: 'free', label: spare.label });
+    plan.surplusSinceMs = nowMs;
+  }
+
+  #ask(plan: Plan, world: WayWorld, nowMs: number): WayStep | undefined {
+    const { target, failures } = plan;
+    const ways = counted(plan, nowMs);
+    if (ways.length >= wantedOf(target) || nowMs < plan.nextAskMs) return undefined;
+    const graceMs = target.isDirect || target.isInUse ? 0 : GRACE_MS;
+    const secondMs = this.#self < target.id ? 0 : SECOND_MS;
+    if (nowMs - plan.sinceMs < graceMs + secondMs) return undefined;
+    plan.nextAskMs = nowMs + AGAIN_MS;
+    const used = new Set(ways.map((way) => way.via[0]));
+    const options = { maxRelays: MAX_RELAYS, count: ROUTES };
+    const routes = relayRoutes(this.#topology, this.#self, target.id, world.relays, options);
+    const route = routes.find(({ via }) => {
+      const hasFailed = nowMs < (failures.get(via.join())?.untilMs ?? 0);
+      return !hasFailed && !used.has(via[0]);
+    });
+    return route && { kind: 'request', target: target.id, via: route.via };
+  }
+
+  #noteFailure(plan: Plan, via: readonly PeerId[], nowMs: number): void {
+    const { failures } = plan;
+    const key = via.join();
+    const before = failures.get(key);
+    const pauseMs = before ? Math.min(2 * before.pauseMs, FAILED_MS) : FAILED_FIRST_MS;
+    failures.delete(key);
+    failures.set(key, { untilMs: nowMs + pauseMs, pauseMs });
+    const oldest = failures.keys().next();
+    if (failures.size > 2 * ROUTES && !oldest.done) failures.delete(oldest.value);
+  }
+}
+
+/** Ways that stand or are asked for, and over which the target answers as far as is known. */
+function counted(plan: Plan, nowMs: number): readonly PlannedWay[] {
+  return [...plan.ways.values()].filter((way) => !isSilent(way, nowMs));
+}
+
+function isSilent({ silentSinceMs }: PlannedWay, nowMs: number): boolean {
+  return silentSinceMs !== undefined && nowMs - silentSinceMs >= SILENT_MS;
+}
+
+function wantedOf({ isDirect, isInUse }: WayTarget): number {
+  return (isDirect ? 0 : 1) + (isInUse ? 1 : 0);
+}
