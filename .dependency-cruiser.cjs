@@ -28,14 +28,16 @@ const MAY = {
   dataplane: ['base', 'model'],
   workload: ['base', 'model', 'netdev', 'ipam'],
   api: ['base', 'model'],
-  cli: ['base', 'model', 'api'],
+  cli: ['base', 'model', 'api', 'load'],
   integrations: ['base', 'model', 'api'],
+  load: ['base', 'model'],
 };
 
 const PORTS = {
   crypto: [DATAPLANE_PORT],
   link: [DATAPLANE_PORT],
   dns: [HOST_PORTS],
+  load: [HOST_PORTS],
   netdev: [HOST_PORTS],
   dataplane: [OS_PORT],
 };

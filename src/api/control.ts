@@ -237,6 +237,31 @@ export interface WorkloadControl {
 /** What the API asks of the process. */
 export type DaemonControl = NodeControl & WorkloadControl;
 
+/** What a measurement of the path to a peer may last and send. */
+export interface BenchWish {
+  /** Of each kind of load, 1 … 30. */
+  readonly seconds: number;
+  /** 10^6 bits a second at most, 1 … 10 000. */
+  readonly mbps: number;
+}
+
+/** Where the load of an agreed measurement goes. overlayctl makes it. */
+export interface BenchPlaceDocument extends BenchWish {
+  readonly schema: typeof SCHEMA_VERSION;
+  readonly peer: string;
+  readonly nickname: string;
+  /** The path in use when it was agreed. */
+  readonly path: PathKind | null;
+  /** Own overlay address to send from, and the peer's. */
+  readonly from: string;
+  readonly address: string;
+  readonly tcp: number;
+  readonly udp: number;
+  /** Hex, 16 bytes each: what the sender shows, and what the receiver shows in turn. Of this measurement alone. */
+  readonly token: string;
+  readonly proof: string;
+}
+
 /** What it asks of the node. Queries answer from a snapshot; commands go through the daemon's inbox. */
 export interface NodeControl {
   status(): StatusDocument;
@@ -249,6 +274,11 @@ export interface NodeControl {
   connect(contacts: readonly string[]): Promise<ConnectOutcome>;
   /** @throws OVL_ENDPOINT_INVALID */
   forget(contacts: readonly string[]): Promise<ForgetOutcome>;
+  /**
+   * Asks a peer whether it takes a load.
+   * @throws OVL_NOT_FOUND, OVL_AMBIGUOUS, OVL_BENCH_REFUSED, OVL_BENCH_BUSY, OVL_BENCH_BROKEN, OVL_TIMEOUT
+   */
+  bench(peer: string, wish: BenchWish): Promise<BenchPlaceDocument>;
   /** Events with a higher `seq` than this, oldest first, from a ring of the last 1 000. */
   events(afterSeq: number): readonly EventDocument[];
   /** @returns the function that ends the subscription. */

@@ -37,6 +37,7 @@ export const EVENT_CODES = [
   'self-removal',
   'address-set',
   'address-conflict',
+  'bench-accepted',
   'dataplane-fault',
   'dataplane-overflow',
   'host-warning',

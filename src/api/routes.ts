@@ -18,6 +18,7 @@ import { productVersion } from './version.js';
  * GET     /v1/ps             AttachmentsDocument
  * POST    /v1/attach         AttachRequest -> {schema, addresses}
  * POST    /v1/detach         {target, addresses} -> {schema, addresses}
+ * POST    /v1/bench          {peer, seconds, mbps} -> BenchPlaceDocument
  * POST    /v1/reset          {} -> {schema, reset: true}; the daemon stops behind the answer
  */
 
@@ -49,6 +50,11 @@ const attachBody = z.strictObject({
   mtu: z.number().int().nonnegative().optional(),
 });
 const detachBody = attachBody.pick({ target: true, addresses: true });
+const benchBody = z.strictObject({
+  peer: text,
+  seconds: z.number().int().min(1).max(30),
+  mbps: z.number().int().min(1).max(10_000),
+});
 const emptyBody = z.strictObject({}).optional();
 const noQuery: readonly string[] = [];
 
@@ -102,6 +108,10 @@ const ROUTES: readonly Route[] = [
   post('/v1/detach', async (control, body) => {
     const { target, addresses } = parseBody(detachBody, body);
     return { schema: SCHEMA_VERSION, ...(await control.detach(target, addresses)) };
+  }),
+  post('/v1/bench', (control, body) => {
+    const { peer, ...wish } = parseBody(benchBody, body);
+    return control.bench(peer, wish);
   }),
   post('/v1/reset', async (control, body) => {
     parseBody(emptyBody, body);

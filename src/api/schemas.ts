@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type {
   AddressesOutcome,
   AttachmentsDocument,
+  BenchPlaceDocument,
   ConnectOutcome,
   EventDocument,
   ForgetOutcome,
@@ -55,6 +56,24 @@ export const statusSchema = z.looseObject({
   ),
   warnings: z.array(z.looseObject({ code: z.string(), message: z.string(), cure: z.string() })),
 }) satisfies z.ZodType<StatusDocument>;
+
+const secret = z.string().regex(/^[0-9a-f]{32}$/);
+const port = z.number().int().min(1).max(65_535);
+
+export const benchPlaceSchema = z.looseObject({
+  schema,
+  peer: z.string(),
+  nickname: z.string(),
+  path: pathKind.nullable(),
+  from: z.union([z.ipv4(), z.ipv6()]),
+  address: z.union([z.ipv4(), z.ipv6()]),
+  tcp: port,
+  udp: port,
+  seconds: z.number().int().min(1).max(30),
+  mbps: z.number().int().min(1).max(10_000),
+  token: secret,
+  proof: secret,
+}) satisfies z.ZodType<BenchPlaceDocument>;
 
 export const peersSchema = z.looseObject({
   schema,

@@ -25,6 +25,7 @@ import { underlayAddresses } from '../netdev/underlay-addresses.js';
 import { createResolver } from '../netdev/resolver.js';
 import { namespaceTargets } from '../netdev/targets.js';
 import { Workloads } from '../workload/workloads.js';
+import { openReceiver } from '../load/receiver.js';
 import type { DebugSettings } from './debug-settings.js';
 
 /*
@@ -114,18 +115,20 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
     },
     state.identity.id,
   );
+  const timers = createNodeTimers();
   const daemon = createDaemon(
     {
       dataplane,
       host: withWarnings(bridge, inputs.warnings),
       state,
       clock,
-      timers: createNodeTimers(),
+      timers,
       rng,
       resolver: createResolver(),
       network: { watch: (ignored, onChange) => os.watchNetwork(ignored, onChange) },
       localAddresses: () => underlayAddresses([config.ifName, `${config.ifName}-t`]),
       log,
+      receiveLoad: (options) => openReceiver({ clock, timers }, options),
       rooms: [names],
       onBridgeUp: () => workloads.start(),
     },
@@ -144,6 +147,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       suites: config.suites,
       discovery: config.discovery,
       relay: config.relay,
+      allowBench: config.allowBench,
       version: productVersion(),
       ...(debug.rekeyAfterMs === undefined ? {} : { rekeyAfterMs: debug.rekeyAfterMs }),
     },
@@ -216,6 +220,7 @@ function wholeControl(
     report: () => node.report(),
     connect: (contacts) => node.connect(contacts),
     forget: (contacts) => node.forget(contacts),
+    bench: (peer, wish) => node.bench(peer, wish),
     events: (afterSeq) => node.events(afterSeq),
     onEvent: (callback) => node.onEvent(callback),
     ...workloads,

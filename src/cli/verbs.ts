@@ -2,6 +2,7 @@ import { usageFailure } from './failure.js';
 import { nearest } from '../base/suggest.js';
 import type { Verb } from './verb.js';
 import { attachVerb } from './verbs/attach.js';
+import { benchVerb } from './verbs/bench.js';
 import { completionVerb } from './verbs/completion.js';
 import { connectVerb } from './verbs/connect.js';
 import { detachVerb } from './verbs/detach.js';
@@ -33,6 +34,7 @@ export const VERBS: readonly Verb[] = [
   detachVerb,
   resetVerb,
   doctorVerb,
+  benchVerb,
   versionVerb,
   completionVerb(() => VERBS),
   helpVerb(() => VERBS, findVerb),

@@ -47,6 +47,7 @@ export interface DaemonConfig {
   readonly leaseMs: number | 'never';
   readonly discovery: boolean;
   readonly relay: boolean;
+  readonly allowBench: boolean;
   readonly suites: readonly CipherSuite[];
   readonly dnsDomain: string;
   readonly dns: boolean;
@@ -236,6 +237,7 @@ function configFrom(
     leaseMs: read<number | 'never'>('ipam-lease', values.parseLease, 24 * 3_600_000),
     discovery: !given.has('no-discovery'),
     relay: !given.has('no-relay'),
+    allowBench: given.has('allow-bench'),
     suites: read('cipher', values.parseSuites, [
       SUITE_AES256GCM,
       SUITE_CHACHA20POLY1305,

@@ -1,4 +1,13 @@
-import type { ConnectOutcome, EventDocument, ForgetOutcome, NodeControl } from '../api/control.js';
+import type {
+  BenchPlaceDocument,
+  BenchWish,
+  ConnectOutcome,
+  EventDocument,
+  ForgetOutcome,
+  NodeControl,
+} from '../api/control.js';
+import { findPeer } from '../api/find-peer.js';
+import { toHex } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
 import { OverlayError } from '../base/errors.js';
 import type { Rng } from '../base/rng.js';
@@ -18,6 +27,7 @@ import { Directory } from './directory.js';
 import { EventRing } from './event-ring.js';
 import { makeLinkCrypto } from './link-crypto.js';
 import { LinksRoom } from './links-room.js';
+import { LoadTests, type LoadTestsComponents } from './load-tests.js';
 import { Loop } from './loop.js';
 import { MeshNode, type NodeInput } from './mesh-node.js';
 import {
@@ -67,6 +77,8 @@ export interface DaemonComponents {
   /** Addresses of this host that peers may try, as they are now. */
   readonly localAddresses: () => readonly string[];
   readonly log: Logger;
+  /** Opens the receiving end of a measurement; without it every peer is refused. */
+  readonly receiveLoad?: LoadTestsComponents['receive'];
   /** What lives in the records besides peers and links. */
   readonly rooms?: readonly RecordRoom[];
   /** The bridge is up and has its addresses; ready is said when this has ended. */
@@ -105,6 +117,7 @@ class OverlayDaemon implements Daemon {
   #records: MeshRecords;
   #relays: MeshRelays;
   #node: MeshNode;
+  #loads: LoadTests;
   #info: DataPlaneInfo | undefined;
   #warnings: readonly HostWarning[] = [];
   #isReady = false;
@@ -161,6 +174,7 @@ class OverlayDaemon implements Daemon {
     this.#linksRoom = new LinksRoom(options.relay);
     this.#records = this.#makeRecords();
     this.#relays = this.#makeRelays();
+    this.#loads = this.#makeLoads();
     this.#node = this.#makeNode();
     this.#loop = new Loop<NodeInput>(
       { clock, timers: components.timers },
@@ -232,6 +246,7 @@ class OverlayDaemon implements Daemon {
     this.#links = this.#makeLinks(this.#info.suites.map(({ suite }) => suite));
     this.#records = this.#makeRecords();
     this.#relays = this.#makeRelays();
+    this.#loads = this.#makeLoads();
     this.#node = this.#makeNode();
     this.#hasBridge = true;
     await host.up(macOfPeer(id));
@@ -278,6 +293,7 @@ class OverlayDaemon implements Daemon {
     }
     this.#isReady = false;
     this.#news.stop();
+    this.#loads.stop();
     this.#loop.stop();
     await this.#keeper.stop();
     const failures: unknown[] = [];
@@ -396,6 +412,7 @@ class OverlayDaemon implements Daemon {
         ownAddresses: () => this.#keeper.cidrs,
         records: this.#records,
         relays: this.#relays,
+        loads: this.#loads,
         clones: this.#clones,
         onClone: (verdict, peer) => {
           this.#onClone(verdict, peer);
@@ -408,6 +425,24 @@ class OverlayDaemon implements Daemon {
         },
       },
       { nickname: this.#options.nickname, version: this.#options.version },
+    );
+  }
+
+  #makeLoads(): LoadTests {
+    const { rng, receiveLoad } = this.#components;
+    return new LoadTests(
+      {
+        links: this.#links,
+        rng,
+        emit: this.#emit,
+        post: (run) => {
+          this.#post(run);
+        },
+        ownAddresses: () => this.#keeper.cidrs,
+        addressesOf: (peer) => this.#directory.addressesOf(peer),
+        receive: receiveLoad,
+      },
+      { isAllowed: this.#options.allowBench ?? false, overlay: this.#overlayPrefixes() },
     );
   }
 
@@ -493,6 +528,7 @@ class OverlayDaemon implements Daemon {
       report: () => snapshot.reportDocument(this.#source()),
       connect: (contacts) => Promise.resolve().then(() => this.#connect(contacts)),
       forget: (contacts) => Promise.resolve().then(() => this.#forget(contacts)),
+      bench: (peer, wish) => this.#bench(peer, wish),
       events: (afterSeq) => this.#events.after(afterSeq),
       onEvent: (callback) => this.#events.onEvent(callback),
       reset: () => this.#reset(),
@@ -518,6 +554,15 @@ class OverlayDaemon implements Daemon {
       }
     });
     return { contacts: contacts.map((contact) => contact.text) };
+  }
+
+  async #bench(text: string, wish: BenchWish): Promise<BenchPlaceDocument> {
+    const peers = snapshot.peerDocuments(this.#source()).filter((peer) => !peer.self);
+    const named = peers.map((peer) => ({ ...peer, id: peer.id as PeerId }));
+    const { id, nickname, path } = findPeer(named, text);
+    const { token, proof, ...place } = await this.#loads.ask(id, nickname, wish);
+    const secrets = { token: toHex(token), proof: toHex(proof) };
+    return { schema: 1, peer: id, nickname, path, ...place, ...secrets };
   }
 
   #forget(texts: readonly string[]): ForgetOutcome {

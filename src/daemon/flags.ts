@@ -87,6 +87,11 @@ export const FLAGS = [
   { name: 'no-discovery', kind: 'switch', help: 'use only the peers given' },
   { name: 'no-relay', kind: 'switch', help: 'do not carry traffic of others' },
   {
+    name: 'allow-bench',
+    kind: 'switch',
+    help: "let peers measure the path to this node with load ('overlayctl bench')",
+  },
+  {
     name: 'cipher',
     kind: 'text',
     value: 'list',

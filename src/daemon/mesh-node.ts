@@ -18,6 +18,7 @@ import {
 import type { CloneWatch } from './clone-watch.js';
 import type { Directory } from './directory.js';
 import { perform } from './effects.js';
+import type { LoadTests } from './load-tests.js';
 import type { MeshRecords } from './mesh-records.js';
 import type { MeshRelays } from './mesh-relays.js';
 import type { Logger, Resolver, StateStore } from './ports.js';
@@ -47,6 +48,7 @@ export interface MeshNodeComponents {
   readonly ownAddresses: () => readonly string[];
   readonly records: MeshRecords;
   readonly relays: MeshRelays;
+  readonly loads: LoadTests;
   readonly clones: CloneWatch | undefined;
   /** A peer met another process with our identity. */
   readonly onClone: (verdict: 'move' | 'stay', peer: PeerId) => void;
@@ -74,9 +76,14 @@ export class MeshNode {
   }
 
   get nextDeadlineMs(): number {
-    const { links, records, relays } = this.#components;
-    const next = Math.min(links.nextDeadlineMs, records.nextDeadlineMs, relays.nextDeadlineMs);
-    return Math.min(next, this.#infoDue.nextMs);
+    const { links, records, relays, loads } = this.#components;
+    return Math.min(
+      links.nextDeadlineMs,
+      records.nextDeadlineMs,
+      relays.nextDeadlineMs,
+      loads.nextDeadlineMs,
+      this.#infoDue.nextMs,
+    );
   }
 
   turn(inputs: readonly NodeInput[], nowMs: number): void {
@@ -165,6 +172,10 @@ export class MeshNode {
       case CONTROL.RELAY_GONE:
         this.#components.relays.onMessage(peer, type, body, nowMs, out);
         break;
+      case CONTROL.BENCH_ASK:
+      case CONTROL.BENCH_ANSWER:
+        this.#components.loads.onMessage(peer, type, body, out);
+        break;
       default:
         // Of a later version: it says more than we know.
         break;
@@ -214,6 +225,7 @@ export class MeshNode {
     );
     this.#components.records.onDeadline(nowMs, out);
     this.#components.relays.onDeadline(nowMs, out);
+    this.#components.loads.onDeadline(nowMs, out);
     for (const peer of this.#infoDue.takeDue(nowMs)) {
       const sent = this.#infosSent.get(peer) ?? 0;
       this.#infosSent.set(peer, sent + 1);

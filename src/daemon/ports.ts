@@ -127,6 +127,8 @@ export interface DaemonOptions {
   readonly suites: readonly CipherSuite[];
   readonly discovery: boolean;
   readonly relay: boolean;
+  /** Peers may measure the path to this node with load. */
+  readonly allowBench?: boolean;
   readonly version: string;
   /** Debugging: rekey after this many ms instead of 120 000. */
   readonly rekeyAfterMs?: number;

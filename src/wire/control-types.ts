@@ -19,4 +19,6 @@ export const CONTROL = {
   CLOSE: 14,
   PEER_INFO: 15,
   REKEY_ASK: 16,
+  BENCH_ASK: 17,
+  BENCH_ANSWER: 18,
 } as const;

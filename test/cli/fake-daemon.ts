@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type {
+  BenchPlaceDocument,
+  BenchWish,
   DaemonControl,
   EventDocument,
   PeerDocument,
@@ -154,6 +156,19 @@ export class FakeDaemon implements DaemonControl {
     const known = this.attachmentDocuments.find((document) => document.target === target);
     if (known === undefined) return { addresses: [] };
     return { addresses: addresses.length === 0 ? known.addresses : addresses };
+  }
+
+  benchPlace: BenchPlaceDocument | undefined;
+  readonly benchWishes: (BenchWish & { readonly peer: string })[] = [];
+
+  async bench(text: string, wish: BenchWish): ReturnType<DaemonControl['bench']> {
+    this.benchWishes.push({ peer: text, ...wish });
+    this.paths(text);
+    if (this.benchPlace !== undefined) return { ...this.benchPlace, ...wish };
+    throw new OverlayError('OVL_BENCH_REFUSED', `${text} does not allow measurements`, {
+      value: text,
+      cure: 'Its operator starts it with --allow-bench.',
+    });
   }
 
   events(afterSeq: number): readonly EventDocument[] {

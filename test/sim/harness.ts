@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import type { EventDocument } from '../../src/api/control.js';
 import { generateIdentity } from '../../src/crypto/identity.js';
 import { sodiumReady } from '../../src/crypto/sodium.js';
-import { createDaemon, type Daemon } from '../../src/daemon/daemon.js';
+import { createDaemon, type Daemon, type DaemonComponents } from '../../src/daemon/daemon.js';
 import type {
   DaemonOptions,
   HostInterface,
@@ -36,6 +36,8 @@ export interface NodeSettings {
   readonly options?: Partial<DaemonOptions>;
   /** What else lives in the records; asked for at each start of a process. */
   readonly rooms?: (node: SimNode) => readonly RecordRoom[];
+  /** Opens the receiving end of a measurement. */
+  readonly receiveLoad?: DaemonComponents['receiveLoad'];
   /** A copy of that machine: same identity. */
   readonly identityOf?: SimNode;
 }
@@ -174,6 +176,7 @@ export class SimNode {
         },
         localAddresses: () => this.#underlay,
         rooms: this.#settings.rooms?.(this) ?? [],
+        ...(this.#settings.receiveLoad && { receiveLoad: this.#settings.receiveLoad }),
         log: SILENT,
       },
       {

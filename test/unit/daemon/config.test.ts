@@ -58,6 +58,7 @@ describe('configuration of the daemon', () => {
       leaseMs: 86_400_000,
       discovery: true,
       relay: true,
+      allowBench: false,
       suites: [2, 1, 4],
       dnsDomain: 'overlay.internal',
       dns: true,
@@ -72,7 +73,7 @@ describe('configuration of the daemon', () => {
         '--password-file - --peer a.example --mesh office --port 7000 --bind 192.0.2.1 --bind fd00::1 ' +
         '--advertise [2001:db8::1]:99 --nickname beta --state-dir s --socket t/x.sock --ifname ovl1 ' +
         '--address 10.47.0.9/12 --mtu 1280 --ipalloc-range 10.48.0.0/16 --ipalloc-default-subnet 10.48.1.0/24 ' +
-        '--ipam-lease 90m --no-discovery --no-relay --cipher chacha20poly1305,aes256gcm --dns-domain Mesh.Example. ' +
+        '--ipam-lease 90m --no-discovery --no-relay --allow-bench --cipher chacha20poly1305,aes256gcm --dns-domain Mesh.Example. ' +
         '--no-dns --log-level debug 192.0.2.9:1'
       ).split(' '),
     );
@@ -94,6 +95,7 @@ describe('configuration of the daemon', () => {
       leaseMs: 5_400_000,
       discovery: false,
       relay: false,
+      allowBench: true,
       suites: [1, 2],
       dnsDomain: 'mesh.example',
       dns: false,

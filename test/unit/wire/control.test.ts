@@ -36,10 +36,10 @@ const BODIES = [
 ] as const;
 
 describe('control messages', () => {
-  it('types have distinct numbers from 1 to 16', () => {
+  it('types have distinct numbers from 1 to 18', () => {
     assert.deepEqual(
       Object.values(CONTROL),
-      Array.from({ length: 16 }, (_, i) => i + 1),
+      Array.from({ length: 18 }, (_, i) => i + 1),
     );
   });
 
