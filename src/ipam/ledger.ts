@@ -8,7 +8,7 @@ import {
   type IpAddress,
 } from '../model/cidr.js';
 import type { PeerId } from '../model/peer-id.js';
-import { compareTitles, encodeTitle, rangeOf, type PoolId, type Title } from './title.js';
+import { compareTitles, rangeOf, titleText, type PoolId, type Title } from './title.js';
 
 /*
  * All countersigned titles this node knows, and what follows from them. What stands here is a function of the set of
@@ -173,19 +173,25 @@ export class Ledger {
     );
   }
 
-  /** What two nodes compare to know that they know the same of one peer: 16 hex digits. */
-  digestAbout(peer: PeerId): string {
+  /**
+   * What two nodes compare to know that they know the same of one peer, and of all that another holds: 16 hex digits.
+   */
+  digestAbout(peer: PeerId, holder?: PeerId): string {
     const hash = createHash('sha512');
-    const about = this.all().filter(
+    const encoded = this.titlesAbout(peer, holder).map(titleText).sort();
+    for (const text of encoded) hash.update(text).update('\n');
+    return hash.digest('hex').slice(0, 16);
+  }
+
+  titlesAbout(peer: PeerId, holder?: PeerId): readonly Title[] {
+    return this.all().filter(
       (title) =>
         title.holder === peer ||
+        title.holder === holder ||
         title.grantor === peer ||
         title.witness === peer ||
         title.chain.includes(peer),
     );
-    const encoded = about.map((title) => Buffer.from(encodeTitle(title)).toString('hex')).sort();
-    for (const text of encoded) hash.update(text).update('\n');
-    return hash.digest('hex').slice(0, 16);
   }
 
   #poolOf(title: Title): PoolTitles | undefined {

@@ -70,6 +70,18 @@ export function encodeTitle(title: Title): Uint8Array {
   return out;
 }
 
+const texts = new WeakMap<Title, string>();
+
+/** The encoding in hex: what tells one title from another. */
+export function titleText(title: Title): string {
+  let text = texts.get(title);
+  if (text === undefined) {
+    text = toHex(encodeTitle(title));
+    texts.set(title, text);
+  }
+  return text;
+}
+
 /** One title has one encoding: bits behind the block and doubled heirs are refused. */
 export function decodeTitle(bytes: Uint8Array): Result<Title, 'malformed'> {
   if (bytes.length < HEADER_BYTES || bytes[0] !== FORMAT || bytes[11] !== 0)
@@ -127,18 +139,23 @@ export function heirInChain(title: Title, isGone: (peer: PeerId) => boolean): Pe
   return title.chain.findLast((peer) => peer !== title.holder && !isGone(peer));
 }
 
-/** The chain after `from` hands a block to `to`. An earlier holder who gets it back leads the chain from where it was. */
+/**
+ * The chain after `from` hands a block to `to`. An earlier holder who gets it back has the heirs it had; the first in
+ * the chain had none, so the giver is its heir.
+ */
 export function chainAfter(chain: readonly PeerId[], from: PeerId, to: PeerId): readonly PeerId[] {
   if (from === to) return chain;
   const place = chain.indexOf(to);
-  return place >= 0 ? chain.slice(0, place) : [...chain, from].slice(-MAX_CHAIN);
+  if (place === 0) return [from];
+  return place > 0 ? chain.slice(0, place) : [...chain, from].slice(-MAX_CHAIN);
 }
 
 /** Total order over titles of one pool where they overlap; positive: `a` wins. The same on every node. */
 export function compareTitles(a: Title, b: Title): number {
+  if (a === b) return 0;
   if (a.epoch !== b.epoch) return a.epoch - b.epoch;
   if (a.block.bits !== b.block.bits) return a.block.bits - b.block.bits;
-  const [left, right] = [toHex(encodeTitle(a)), toHex(encodeTitle(b))];
+  const [left, right] = [titleText(a), titleText(b)];
   return left === right ? 0 : left < right ? 1 : -1;
 }
 
