@@ -18,12 +18,14 @@
 #include "native/engine/join_probe.h"
 #include "native/engine/relay_path.h"
 #include "native/engine/sealer.h"
+#include "native/io/port_sorter.h"
 
 namespace overlayd::engine {
 namespace {
 
 constexpr size_t kMaxQueuePairs = 8;
 constexpr size_t kMeasuredPacketBytes = 1408;
+constexpr uint64_t kStrangersPauseMs = 5;  // 12 800 INITs a second at most
 
 void FillRandom(std::span<uint8_t> out) { randombytes_buf(out.data(), out.size()); }
 
@@ -64,6 +66,9 @@ std::vector<core::SourceAddress> LocalAddresses(uint16_t port) {
 struct Engine::Lane {
   std::unique_ptr<io::TapQueue> tap;
   Sockets sockets;
+  /// Of the first lane, where the kernel sorts (io/port_sorter.h).
+  std::vector<std::unique_ptr<io::UdpSocket>> strangers;
+  std::vector<std::unique_ptr<io::UdpSocket>> proven;
   core::CounterBlock tx_counters;
   core::CounterBlock rx_counters;
   std::unique_ptr<TxPath> tx;
@@ -146,7 +151,10 @@ bool Engine::OpenDevices(const EngineConfig& config, EngineInfo* info, OpenFailu
   const bool binds_any = config.bind.empty();
   const std::vector<std::string> addresses =
       binds_any ? std::vector<std::string>{"0.0.0.0", "::"} : config.bind;
-  io::UdpOptions options{info->queue_pairs > 1, config.may_use_gso, config.may_use_gro};
+  io::UdpOptions options{
+      .may_use_gso = config.may_use_gso,
+      .may_use_gro = config.may_use_gro,
+  };
   uint16_t port = config.port;
   bool has_gso = true;
   bool has_gro = true;
@@ -169,7 +177,9 @@ bool Engine::OpenDevices(const EngineConfig& config, EngineInfo* info, OpenFailu
       lane->sockets.all.push_back(std::move(socket));
     }
     lanes_.push_back(std::move(lane));
+    options.joins_port = true;
   }
+  for (const std::string& address : addresses) AddSideQueues(address, port, options);
   info->port = port;
   if (binds_any) {
     info->local_addresses = LocalAddresses(port);
@@ -192,6 +202,20 @@ bool Engine::OpenDevices(const EngineConfig& config, EngineInfo* info, OpenFailu
   if (has_gso) info->offloads.emplace_back("udp_gso");
   if (has_gro) info->offloads.emplace_back("udp_gro");
   return true;
+}
+
+// Without them a flood is answered all the same, at the cost of traffic.
+void Engine::AddSideQueues(const std::string& address, uint16_t port,
+                           const io::UdpOptions& options) {
+  Lane& lane = *lanes_.front();
+  const bool is_ipv6 = address.find(':') != std::string::npos;
+  const auto any = std::find_if(lane.sockets.all.begin(), lane.sockets.all.end(),
+                                [&](const auto& socket) { return socket->IsForIpv6() == is_ipv6; });
+  if (any == lane.sockets.all.end()) return;
+  io::SideQueues queues;
+  if (!io::AddSideQueues(address, port, options, **any, lanes_.size(), &queues)) return;
+  lane.strangers.push_back(std::move(queues.strangers));
+  lane.proven.push_back(std::move(queues.proven));
 }
 
 void Engine::StartThreads() {
@@ -224,16 +248,34 @@ void Engine::RunTx(Lane& lane) {
   }
 }
 
+// Strangers are looked at one batch at a time, with a pause when more wait: what they can cost is bounded, and what does
+// not fit into their queue meanwhile the kernel drops.
 void Engine::RunRx(Lane& lane) {
   ::prctl(PR_SET_NAME, "ovl-rx");
+  std::vector<io::UdpSocket*> sockets;
+  for (const auto& socket : lane.sockets.all) sockets.push_back(socket.get());
+  for (const auto& socket : lane.proven) sockets.push_back(socket.get());
   std::vector<pollfd> fds{{stop_.get(), POLLIN, 0}};
-  for (const auto& socket : lane.sockets.all) fds.push_back({socket->fd(), POLLIN, 0});
+  for (const io::UdpSocket* socket : sockets) fds.push_back({socket->fd(), POLLIN, 0});
+  const size_t first_stranger = fds.size();
+  for (const auto& socket : lane.strangers) fds.push_back({socket->fd(), POLLIN, 0});
+  uint64_t strangers_from_ms = 0;
   for (;;) {
-    ::poll(fds.data(), fds.size(), -1);
+    const uint64_t now_ms = BootTimeMs();
+    const bool may_see_strangers = now_ms >= strangers_from_ms;
+    const int patience_ms = may_see_strangers ? -1 : static_cast<int>(strangers_from_ms - now_ms);
+    ::poll(fds.data(), may_see_strangers ? fds.size() : first_stranger, patience_ms);
     if (fds[0].revents != 0) return;
     lane.rx_counters.Add(core::Counter::kRxWakeups);
-    for (size_t i = 1; i < fds.size(); ++i) {
-      if (fds[i].revents != 0) lane.rx->Drain(*lane.sockets.all[i - 1]);
+    for (size_t i = 0; i < sockets.size(); ++i) {
+      if (fds[1 + i].revents != 0) lane.rx->Drain(*sockets[i]);
+    }
+    if (!may_see_strangers) continue;
+    for (size_t i = 0; i < lane.strangers.size(); ++i) {
+      if (fds[first_stranger + i].revents == 0) continue;
+      if (lane.rx->DrainStrangers(*lane.strangers[i])) {
+        strangers_from_ms = BootTimeMs() + kStrangersPauseMs;
+      }
     }
   }
 }

@@ -101,6 +101,7 @@ class Engine {
 
   bool OpenDevices(const EngineConfig& config, EngineInfo* info, OpenFailure* failure);
   void ChooseSuites(const EngineConfig& config, EngineInfo* info);
+  void AddSideQueues(const std::string& address, uint16_t port, const io::UdpOptions& options);
   void StartThreads();
   void RunTx(Lane& lane);
   void RunRx(Lane& lane);

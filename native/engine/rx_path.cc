@@ -62,60 +62,81 @@ RxPath::RxPath(Plane& plane, size_t worker, io::TapQueue& tap, Sockets& sockets,
 
 RxPath::~RxPath() = default;
 
-void RxPath::Drain(io::UdpSocket& socket, uint64_t now_ms) {
-  const Quiescence::Guard guard(plane_.quiescence, worker_);
+void RxPath::Begin(uint64_t now_ms) {
   tables_ = plane_.tables.load(std::memory_order_acquire);
   now_ms_ = now_ms;
   cached_index_ = 0;  // tables may have changed since
   cached_path_peer_ = 0;
   cached_mac_peer_ = 0;
+}
+
+void RxPath::Drain(io::UdpSocket& socket, uint64_t now_ms) {
+  const Quiescence::Guard guard(plane_.quiescence, worker_);
+  Begin(now_ms);
   for (size_t batch = 0; batch < kBatchesPerDrain; ++batch) {
     const size_t slots = slots_in_use_;
-    for (size_t i = 0; i < slots; ++i) {
-      trains_[i].data = buffer_.get() + kHeadroom + i * kSlotStride;
-      trains_[i].size = kSlotSize;
-    }
-    const int got = socket.Receive(trains_, slots);
-    if (got <= 0) break;  // EAGAIN, or an ICMP error of an earlier send: nothing to do
-    counters_.Add(Counter::kUdpRxCalls);
-    size_t bytes = 0;
     size_t datagrams = 0;
-    for (int i = 0; i < got; ++i) {
-      const io::InTrain& train = trains_[i];
-      bytes += train.size;
-      if (train.is_truncated) {
-        counters_.Drop(DropReason::kUdpSize);
-        continue;
-      }
-      if (IsFromOverlay(train.from)) [[unlikely]] {
-        counters_.Drop(DropReason::kCandidateInOverlay,
-                       train.stride == 0 ? 1 : (train.size + train.stride - 1) / train.stride);
-        continue;
-      }
-      ecn_ = train.ecn;
-      if (core::IsMulticastOrVirtual(train.from)) [[unlikely]] {
-        counters_.Drop(DropReason::kUdpType);  // no kernel delivers that
-        continue;
-      }
-      size_t at = 0;
-      if (train.size != 0 && train.data[0] == core::kTypeRelay) [[unlikely]] {
-        at = OnRelayed(train, &datagrams);
-      }
-      for (; at < train.size; at += train.stride) {
-        ++datagrams;
-        OnDatagram(train.data + at, std::min(train.stride, train.size - at), train.from);
-      }
-      if (train.size == 0) counters_.Drop(DropReason::kUdpShort);
-    }
-    WriteRun();
-    counters_.Add(Counter::kUdpRxDatagrams, datagrams);
-    counters_.Add(Counter::kUdpRxBytes, bytes);
-    slots_in_use_ = datagrams >= static_cast<size_t>(got) * 8 ? kFewSlots : kManySlots;
-    if (static_cast<size_t>(got) < slots) break;
+    const size_t got = ReceiveBatch(socket, slots, &datagrams);
+    if (got == 0) break;
+    slots_in_use_ = datagrams >= got * 8 ? kFewSlots : kManySlots;
+    if (got < slots) break;
   }
   if (const uint32_t lost = socket.TakeOverflows(); lost != 0) {
     counters_.Add(Counter::kRxqOverflow, lost);
   }
+}
+
+bool RxPath::DrainStrangers(io::UdpSocket& socket, uint64_t now_ms) {
+  const Quiescence::Guard guard(plane_.quiescence, worker_);
+  Begin(now_ms);
+  size_t datagrams = 0;
+  const size_t got = ReceiveBatch(socket, kManySlots, &datagrams);
+  // The queue is short and its pace ours, so this is our rate limit and no loss of traffic.
+  if (const uint32_t lost = socket.TakeOverflows(); lost != 0) {
+    counters_.Drop(DropReason::kGateRate, lost);
+  }
+  return got == kManySlots;
+}
+
+size_t RxPath::ReceiveBatch(io::UdpSocket& socket, size_t slots, size_t* datagrams) {
+  for (size_t i = 0; i < slots; ++i) {
+    trains_[i].data = buffer_.get() + kHeadroom + i * kSlotStride;
+    trains_[i].size = kSlotSize;
+  }
+  const int got = socket.Receive(trains_, slots);
+  if (got <= 0) return 0;  // EAGAIN, or an ICMP error of an earlier send: nothing to do
+  counters_.Add(Counter::kUdpRxCalls);
+  size_t bytes = 0;
+  for (int i = 0; i < got; ++i) {
+    const io::InTrain& train = trains_[i];
+    bytes += train.size;
+    OnTrain(train, datagrams);
+  }
+  WriteRun();
+  counters_.Add(Counter::kUdpRxDatagrams, *datagrams);
+  counters_.Add(Counter::kUdpRxBytes, bytes);
+  return static_cast<size_t>(got);
+}
+
+void RxPath::OnTrain(const io::InTrain& train, size_t* datagrams) {
+  if (train.is_truncated) return counters_.Drop(DropReason::kUdpSize);
+  if (IsFromOverlay(train.from)) [[unlikely]] {
+    return counters_.Drop(DropReason::kCandidateInOverlay,
+                          train.stride == 0 ? 1 : (train.size + train.stride - 1) / train.stride);
+  }
+  ecn_ = train.ecn;
+  if (core::IsMulticastOrVirtual(train.from)) [[unlikely]] {
+    return counters_.Drop(DropReason::kUdpType);  // no kernel delivers that
+  }
+  size_t at = 0;
+  if (train.size != 0 && train.data[0] == core::kTypeRelay) [[unlikely]] {
+    at = OnRelayed(train, datagrams);
+  }
+  for (; at < train.size; at += train.stride) {
+    ++*datagrams;
+    OnDatagram(train.data + at, std::min(train.stride, train.size - at), train.from);
+  }
+  if (train.size == 0) counters_.Drop(DropReason::kUdpShort);
 }
 
 // The tunnel inside itself: it would die with the link it runs over (docs/protocol.md §6).

@@ -35,10 +35,16 @@ class RxPath {
 
   /// Moves what waits at `socket`, up to a budget.
   void Drain(io::UdpSocket& socket, uint64_t now_ms = BootTimeMs());
+  /// Moves one batch of what waits at a queue of strangers (io/port_sorter.h). True: more may wait.
+  bool DrainStrangers(io::UdpSocket& socket, uint64_t now_ms = BootTimeMs());
 
  private:
   struct Opened;  // an authentic datagram
 
+  void Begin(uint64_t now_ms);
+  /// Number of messages, 0 when there is none.
+  size_t ReceiveBatch(io::UdpSocket& socket, size_t slots, size_t* datagrams);
+  void OnTrain(const io::InTrain& train, size_t* datagrams);
   [[nodiscard]] bool IsFromOverlay(const core::SourceAddress& from) const;
   /// The RELAY datagrams at the front of a train; how many bytes they are.
   size_t OnRelayed(const io::InTrain& train, size_t* datagrams);

@@ -195,8 +195,7 @@ class KernelUdpSocket final : public UdpSocket {
   ReceiveSlot receive_[kMaxBatch];
 };
 
-void ForceBuffer(int fd, int force_option, int option) {
-  const int bytes = kSocketBufferBytes;
+void ForceBuffer(int fd, int force_option, int option, int bytes) {
   if (::setsockopt(fd, SOL_SOCKET, force_option, &bytes, sizeof bytes) == 0) return;
   ::setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof bytes);  // best effort
 }
@@ -230,7 +229,7 @@ int OpenUdp(const std::string& address, uint16_t* port, const UdpOptions& option
     *step = "IPV6_V6ONLY";
     if (!SetInt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1)) return -errno;
   }
-  if (options.reuse_port) {
+  if (options.joins_port) {
     *step = "SO_REUSEPORT";
     if (!SetInt(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1)) return -errno;
   }
@@ -240,8 +239,9 @@ int OpenUdp(const std::string& address, uint16_t* port, const UdpOptions& option
                           ? SetInt(fd.get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE)
                           : SetInt(fd.get(), IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
   if (!has_df) return -errno;
-  ForceBuffer(fd.get(), SO_RCVBUFFORCE, SO_RCVBUF);
-  ForceBuffer(fd.get(), SO_SNDBUFFORCE, SO_SNDBUF);
+  ForceBuffer(fd.get(), SO_RCVBUFFORCE, SO_RCVBUF,
+              options.buffer_bytes != 0 ? options.buffer_bytes : kSocketBufferBytes);
+  ForceBuffer(fd.get(), SO_SNDBUFFORCE, SO_SNDBUF, kSocketBufferBytes);
   SetInt(fd.get(), SOL_SOCKET, SO_RXQ_OVFL, 1);
   // Congestion marks of routers on the way; without them they are lost, as in most tunnels.
   SetInt(fd.get(), is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, is_ipv6 ? IPV6_RECVTCLASS : IP_RECVTOS, 1);
@@ -257,6 +257,8 @@ int OpenUdp(const std::string& address, uint16_t* port, const UdpOptions& option
   if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&to_bind.storage), to_bind.size) != 0) {
     return -errno;
   }
+  // Only from now on: the first one learns whether somebody has the port, the others join it.
+  if (!options.joins_port) SetInt(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
   sockaddr_storage bound{};
   socklen_t bound_size = sizeof bound;
   *step = "getsockname";

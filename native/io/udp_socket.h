@@ -62,9 +62,11 @@ class UdpSocket {
 };
 
 struct UdpOptions {
-  bool reuse_port = false;  // several queue pairs
+  /// Others may be bound there with this; what has it not is refused with EADDRINUSE, as ever.
+  bool joins_port = false;
   bool may_use_gso = true;
   bool may_use_gro = true;
+  int buffer_bytes = 0;  // for receiving; 0: the usual ones
 };
 
 /// Binds `address` (literal) : `port`; `*port` 0 is replaced by the port given. -errno with `step` on failure.
