@@ -6,7 +6,7 @@
 #   --seconds n  for each target; default 20
 #   --jobs n     targets at a time; default 2
 #   --keep       adds what was found on the way to the corpus, and drops what became superfluous
-#   target       fragment, gate, joiner, mss, rx, ...; default: all of native/test/fuzz
+#   target       fragment, gate, joiner, mss, relay, rx, ...; default: all of native/test/fuzz
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
