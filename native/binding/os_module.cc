@@ -5,7 +5,9 @@
 #include <string>
 
 #include "native/binding/network_watch.h"
+#include "native/os/bound_socket.h"
 #include "native/os/file_lock.h"
+#include "native/os/frame_sender.h"
 #include "native/os/peer_credentials.h"
 #include "native/os/process.h"
 #include "native/os/sd_notify.h"
@@ -88,6 +90,34 @@ Napi::Value PeerCredentials(const Napi::CallbackInfo& info) {
   return object;
 }
 
+Napi::Value OpenBoundSocket(const Napi::CallbackInfo& info) {
+  if (info.Length() < 4 || !info[0].IsString() || !info[1].IsString() || !info[2].IsString() ||
+      !info[3].IsNumber()) {
+    return ThrowType(info.Env(), "transport, device and address are strings, port is a number");
+  }
+  const std::string transport = info[0].As<Napi::String>().Utf8Value();
+  if (transport != "udp" && transport != "tcp") {
+    return ThrowType(info.Env(), "transport is udp or tcp");
+  }
+  const std::string device = info[1].As<Napi::String>().Utf8Value();
+  const std::string address = info[2].As<Napi::String>().Utf8Value();
+  const auto port = static_cast<uint16_t>(info[3].As<Napi::Number>().Uint32Value());
+  const int fd = os::OpenBoundSocket(transport == "tcp", device.c_str(), address.c_str(), port);
+  if (fd < 0) return ThrowErrno(info.Env(), -fd, "bind", address + " on " + device);
+  return Napi::Number::New(info.Env(), fd);
+}
+
+Napi::Value SendFrame(const Napi::CallbackInfo& info) {
+  if (info.Length() < 2 || !info[0].IsString() || !info[1].IsTypedArray() ||
+      info[1].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+    return ThrowType(info.Env(), "interface is a string, frame a Uint8Array");
+  }
+  const std::string name = info[0].As<Napi::String>().Utf8Value();
+  const auto frame = info[1].As<Napi::Uint8Array>();
+  const int result = os::SendFrame(name.c_str(), {frame.Data(), frame.ByteLength()});
+  return result == 0 ? info.Env().Undefined() : ThrowErrno(info.Env(), -result, "sendto", name);
+}
+
 }  // namespace
 
 Napi::Object InitOs(Napi::Env env) {
@@ -98,6 +128,8 @@ Napi::Object InitOs(Napi::Env env) {
   exports.Set("sdNotify", Napi::Function::New(env, SdNotify, "sdNotify"));
   exports.Set("bootTimeMs", Napi::Function::New(env, BootTimeMs, "bootTimeMs"));
   exports.Set("peerCredentials", Napi::Function::New(env, PeerCredentials, "peerCredentials"));
+  exports.Set("openBoundSocket", Napi::Function::New(env, OpenBoundSocket, "openBoundSocket"));
+  exports.Set("sendFrame", Napi::Function::New(env, SendFrame, "sendFrame"));
   exports.Set("watchNetwork", Napi::Function::New(env, WatchNetwork, "watchNetwork"));
   return exports;
 }

@@ -12,7 +12,9 @@
 #include <filesystem>
 #include <string>
 
+#include "native/os/bound_socket.h"
 #include "native/os/file_lock.h"
+#include "native/os/frame_sender.h"
 #include "native/os/peer_credentials.h"
 #include "native/os/process.h"
 #include "native/os/sd_notify.h"
@@ -54,6 +56,32 @@ class OsTest : public testing::Test {
 
   std::string directory_;
 };
+
+TEST(BoundSocketTest, HearsItsAddressAndPortUntilItIsClosed) {
+  for (const bool is_stream : {false, true}) {
+    for (const char* address : {"127.0.0.1", "::1"}) {
+      const int descriptor = OpenBoundSocket(is_stream, "lo", address, 0);
+      ASSERT_GE(descriptor, 0) << address;
+      char device[16] = {};
+      socklen_t length = sizeof device;
+      EXPECT_EQ(getsockopt(descriptor, SOL_SOCKET, SO_BINDTODEVICE, device, &length), 0);
+      EXPECT_STREQ(device, "lo");
+      EXPECT_EQ(fcntl(descriptor, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+      close(descriptor);
+    }
+  }
+}
+
+TEST(BoundSocketTest, SaysWhyItCannotBe) {
+  EXPECT_EQ(OpenBoundSocket(false, "no-such-device", "127.0.0.1", 0), -ENODEV);
+  EXPECT_EQ(OpenBoundSocket(false, "lo", "not an address", 0), -EINVAL);
+  EXPECT_EQ(OpenBoundSocket(true, "lo", "192.0.2.1", 0), -EADDRNOTAVAIL);
+}
+
+TEST(FrameSenderTest, SaysWhenThereIsNoSuchInterface) {
+  const uint8_t frame[60] = {};
+  EXPECT_EQ(SendFrame("no-such-device", frame), -ENODEV);
+}
 
 TEST_F(OsTest, SecondLockOfAFileIsRefusedUntilTheFirstIsGone) {
   const std::string path = directory_ + "/lock";

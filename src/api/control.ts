@@ -220,7 +220,7 @@ export interface AttachmentsDocument {
   readonly attachments: readonly AttachmentReport[];
 }
 
-/** Addresses, with length, that an `attach` or `detach` was about. */
+/** Addresses that a command was about; with length those of `attach` and `detach`. */
 export interface AddressesOutcome {
   readonly addresses: readonly string[];
 }
@@ -234,8 +234,43 @@ export interface WorkloadControl {
   detach(target: string, addresses: readonly string[]): Promise<AddressesOutcome>;
 }
 
+/** A name in the mesh. */
+export interface DnsNameDocument {
+  /** With the domain. */
+  readonly name: string;
+  readonly network: string;
+  readonly addresses: readonly string[];
+  /** Ids of those who say so. */
+  readonly peers: readonly string[];
+}
+
+export interface DnsNamesDocument {
+  readonly schema: typeof SCHEMA_VERSION;
+  readonly domain: string;
+  /** Where targets of this host ask; empty: no server runs here. */
+  readonly servers: readonly string[];
+  readonly names: readonly DnsNameDocument[];
+}
+
+export interface DnsLookupDocument {
+  readonly schema: typeof SCHEMA_VERSION;
+  /** Addresses of the name; of an address its names. */
+  readonly answers: readonly string[];
+}
+
+/** Names on the networks of this host. */
+export interface DnsControl {
+  dnsNames(): DnsNamesDocument;
+  /** @throws OVL_NOT_FOUND */
+  dnsLookup(nameOrAddress: string): DnsLookupDocument;
+  /** @returns the addresses asked for. @throws OVL_NAME_INVALID, OVL_ADDRESS_INVALID */
+  dnsAdd(name: string, addresses: readonly string[]): Promise<AddressesOutcome>;
+  /** No addresses: all. @returns those that went. @throws OVL_NAME_INVALID, OVL_ADDRESS_INVALID */
+  dnsRemove(name: string, addresses: readonly string[]): Promise<AddressesOutcome>;
+}
+
 /** What the API asks of the process. */
-export type DaemonControl = NodeControl & WorkloadControl;
+export type DaemonControl = NodeControl & WorkloadControl & DnsControl;
 
 /** What a measurement of the path to a peer may last and send. */
 export interface BenchWish {

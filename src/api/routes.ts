@@ -19,6 +19,10 @@ import { productVersion } from './version.js';
  * POST    /v1/attach         AttachRequest -> {schema, addresses}
  * POST    /v1/detach         {target, addresses} -> {schema, addresses}
  * POST    /v1/bench          {peer, seconds, mbps} -> BenchPlaceDocument
+ * GET     /v1/dns            DnsNamesDocument
+ * GET     /v1/dns/<name>     DnsLookupDocument
+ * POST    /v1/dns/add        {name, addresses} -> {schema, addresses}
+ * POST    /v1/dns/remove     {name, addresses} -> {schema, addresses}
  * POST    /v1/reset          {} -> {schema, reset: true}; the daemon stops behind the answer
  */
 
@@ -55,6 +59,8 @@ const benchBody = z.strictObject({
   seconds: z.number().int().min(1).max(30),
   mbps: z.number().int().min(1).max(10_000),
 });
+const dnsBody = z.strictObject({ name: text, addresses: z.array(text).max(64) });
+const dnsAddBody = dnsBody.extend({ addresses: z.array(text).min(1).max(64) });
 const emptyBody = z.strictObject({}).optional();
 const noQuery: readonly string[] = [];
 
@@ -112,6 +118,16 @@ const ROUTES: readonly Route[] = [
   post('/v1/bench', (control, body) => {
     const { peer, ...wish } = parseBody(benchBody, body);
     return control.bench(peer, wish);
+  }),
+  get('/v1/dns', (control) => control.dnsNames()),
+  get('/v1/dns/', (control, name) => control.dnsLookup(name)),
+  post('/v1/dns/add', async (control, body) => {
+    const { name, addresses } = parseBody(dnsAddBody, body);
+    return { schema: SCHEMA_VERSION, ...(await control.dnsAdd(name, addresses)) };
+  }),
+  post('/v1/dns/remove', async (control, body) => {
+    const { name, addresses } = parseBody(dnsBody, body);
+    return { schema: SCHEMA_VERSION, ...(await control.dnsRemove(name, addresses)) };
   }),
   post('/v1/reset', async (control, body) => {
     parseBody(emptyBody, body);

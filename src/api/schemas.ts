@@ -4,6 +4,8 @@ import type {
   AttachmentsDocument,
   BenchPlaceDocument,
   ConnectOutcome,
+  DnsLookupDocument,
+  DnsNamesDocument,
   EventDocument,
   ForgetOutcome,
   PathsDocument,
@@ -210,6 +212,25 @@ export const addressesSchema = z.looseObject({
   schema,
   addresses: z.array(z.string()),
 }) satisfies z.ZodType<AddressesOutcome>;
+
+export const dnsNamesSchema = z.looseObject({
+  schema,
+  domain: z.string(),
+  servers: z.array(z.string()),
+  names: z.array(
+    z.looseObject({
+      name: z.string(),
+      network: z.string(),
+      addresses: z.array(z.string()),
+      peers: z.array(z.string()),
+    }),
+  ),
+}) satisfies z.ZodType<DnsNamesDocument>;
+
+export const dnsLookupSchema = z.looseObject({
+  schema,
+  answers: z.array(z.string()),
+}) satisfies z.ZodType<DnsLookupDocument>;
 
 export const resetSchema = z.looseObject({ schema, reset: z.literal(true) });
 

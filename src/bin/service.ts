@@ -1,4 +1,4 @@
-import type { DaemonControl, NodeControl, WorkloadControl } from '../api/control.js';
+import type { DaemonControl, DnsControl, NodeControl, WorkloadControl } from '../api/control.js';
 import { startApiServer } from '../api/server.js';
 import { productVersion } from '../api/version.js';
 import type { Log } from '../base/log.js';
@@ -10,18 +10,18 @@ import { sodiumReady } from '../crypto/sodium.js';
 import type { DaemonConfig } from '../daemon/config.js';
 
 import { createDaemon } from '../daemon/daemon.js';
-import { MeshNames } from '../daemon/mesh-names.js';
-import { ownNames, workloadControl } from '../daemon/workload-control.js';
+import { NameService } from '../daemon/name-service.js';
+import { dnsControl, workloadControl } from '../daemon/workload-control.js';
 import { createNodeTimers } from '../daemon/node-timers.js';
 import type { HostInterface, HostWarning } from '../daemon/ports.js';
 import { ensureStateDir } from '../daemon/state-dir.js';
 import { lockStateDir } from '../daemon/state-lock.js';
 import { openStateStore } from '../daemon/state-store.js';
 import { createNativeDataPlane, nativeOs } from '../dataplane/native.js';
-import { Zone } from '../dns/zone.js';
 import { AttachmentHost } from '../netdev/attachment-host.js';
 import { createHostInterface } from '../netdev/host-interface.js';
 import { underlayAddresses } from '../netdev/underlay-addresses.js';
+import { ResolvConfFiles } from '../netdev/resolv-conf-files.js';
 import { createResolver } from '../netdev/resolver.js';
 import { namespaceTargets } from '../netdev/targets.js';
 import { Workloads } from '../workload/workloads.js';
@@ -105,21 +105,27 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
   undo.push(() => dataplane.close());
 
   const clock = createSystemClock(() => os.bootTimeMs());
-  const names = new MeshNames(
-    {
-      zone: new Zone(config.dnsDomain),
-      nowMs: () => clock.monotonicMs(),
-      warn: (message) => {
-        log.warn({ code: 'OVL_NAME_INVALID' }, message);
-      },
-    },
-    state.identity.id,
-  );
+  const warn = (message: string, about: object = {}): void => {
+    log.warn({ ...about, code: 'OVL_IFACE_CONFIG' }, message);
+  };
   const timers = createNodeTimers();
+  const files = new ResolvConfFiles(`${state.identity.id.slice(0, 8)}-${config.ifName}`, warn);
+  const names = new NameService(
+    { clock, rng, timers, os, state, files, warn },
+    {
+      peer: state.identity.id,
+      domain: config.dnsDomain,
+      bridge: config.ifName,
+      pool: config.pool,
+      isServing: config.dns,
+      resolvConf: '/etc/resolv.conf',
+    },
+  );
+  const warnings = [...inputs.warnings];
   const daemon = createDaemon(
     {
       dataplane,
-      host: withWarnings(bridge, inputs.warnings),
+      host: withWarnings(bridge, warnings),
       state,
       clock,
       timers,
@@ -129,8 +135,12 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       localAddresses: () => underlayAddresses([config.ifName, `${config.ifName}-t`]),
       log,
       receiveLoad: (options) => openReceiver({ clock, timers }, options),
-      rooms: [names],
-      onBridgeUp: () => workloads.start(),
+      rooms: [names.names],
+      onBridgeUp: async () => {
+        warnings.push(...(await names.start()));
+        await workloads.start();
+        names.writeFiles();
+      },
     },
     {
       meshName: config.meshName,
@@ -157,14 +167,13 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       host: new AttachmentHost(),
       targets: namespaceTargets,
       store: state,
-      alarm: createNodeTimers(),
+      alarm: timers,
+      nameServers: () => names.servers,
       ownAddresses: () => daemon.control.status().self.addresses,
       onChange: (attached) => {
-        names.setOwn(ownNames(attached));
+        names.setAttached(attached);
       },
-      warn: (message, about) => {
-        log.warn({ ...about, code: 'OVL_IFACE_CONFIG' }, message);
-      },
+      warn,
     },
     {
       ifName: config.ifName,
@@ -180,15 +189,22 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
     inputs.onCloned();
   });
   undo.push(() => daemon.stop());
+  undo.push(() => names.stop());
   undo.push(() => workloads.stop());
   await daemon.start();
 
-  const control = wholeControl(daemon.control, workloadControl(workloads), async () => {
-    await workloads.stop();
-    await daemon.control.reset();
-    await bridge.removeEverything();
-    inputs.onReset();
-  });
+  const control = wholeControl(
+    daemon.control,
+    { ...workloadControl(workloads), ...dnsControl(names) },
+    async () => {
+      await workloads.stop();
+      await names.stop();
+      names.removeFiles();
+      await daemon.control.reset();
+      await bridge.removeEverything();
+      inputs.onReset();
+    },
+  );
   const api = await startApiServer(config.socketPath, control, log);
   undo.push(() => api.close());
   return (text) => void os.sdNotify(text);
@@ -209,7 +225,7 @@ function withWarnings(host: HostInterface, more: readonly HostWarning[]): HostIn
 /** Reset reaches further than the daemon: it also takes the bridge away under attachments, and ends the process. */
 function wholeControl(
   node: NodeControl,
-  workloads: WorkloadControl,
+  workloads: WorkloadControl & DnsControl,
   reset: () => Promise<void>,
 ): DaemonControl {
   return {

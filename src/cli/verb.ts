@@ -14,6 +14,8 @@ export interface Verb {
   readonly summary: string;
   /** Positional arguments as shown in help: `<peer>`, `<endpoint>...`. */
   readonly synopsis: string;
+  /** What the first argument may be, where it is one of a few words. */
+  readonly words?: readonly string[];
   readonly minArguments: number;
   readonly maxArguments: number;
   readonly options: Readonly<Record<string, VerbOption>>;

@@ -6,6 +6,7 @@ import { benchVerb } from './verbs/bench.js';
 import { completionVerb } from './verbs/completion.js';
 import { connectVerb } from './verbs/connect.js';
 import { detachVerb } from './verbs/detach.js';
+import { dnsVerb } from './verbs/dns.js';
 import { doctorVerb } from './verbs/doctor.js';
 import { eventsVerb } from './verbs/events.js';
 import { forgetVerb } from './verbs/forget.js';
@@ -32,6 +33,7 @@ export const VERBS: readonly Verb[] = [
   forgetVerb,
   attachVerb,
   detachVerb,
+  dnsVerb,
   resetVerb,
   doctorVerb,
   benchVerb,

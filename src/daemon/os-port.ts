@@ -18,6 +18,17 @@ export interface OsModule {
   /** CLOCK_BOOTTIME in ms: goes on during suspend. */
   bootTimeMs(): number;
   /**
+   * A socket bound to an address and port that hears and speaks on one device only, whatever routes say. Of TCP it does
+   * not listen yet. The caller owns the descriptor.
+   * @throws an error with `code`: EADDRINUSE, EADDRNOTAVAIL, EACCES, ENODEV …
+   */
+  openBoundSocket(transport: 'udp' | 'tcp', device: string, address: string, port: number): number;
+  /**
+   * Sends an Ethernet frame, as it is, out of an interface; best effort.
+   * @throws an error with `code`: ENODEV, EPERM …
+   */
+  sendFrame(device: string, frame: Uint8Array): void;
+  /**
    * Calls back 50 ms after a link, an address or a route changed on an interface whose name is not among `ignored`; what
    * happens until then is one call. Ended by the function it returns.
    * @throws an error with `code` when the kernel refuses

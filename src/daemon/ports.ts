@@ -67,6 +67,10 @@ export interface StateStore {
   attachments(): Iterable<readonly [string, unknown]>;
   /** On disk when it returns; no value: it goes. @throws OVL_STATE_DIR */
   writeAttachment(id: string, value: object | undefined): void;
+  /** What the operator declared besides attachments, as JSON values, whose keys begin so. */
+  declared(prefix: string): Iterable<readonly [string, unknown]>;
+  /** On disk when it returns; no value: it goes. @throws OVL_STATE_DIR */
+  writeDeclared(key: string, value: object | undefined): void;
   ownAddress(): string | undefined;
   saveOwnAddress(cidr: string): void;
   /** Did a process on this state directory ever run with that instance? */

@@ -22,6 +22,7 @@ import { ensureStateDir, stateDirError } from './state-dir.js';
  *   <state-dir>/instances.json  which processes ran on it, see instance-file.ts
  *   <state-dir>/state.mdb       lmdb, values in JSON: version · contacts · known peers · own address
  *                               records, see records/persistence.ts (bytes) · attachments, see workload/stored.ts
+ *                               declared: names and the like
  *
  * Read whole at start and kept in memory (it is bounded); changes are written behind, in order, one transaction
  * each. A crash loses the last moments at most; nothing here is more than a memory that the mesh renews.
@@ -103,6 +104,7 @@ class LmdbStateStore implements OpenStateStore {
   readonly #peerTable: Database<unknown, string>;
   readonly #recordTable: Database<Uint8Array, string>;
   readonly #attachmentTable: Database<unknown, string>;
+  readonly #declaredTable: Database<unknown, string>;
   readonly #log: Logger;
   /** In order of addition, value: the key's number. */
   readonly #contacts = new Map<string, string>();
@@ -128,6 +130,7 @@ class LmdbStateStore implements OpenStateStore {
     this.#peerTable = root.openDB<unknown, string>('peers', { encoding: 'json' });
     this.#recordTable = root.openDB<Uint8Array, string>('records', { encoding: 'binary' });
     this.#attachmentTable = root.openDB<unknown, string>('attachments', { encoding: 'json' });
+    this.#declaredTable = root.openDB<unknown, string>('declared', { encoding: 'json' });
     this.#load();
   }
 
@@ -212,6 +215,22 @@ class LmdbStateStore implements OpenStateStore {
     }
   }
 
+  *declared(prefix: string): Iterable<readonly [string, unknown]> {
+    for (const { key, value } of this.#declaredTable.getRange({ start: prefix })) {
+      if (!key.startsWith(prefix)) return;
+      yield [key, value];
+    }
+  }
+
+  writeDeclared(key: string, value: object | undefined): void {
+    try {
+      if (value) this.#declaredTable.putSync(key, value);
+      else this.#declaredTable.removeSync(key);
+    } catch (error) {
+      throw stateDirError('state.mdb', 'Cannot write', error);
+    }
+  }
+
   ownAddress(): string | undefined {
     return this.#ownAddress;
   }
@@ -247,6 +266,7 @@ class LmdbStateStore implements OpenStateStore {
     this.#write(this.#root.remove('ownAddress'));
     this.#write(this.#recordTable.clearAsync().then(() => true));
     this.#write(this.#attachmentTable.clearAsync().then(() => true));
+    this.#write(this.#declaredTable.clearAsync().then(() => true));
   }
 
   close(): Promise<void> {

@@ -37,10 +37,7 @@ export function parseResolvConf(text: string): ResolvConf {
 
 /** The file for a namespace, with a final newline. Values are ours or were parsed: they hold no white space. */
 export function renderResolvConf(conf: ResolvConf): string {
-  const lines = [
-    '# written by overlayd',
-    ...conf.nameservers.map((address) => `nameserver ${address}`),
-  ];
+  const lines = conf.nameservers.map((address) => `nameserver ${address}`);
   if (conf.search.length > 0) lines.push(`search ${conf.search.join(' ')}`);
   if (conf.options.length > 0) lines.push(`options ${conf.options.join(' ')}`);
   return `${lines.join('\n')}\n`;

@@ -18,10 +18,12 @@ export interface DnsBinding {
   readonly network: number;
   /**
    * On the network's bridge, or loopback. A link-local IPv6 address with its scope: `fe80::1%overlay0`. Linux takes a
-   * datagram for any of its other addresses on every interface: whoever binds one must see to it that only the network
-   * itself reaches it, or another network's guest may ask there, too.
+   * datagram for any of its other addresses on every interface: without a device, another network's guest may ask
+   * there, too.
    */
   readonly address: string;
+  /** Only what comes in there is heard. */
+  readonly device?: string;
   /** 0: any free one. */
   readonly port: number;
 }
@@ -43,7 +45,17 @@ export interface DnsServerComponents {
   readonly timers: Timers;
   readonly responder: Responder;
   readonly forwarder: Forwarder;
+  /** For bindings with a device (daemon/os-port.ts). */
+  readonly openBoundSocket?: OpenBoundSocket;
 }
+
+/** A bound socket that hears one device only; its descriptor. @throws an error with `code` */
+type OpenBoundSocket = (
+  transport: Transport,
+  device: string,
+  address: string,
+  port: number,
+) => number;
 
 interface Listener {
   readonly port: number;
@@ -152,11 +164,18 @@ export class DnsServer {
     });
     socket.on('message', (bytes, from) => this.#onDatagram(socket, binding.network, bytes, from));
     await new Promise<void>((resolve, reject) => {
-      socket.once('error', (error) => {
+      const fail = (error: Error): void => {
         socket.close();
         reject(bindError(binding, 'UDP', error));
-      });
-      socket.bind({ address: binding.address, port: binding.port, exclusive: true }, resolve);
+      };
+      socket.once('error', fail);
+      try {
+        const fd = this.#openBound('udp', binding);
+        const place = { address: binding.address, port: binding.port };
+        socket.bind(fd === undefined ? { ...place, exclusive: true } : { fd }, resolve);
+      } catch (error) {
+        fail(error instanceof Error ? error : new Error(String(error)));
+      }
     });
     socket.removeAllListeners('error');
     // What the network says of a single answer concerns nobody else.
@@ -171,15 +190,28 @@ export class DnsServer {
       );
     });
     await new Promise<void>((resolve, reject) => {
-      server.once('error', (error) => reject(bindError(binding, 'TCP', error)));
-      server.listen(
-        { host: binding.address, port: binding.port, ipv6Only: true, exclusive: true },
-        resolve,
-      );
+      const fail = (error: Error): void => reject(bindError(binding, 'TCP', error));
+      server.once('error', fail);
+      try {
+        const fd = this.#openBound('tcp', binding);
+        const place = { host: binding.address, port: binding.port, ipv6Only: true };
+        server.listen(fd === undefined ? { ...place, exclusive: true } : { fd }, resolve);
+      } catch (error) {
+        fail(error instanceof Error ? error : new Error(String(error)));
+      }
     });
     server.removeAllListeners('error');
     server.on('error', () => undefined);
     return server;
+  }
+
+  /** Undefined: any device will do. @throws an error with `code` */
+  #openBound(transport: Transport, binding: DnsBinding): number | undefined {
+    const { device, address, port } = binding;
+    if (device === undefined) return undefined;
+    const open = this.#components.openBoundSocket;
+    if (open === undefined) throw new Error('No way to bind a socket to a device was given');
+    return open(transport, device, address.split('%')[0] ?? '', port);
   }
 
   #onDatagram(socket: UdpSocket, network: number, bytes: Uint8Array, from: RemoteInfo): void {
@@ -227,7 +259,7 @@ export class DnsServer {
 }
 
 function keyOf(binding: DnsBinding): string {
-  return `${binding.network} ${binding.address} ${binding.port}`;
+  return `${binding.network} ${binding.address} ${binding.port} ${binding.device ?? ''}`;
 }
 
 function closeUdp(socket: UdpSocket): Promise<void> {

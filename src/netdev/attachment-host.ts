@@ -41,6 +41,8 @@ interface InsideSpec {
   readonly addresses: readonly string[];
   readonly gateway: string | undefined;
   readonly routes: readonly string[];
+  /** Reached on the link whatever the addresses are; their MACs are fixed, so that no other member can pose as one. */
+  readonly nameServers: readonly { readonly address: string; readonly mac: Mac }[];
 }
 
 /**
@@ -171,7 +173,7 @@ function asPort({ port, mark, mac }: PortSpec): string[] {
 }
 
 async function configureInside(
-  { path, ifName, addresses, gateway, routes }: InsideSpec,
+  { path, ifName, addresses, gateway, routes, nameServers }: InsideSpec,
   removed: readonly string[],
   isNew: boolean,
 ): Promise<void> {
@@ -184,6 +186,10 @@ async function configureInside(
     ...(isNew ? [`link set dev ${ifName} up`] : []),
     ...(gateway === undefined ? [] : [`route replace default via ${gateway} dev ${ifName}`]),
     ...routes.map((route) => `route replace ${route} ${via(route)}dev ${ifName}`),
+    ...nameServers.flatMap(({ address, mac }) => [
+      ...(address.includes(':') ? [] : [`route replace ${address} dev ${ifName} scope link`]),
+      `neighbour replace ${address} lladdr ${mac} dev ${ifName} nud permanent`,
+    ]),
   ];
   const wantsIpv6 = addresses.some((cidr) => cidr.includes(':'));
   await mustRun(

@@ -1,4 +1,5 @@
 import type { PortMark } from '../netdev/ownership.js';
+import type { Mac } from '../model/mac.js';
 import type { Target } from '../model/target.js';
 import type { PortSpec } from '../netdev/attachment-host.js';
 
@@ -28,6 +29,12 @@ export interface PortHost {
   removePort(port: string): Promise<void>;
   /** Cheap: no program is started. */
   hasPort(port: string): boolean;
+}
+
+/** Whom a target asks for names: on the network's bridge, so its MAC is known and nobody else can claim the address. */
+export interface NameServer {
+  readonly address: string;
+  readonly mac: Mac;
 }
 
 export type TargetLocation =

@@ -4,8 +4,15 @@ import type { PortSpec } from '../netdev/attachment-host.js';
 import { shapeOf } from './derive.js';
 import type { Entries } from './entries.js';
 import type { Attachment } from './model.js';
+import { serversFor } from './name-servers.js';
 import { leftovers, planStep, type Step } from './plan.js';
-import type { AttachmentStore, PortHost, TargetFinder, TargetLocation } from './ports.js';
+import type {
+  AttachmentStore,
+  NameServer,
+  PortHost,
+  TargetFinder,
+  TargetLocation,
+} from './ports.js';
 import { toStored } from './stored.js';
 
 /*
@@ -23,6 +30,8 @@ export interface UpkeepComponents {
   readonly host: PortHost;
   readonly targets: TargetFinder;
   readonly store: AttachmentStore;
+  /** Who answers for names now. */
+  readonly nameServers: () => readonly NameServer[];
   /** Something that the operator should know; said once per change. */
   readonly warn: (
     message: string,
@@ -154,13 +163,14 @@ export class Upkeep {
     location: Extract<TargetLocation, { state: 'present' }>,
   ): PortSpec {
     const { id, port, mac, mtuBytes, ifName, addresses, gateway, routes, target } = attachment;
+    const nameServers = serversFor(attachment, this.#components.nameServers());
     return {
       ...{ port, mac, mtuBytes, bridge: this.#bridge },
       mark: { attachment: id, inode: location.inode, shape: shapeOf(attachment) },
       inside:
         target.kind === 'tap'
           ? undefined
-          : { path: location.path, ifName, addresses, gateway, routes },
+          : { path: location.path, ifName, addresses, gateway, routes, nameServers },
     };
   }
 }

@@ -45,6 +45,37 @@ export class FakeDaemon implements DaemonControl {
     for (const listener of this.#listeners) listener(document);
   }
 
+  /** Names and their addresses. */
+  readonly names = new Map<string, readonly string[]>();
+
+  dnsNames(): ReturnType<DaemonControl['dnsNames']> {
+    const names = [...this.names].map(([name, addresses]) => ({
+      ...{ name: `${name}.overlay.internal`, network: 'default', addresses },
+      peers: [ALPHA_ID],
+    }));
+    return { schema: 1, domain: 'overlay.internal', servers: ['169.254.7.9'], names };
+  }
+
+  dnsLookup(name: string): ReturnType<DaemonControl['dnsLookup']> {
+    const answers = this.names.get(name);
+    if (answers) return { schema: 1, answers };
+    throw new OverlayError('OVL_NOT_FOUND', `Nobody is called '${name}'`, {
+      value: name,
+      cure: 'Look at the list.',
+    });
+  }
+
+  async dnsAdd(name: string, addresses: readonly string[]): ReturnType<DaemonControl['dnsAdd']> {
+    this.names.set(name, addresses);
+    return Promise.resolve({ addresses });
+  }
+
+  async dnsRemove(name: string): ReturnType<DaemonControl['dnsRemove']> {
+    const addresses = this.names.get(name) ?? [];
+    this.names.delete(name);
+    return Promise.resolve({ addresses });
+  }
+
   status(): StatusDocument {
     return this.statusDocument;
   }

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ApiServer } from '../../src/api/server.js';
 import { startApiServer } from '../../src/api/server.js';
-import { workloadControl } from '../../src/daemon/workload-control.js';
+import { NameService } from '../../src/daemon/name-service.js';
+import { createNodeTimers } from '../../src/daemon/node-timers.js';
+import { dnsControl, workloadControl } from '../../src/daemon/workload-control.js';
 import { Workloads } from '../../src/workload/workloads.js';
 import { FakePortHost } from '../unit/workload/fake-port-host.js';
 import type { SimNode } from '../sim/harness.js';
@@ -27,15 +29,29 @@ describe('overlayctl and a real daemon', () => {
     a = sim.node('alpha');
     await a.start();
     host = new FakePortHost();
+    const names = new NameService(
+      {
+        ...{ clock: sim.time, rng: sim.rng, timers: createNodeTimers(), state: a.state },
+        os: { openBoundSocket: () => assert.fail('serves nobody') },
+        files: { sync: () => undefined },
+        warn: () => undefined,
+      },
+      {
+        ...{ peer: a.id, domain: 'overlay.internal', bridge: 'overlay0', pool: '10.32.0.0/12' },
+        ...{ isServing: false, resolvConf: '/dev/null' },
+      },
+    );
     const workloads = new Workloads(
       {
         ...host.components,
+        onChange: (attached) => names.setAttached(attached),
         store: a.state,
         ownAddresses: () => a.daemon.control.status().self.addresses,
       },
       { ifName: 'overlay0', peer: a.id, mtuBytes: 1388, domain: 'overlay.internal' },
     );
-    const control = { ...a.daemon.control, ...workloadControl(workloads) };
+    const more = { ...workloadControl(workloads), ...dnsControl(names) };
+    const control = { ...a.daemon.control, ...more };
     server = await startApiServer(join(directory, 's'), control, quietLog);
   });
   afterEach(async () => {
@@ -78,6 +94,27 @@ describe('overlayctl and a real daemon', () => {
     const again = await ctl('detach', 'web');
     assert.deepEqual([again.code, again.out], [0, '']);
     assert.equal((await ctl('ps')).out, 'Nothing is attached on this host.\n');
+  });
+
+  it('names addresses: its own and those of targets', async () => {
+    host.namespaces.set('web', 7);
+    await ctl('attach', '192.168.0.2/24', 'web');
+    assert.equal((await ctl('dns', 'add', 'WEB', '192.168.0.3/24', 'FD00:0::3')).code, 0);
+    assert.equal((await ctl('dns', 'lookup', 'web')).out, '192.168.0.2\n192.168.0.3\nfd00::3\n');
+    assert.equal((await ctl('dns', 'lookup', '192.168.0.3')).out, 'web.overlay.internal\n');
+    assert.match((await ctl('dns', 'list')).out, /^web\.overlay\.internal +default +192/m);
+    assert.equal((await ctl('dns', 'remove', 'web')).out, '192.168.0.3\nfd00::3\n');
+    assert.equal((await ctl('dns', 'remove', 'web')).out, '');
+    assert.equal((await ctl('dns', 'lookup', 'web')).out, '192.168.0.2\n');
+    const code = async (...words: string[]): Promise<string> => {
+      const { err } = await ctl('--json', 'dns', ...words);
+      return (JSON.parse(err) as { error: { code: string } }).error.code;
+    };
+    assert.equal(await code('lookup', 'nobody'), 'OVL_NOT_FOUND');
+    assert.equal(await code('add', 'web', 'x'), 'OVL_ADDRESS_INVALID');
+    assert.equal(await code('add', 'web.example.com', '10.0.0.1'), 'OVL_NAME_INVALID');
+    assert.equal(await code('add', 'web'), 'OVL_USAGE');
+    assert.equal(await code('sing'), 'OVL_USAGE');
   });
 
   it('refuses to attach with a code and a cure, and attaches nothing', async () => {

@@ -11,6 +11,7 @@ export class MemoryState implements StateStore {
   readonly #peers = new Map<PeerId, KnownPeer>();
   readonly #records = new Map<string, Uint8Array>();
   readonly #attachments = new Map<string, unknown>();
+  readonly #declared = new Map<string, unknown>();
   readonly #rng: Rng;
   #ownAddress: string | undefined;
 
@@ -59,6 +60,15 @@ export class MemoryState implements StateStore {
   writeAttachment(id: string, value: object | undefined): void {
     if (value) this.#attachments.set(id, structuredClone(value));
     else this.#attachments.delete(id);
+  }
+
+  declared(prefix: string): Iterable<readonly [string, unknown]> {
+    return [...this.#declared].filter(([key]) => key.startsWith(prefix));
+  }
+
+  writeDeclared(key: string, value: object | undefined): void {
+    if (value) this.#declared.set(key, structuredClone(value));
+    else this.#declared.delete(key);
   }
 
   ownAddress(): string | undefined {

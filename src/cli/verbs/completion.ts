@@ -56,11 +56,12 @@ export function completionVerb(verbs: () => readonly Verb[]): Verb {
 function bashScript(verbs: readonly Verb[]): string {
   const globals = optionWords(Object.keys(GLOBAL_OPTIONS));
   const names = verbs.map(({ name }) => name).join(' ');
-  const cases = verbs.map(({ name, options, synopsis }) => {
+  const cases = verbs.map(({ name, options, synopsis, words: firsts = [] }) => {
     const words = `${optionWords(Object.keys(options))} ${globals}`.trim();
     const peers = synopsis.includes('<peer>') ? ` ${PEER_WORDS}` : '';
     const help = name === 'help' ? ` ${names}` : '';
-    return `    ${name}) words="${words}${help}${peers}" ;;`;
+    const first = firsts.length > 0 ? ` ${firsts.join(' ')}` : '';
+    return `    ${name}) words="${words}${first}${help}${peers}" ;;`;
   });
   return `${START}  local words="${names} ${globals}"
   case $verb in

@@ -17,6 +17,7 @@ export class FakePortHost implements PortHost {
   readonly components: Omit<WorkloadComponents, 'store' | 'ownAddresses'> = {
     host: this,
     targets: { find: (text) => this.#find(text), locate: (target) => this.#locate(target) },
+    nameServers: () => [],
     alarm: {
       set: (_delayMs, callback) => {
         this.#alarm = callback;

@@ -1,0 +1,272 @@
+import {
+  SCHEMA_VERSION,
+  type DnsControl,
+  type DnsLookupDocument,
+  type DnsNamesDocument,
+} from '../api/control.js';
+import type { Clock } from '../base/clock.js';
+import { OverlayError } from '../base/errors.js';
+import type { Rng } from '../base/rng.js';
+import { Responder } from '../dns/answer.js';
+import { DNS_PORT } from '../dns/constants.js';
+import { Forwarder } from '../dns/forwarder.js';
+import { canonicalAddress } from '../dns/name.js';
+import type { OwnName } from '../dns/name-pages.js';
+import { ResolvConfUpstreams } from '../dns/upstreams.js';
+import { DnsServer, type DnsBinding } from '../dns/server.js';
+import { Zone } from '../dns/zone.js';
+import { relativeName } from '../model/host-name.js';
+import { macOfPeer, type PeerId } from '../model/peer-id.js';
+import { addNameServerAddress, removeNameServerAddress } from '../netdev/name-server-address.js';
+import type { ResolvConfFiles } from '../netdev/resolv-conf-files.js';
+import { bareAddress } from '../workload/address-want.js';
+import type { Attachment } from '../workload/model.js';
+import type { NameServer } from '../workload/ports.js';
+import { nameOf } from '../workload/request.js';
+import { MeshNames } from './mesh-names.js';
+import type { OsModule } from './os-port.js';
+import type { HostWarning, StateStore, Timers } from './ports.js';
+import { resolvConfOf } from './target-resolv-conf.js';
+
+/*
+ * Names on this host: who is called what (mesh-names.ts), a server on the network's bridge that says so, and targets
+ * that ask it. Without the server the names of this host are told to the mesh all the same.
+ */
+
+export interface NameServiceComponents {
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly timers: Timers;
+  readonly os: Pick<OsModule, 'openBoundSocket'>;
+  readonly state: Pick<StateStore, 'declared' | 'writeDeclared'>;
+  readonly files: Pick<ResolvConfFiles, 'sync'>;
+  readonly warn: (message: string) => void;
+}
+
+export interface NameServiceOptions {
+  readonly peer: PeerId;
+  readonly domain: string;
+  /** Of the default network. */
+  readonly bridge: string;
+  /** Addresses in there are nobody's upstream. */
+  readonly pool: string;
+  /** False: no server, and targets keep their resolv.conf. */
+  readonly isServing: boolean;
+  /** Path of the host's resolv.conf. */
+  readonly resolvConf: string;
+}
+
+/** The network `default`, docs/protocol.md §0. */
+const DEFAULT_ID = 0;
+const DEFAULT_NAME = 'default';
+const MAX_OWN_NAMES = 1024;
+const MAX_ADDRESSES = 64;
+/** Keys of the state store. */
+const STORED = 'dns/';
+
+export class NameService implements DnsControl {
+  readonly names: MeshNames;
+  readonly #components: NameServiceComponents;
+  readonly #options: NameServiceOptions;
+  readonly #zone: Zone;
+  readonly #server: DnsServer;
+  readonly #forwarder: Forwarder;
+  /** What the operator added: addresses by relative name. */
+  readonly #added = new Map<string, readonly string[]>();
+  #attached: readonly Attachment[] = [];
+  #servers: readonly NameServer[] = [];
+  #hasAddress = false;
+  #writesFiles = false;
+
+  constructor(components: NameServiceComponents, options: NameServiceOptions) {
+    const { clock, rng, timers, state, os, warn } = components;
+    this.#components = components;
+    this.#options = options;
+    this.#zone = new Zone(options.domain);
+    this.#zone.setRanges(DEFAULT_ID, [options.pool]);
+    this.names = new MeshNames(
+      { zone: this.#zone, nowMs: () => clock.monotonicMs(), warn },
+      options.peer,
+    );
+    const upstreams = new ResolvConfUpstreams(
+      { clock },
+      { path: options.resolvConf, isOwn: (address) => this.#server.answersOn(address) },
+    );
+    this.#forwarder = new Forwarder({ clock, rng, timers, upstreams: () => upstreams.current() });
+    this.#server = new DnsServer({
+      clock,
+      timers,
+      forwarder: this.#forwarder,
+      responder: new Responder({ zone: this.#zone, rng }),
+      openBoundSocket: (...words) => os.openBoundSocket(...words),
+    });
+    for (const [key, value] of state.declared(STORED)) {
+      const name = relativeName(key.slice(STORED.length), options.domain);
+      if (name !== undefined && isTexts(value)) this.#added.set(name, value);
+    }
+    this.#tell();
+  }
+
+  /** Who targets are to ask; none while nobody answers here. */
+  get servers(): readonly NameServer[] {
+    return this.#servers;
+  }
+
+  /** The bridge is up. A server that cannot be is no reason not to start: it is said. */
+  async start(): Promise<readonly HostWarning[]> {
+    const { isServing, bridge, peer } = this.#options;
+    if (!isServing) return [];
+    const mac = macOfPeer(peer);
+    try {
+      this.#hasAddress = true;
+      const { v4, v6 } = await addNameServerAddress(bridge, DEFAULT_ID, { peer, mac });
+      const at = { network: DEFAULT_ID, port: DNS_PORT, device: bridge };
+      const bindings: DnsBinding[] = [
+        { ...at, address: v4 },
+        ...(v6 === undefined ? [] : [{ ...at, address: `${v6}%${bridge}` }]),
+      ];
+      for (const binding of bindings) await this.#server.open(binding);
+      this.#servers = [v4, ...(v6 === undefined ? [] : [v6])].map((address) => ({ address, mac }));
+      return [];
+    } catch (error) {
+      await this.#server.stop();
+      const { message, cure } = error instanceof OverlayError ? error : bug(error);
+      return [{ code: 'names-not-answered', message, cure }];
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#writesFiles = false;
+    this.#servers = [];
+    this.#forwarder.stop();
+    await this.#server.stop();
+    const { bridge, peer } = this.#options;
+    if (this.#hasAddress) await removeNameServerAddress(bridge, DEFAULT_ID, peer);
+    this.#hasAddress = false;
+  }
+
+  /** What is attached is known by now: from here on files of others than those are leftovers. */
+  writeFiles(): void {
+    this.#writesFiles = true;
+    this.#tell();
+  }
+
+  /** For `reset`. */
+  removeFiles(): void {
+    this.#components.files.sync(new Map());
+  }
+
+  setAttached(attached: readonly Attachment[]): void {
+    this.#attached = attached;
+    this.#tell();
+  }
+
+  dnsNames(): DnsNamesDocument {
+    const names = this.#zone.list().map(({ network, name, addresses, sources }) => ({
+      name,
+      network: network === DEFAULT_ID ? DEFAULT_NAME : String(network),
+      addresses,
+      peers: [...new Set(sources.map((source) => source.split('/')[0] ?? source))],
+    }));
+    const { domain } = this.#options;
+    const servers = this.#servers.map(({ address }) => address);
+    return { schema: SCHEMA_VERSION, domain, servers, names };
+  }
+
+  dnsLookup(text: string): DnsLookupDocument {
+    const { domain } = this.#options;
+    const address = canonicalAddress(text);
+    const listed = this.#zone.list(DEFAULT_ID);
+    const name = address === undefined ? relativeName(text, domain) : undefined;
+    const answers =
+      address === undefined
+        ? listed.filter((other) => other.name === `${name ?? ''}.${domain}`)
+        : listed.filter(({ addresses }) => addresses.includes(address));
+    if (answers.length === 0) {
+      throw new OverlayError('OVL_NOT_FOUND', `Nobody in the mesh is called '${text}'`, {
+        value: text,
+        cure: "'overlayctl dns list' shows the names.",
+      });
+    }
+    return {
+      schema: SCHEMA_VERSION,
+      answers: address === undefined ? (answers[0]?.addresses ?? []) : answers.map((a) => a.name),
+    };
+  }
+
+  async dnsAdd(
+    text: string,
+    addresses: readonly string[],
+  ): Promise<{ addresses: readonly string[] }> {
+    const name = nameOf(text, this.#options.domain);
+    const asked = addresses.map(addressOf);
+    const all = [...new Set([...(this.#added.get(name) ?? []), ...asked])];
+    if (all.length > MAX_ADDRESSES) throw tooMany(`The name ${name}`, MAX_ADDRESSES, 'addresses');
+    if (!this.#added.has(name) && this.#added.size >= MAX_OWN_NAMES) {
+      throw tooMany('This host', MAX_OWN_NAMES, 'names');
+    }
+    this.#set(name, all);
+    return Promise.resolve({ addresses: [...new Set(asked)] });
+  }
+
+  /** No addresses: all. Of names that attachments have nothing goes. */
+  async dnsRemove(
+    text: string,
+    addresses: readonly string[],
+  ): Promise<{ addresses: readonly string[] }> {
+    const name = nameOf(text, this.#options.domain);
+    const asked = addresses.map(addressOf);
+    const before = this.#added.get(name) ?? [];
+    const gone = before.filter((address) => asked.length === 0 || asked.includes(address));
+    const left = before.filter((address) => !gone.includes(address));
+    if (gone.length > 0) this.#set(name, left);
+    return Promise.resolve({ addresses: gone });
+  }
+
+  #set(name: string, addresses: readonly string[]): void {
+    const { state } = this.#components;
+    state.writeDeclared(STORED + name, addresses.length === 0 ? undefined : addresses);
+    if (addresses.length === 0) this.#added.delete(name);
+    else this.#added.set(name, addresses);
+    this.#tell();
+  }
+
+  #tell(): void {
+    const names = new Map<string, OwnName>();
+    for (const [name, addresses] of this.#added) {
+      names.set(`dns:${name}`, { network: DEFAULT_ID, name, addresses });
+    }
+    for (const { id, name, addresses } of this.#attached) {
+      if (name === undefined || addresses.length === 0) continue;
+      names.set(id, { network: DEFAULT_ID, name, addresses: addresses.map(bareAddress) });
+    }
+    this.names.setOwn(names);
+    if (!this.#writesFiles) return;
+    const { domain, resolvConf } = this.#options;
+    this.#components.files.sync(resolvConfOf(this.#attached, this.#servers, domain, resolvConf));
+  }
+}
+
+function addressOf(text: string): string {
+  const address = canonicalAddress(bareAddress(text));
+  if (address !== undefined) return address;
+  throw new OverlayError('OVL_ADDRESS_INVALID', `'${text}' is not an address`, {
+    value: text,
+    cure: 'Give it like 10.1.2.3 or fd00::5.',
+  });
+}
+
+function tooMany(who: string, limit: number, what: string): OverlayError {
+  return new OverlayError('OVL_USAGE', `${who} has ${limit} ${what} already`, {
+    cure: 'Remove some first: overlayctl dns remove.',
+  });
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((text) => typeof text === 'string');
+}
+
+function bug(error: unknown): { message: string; cure: string } {
+  const text = error instanceof Error ? error.message : String(error);
+  return { message: `Names are not answered: ${text}`, cure: "Run 'overlayctl doctor'." };
+}

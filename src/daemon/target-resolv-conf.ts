@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs';
+
+import { parseResolvConf, renderResolvConf } from '../dns/resolv-conf.js';
+import { serversFor } from '../workload/name-servers.js';
+import type { Attachment } from '../workload/model.js';
+import type { NameServer } from '../workload/ports.js';
+
+/**
+ * Contents of the resolv.conf of each named namespace that asks us, by its name: our servers, our domain before those of
+ * the host, and the host's options. A link-local IPv6 server is asked through the attachment's interface.
+ */
+export function resolvConfOf(
+  attached: readonly Attachment[],
+  servers: readonly NameServer[],
+  domain: string,
+  hostFile: string,
+): ReadonlyMap<string, string> {
+  const files = new Map<string, string>();
+  const host = parseResolvConf(readText(hostFile));
+  for (const attachment of attached) {
+    const { target, ifName } = attachment;
+    const own = serversFor(attachment, servers);
+    if (target.kind !== 'netns' || own.length === 0) continue;
+    const content = renderResolvConf({
+      nameservers: own.map(({ address }) =>
+        address.includes(':') ? `${address}%${ifName}` : address,
+      ),
+      search: [domain, ...host.search.filter((other) => other !== domain)],
+      options: host.options,
+    });
+    files.set(target.name, content);
+  }
+  return files;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
