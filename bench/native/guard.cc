@@ -9,7 +9,7 @@ namespace overlayd::bench {
 namespace {
 
 void Measure(const PathLoad& load) {
-  const size_t frames = load.is_super ? 64 : 2048;
+  const size_t frames = load.Frames(64, 2048);
   const HostFrame frame = load.is_super ? SuperFrame() : SmallFrame();
   PathNode node;
   // What happens once (learning, first events) is not what a packet costs.

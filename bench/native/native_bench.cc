@@ -8,6 +8,8 @@
 
 #include "bench/native/path_node.h"
 #include "native/core/fdb.h"
+#include "native/core/fragment.h"
+#include "native/core/replay_window.h"
 #include "native/core/segment.h"
 
 namespace overlayd::bench {
@@ -156,8 +158,60 @@ void BenchTrain() {
   if (joined != (kRounds + 1) * kRepeats * (kSegments - 1)) std::printf("did not join all\n");
 }
 
+void BenchReplay() {
+  constexpr size_t kCounters = 200'000;
+  const auto window = std::make_unique<core::ReplayWindow>();
+  size_t taken = 0;
+  const auto reset = [&] { window->Reset(); };
+  Report("replay window, commit one by one", kCounters, reset, [&] {
+    for (size_t i = 0; i < kCounters; ++i) taken += window->Commit(i) ? 1 : 0;
+  });
+  Report("replay window, commit a train of 45, per packet", kCounters, reset, [&] {
+    for (size_t i = 0; i + kSegments <= kCounters; i += kSegments) {
+      taken += window->CommitRun(i, kSegments) ? 1 : 0;
+    }
+  });
+  Use(taken);
+}
+
+/// A frame of 9000 bytes on a path that carries 1400, per fragment.
+void BenchFragments() {
+  constexpr size_t kWholes = 2000;
+  const std::vector<uint8_t> whole(9000, 7);
+  const core::FragmentPlan plan = core::PlanFragments(whole.size(), 1400);
+  std::vector<std::vector<uint8_t>> parts(plan.count);
+  const auto split = [&] {
+    for (uint8_t i = 0; i < plan.count; ++i) {
+      parts[i].resize(core::kFragmentHeaderBytes + plan.LengthOf(i));
+      core::WriteFragmentHeader(parts[i].data(), plan, i, 1);
+      std::memcpy(parts[i].data() + core::kFragmentHeaderBytes, whole.data() + plan.OffsetOf(i),
+                  plan.LengthOf(i));
+    }
+  };
+  const auto nothing = [] {};
+  Report("split 9000 bytes into fragments, per fragment", kWholes * plan.count, nothing, [&] {
+    for (size_t repeat = 0; repeat < kWholes; ++repeat) {
+      split();
+      Use(parts);
+    }
+  });
+  core::Reassembler reassembler;
+  uint64_t counter = 0;
+  size_t complete = 0;
+  Report("put them together again, per fragment", kWholes * plan.count, nothing, [&] {
+    for (size_t repeat = 0; repeat < kWholes; ++repeat) {
+      for (const std::vector<uint8_t>& part : parts) {
+        const core::Fragment fragment{1, 0, counter++, 0, 0, part};
+        const core::ReassemblyResult result = reassembler.Add(fragment, 1);
+        if (result.kind == core::ReassemblyResult::Kind::kComplete) ++complete;
+      }
+    }
+  });
+  if (complete != (kRounds + 1) * kWholes) std::printf("did not put all together\n");
+}
+
 void BenchPath(const PathLoad& load) {
-  const size_t frames = load.is_super ? 256 : 8192;
+  const size_t frames = load.Frames(256, 8192);
   const HostFrame frame = load.is_super ? SuperFrame() : SmallFrame();
   PathNode node;
   char name[80];
@@ -166,6 +220,10 @@ void BenchPath(const PathLoad& load) {
       name, frames * load.PacketsPerFrame(), [&] { Prepare(node, load, frames); },
       [&] { Run(node, load, frame, frames); });
   node.ExpectNoDrops();
+  const bool is_relay = load.kind == PathLoad::Kind::kRelay;
+  if (is_relay && node.udp->sent.bytes.size() != node.udp->waiting.bytes.size()) {
+    std::printf("%s did not pass all on\n", load.name);
+  }
 }
 
 }  // namespace
@@ -180,6 +238,8 @@ int main() {
     bench::BenchAead(core::Suite::kXSalsa20Poly1305, "xsalsa20poly1305", choice);
   }
   bench::BenchFdb();
+  bench::BenchReplay();
   bench::BenchTrain();
+  bench::BenchFragments();
   for (const bench::PathLoad& load : bench::kPathLoads) bench::BenchPath(load);
 }

@@ -18,6 +18,8 @@ export interface OverlaydVariant {
 }
 
 const LOG_LEVEL = 'info';
+/** Deriving the key from the password takes a machine that is busy otherwise long. */
+const START_MS = 30_000;
 
 /** Two daemons. */
 export function overlayd(variant: OverlaydVariant, name = 'overlayd'): Tunnel {
@@ -27,9 +29,9 @@ export function overlayd(variant: OverlaydVariant, name = 'overlayd'): Tunnel {
     start: async (pair): Promise<Running> => {
       const options = daemonOptions(pair, variant);
       const a = await pair.a.startDaemon(options);
-      await a.wait('ready');
+      await a.wait('ready', START_MS);
       const b = await pair.b.startDaemon({ ...options, peers: [pair.a.address(4)] });
-      await Promise.all([a.wait('peers=2'), b.wait('peers=2')]);
+      await Promise.all([a.wait('peers=2', START_MS), b.wait('peers=2', START_MS)]);
       return running(pair, [a, b], await describe(a, pair.b.name, variant));
     },
   };
@@ -51,10 +53,14 @@ export function overlaydOfThree(way: 'relayed' | 'direct'): Tunnel {
       const [towardsA = '', towardsB = ''] = middle.addresses.filter((text) => text.includes('.'));
       const options = daemonOptions(pair, {});
       const r = await middle.startDaemon(options);
-      await r.wait('ready');
+      await r.wait('ready', START_MS);
       const a = await pair.a.startDaemon({ ...options, peers: [towardsA] });
       const b = await pair.b.startDaemon({ ...options, peers: [towardsB] });
-      await Promise.all([a.wait('ready'), b.wait('ready'), r.wait('peers=3')]);
+      await Promise.all([
+        a.wait('ready', START_MS),
+        b.wait('ready', START_MS),
+        r.wait('peers=3', START_MS),
+      ]);
       const isWanted = (hops: number): boolean => (way === 'relayed' ? hops > 0 : hops === 0);
       try {
         await waitFor(`a ${way} route`, ROUTE_TIMEOUT_MS, async () => {
