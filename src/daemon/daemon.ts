@@ -481,7 +481,11 @@ class OverlayDaemon implements Daemon {
     const counters = (): Counters => dataplane.readCounters();
     return new MeshRelays(
       { rng, links: this.#links, records: this.#records, linksRoom: this.#linksRoom, counters },
-      { ownId: state.identity.id, isRelay: this.#options.relay },
+      {
+        ownId: state.identity.id,
+        isRelay: this.#options.relay,
+        isDiscovering: this.#options.discovery,
+      },
     );
   }
 

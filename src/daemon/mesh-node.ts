@@ -166,6 +166,7 @@ export class MeshNode {
       case CONTROL.PULL:
         this.#components.records.onMessage(peer, type, body, nowMs, out);
         break;
+      case CONTROL.PUNCH:
       case CONTROL.RELAY_ALLOC:
       case CONTROL.RELAY_OK:
       case CONTROL.RELAY_FREE:

@@ -78,6 +78,11 @@ export class MeshRecords {
     return this.#members;
   }
 
+  /** Where this node can be reached, as far as it knows: how others see it first. */
+  get ownEndpoints(): readonly Endpoint[] {
+    return [...this.#observed.values(), ...this.#place.endpoints];
+  }
+
   get nextDeadlineMs(): number {
     const rooms = this.#components.rooms.map((room) => room.nextDeadlineMs);
     return Math.min(this.#sayAtMs, this.#components.gossip.nextDeadlineMs, ...rooms);

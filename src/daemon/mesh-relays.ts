@@ -8,6 +8,8 @@ import type { PathAddress } from '../model/path-address.js';
 import type { PeerId } from '../model/peer-id.js';
 import { Relays, type RelayAction } from '../relay/relays.js';
 import { WayPlan } from '../relay/way-plan.js';
+import { CONTROL } from '../wire/control-types.js';
+import { HolePunch } from './hole-punch.js';
 import type { LinksRoom } from './links-room.js';
 import type { MeshRecords } from './mesh-records.js';
 
@@ -36,6 +38,8 @@ export interface MeshRelaysOptions {
   readonly ownId: PeerId;
   /** Carries the traffic of others. */
   readonly isRelay: boolean;
+  /** Looks for direct ways that nobody named. */
+  readonly isDiscovering: boolean;
 }
 
 interface Neighbour {
@@ -48,6 +52,7 @@ interface Use {
   lastFrameMs: number;
   /** On end in which frames moved. */
   samples: number;
+  /** 0: not in use. */
   untilMs: number;
 }
 
@@ -55,6 +60,7 @@ export class MeshRelays {
   readonly #components: MeshRelaysComponents;
   readonly #relays: Relays;
   readonly #plan: WayPlan;
+  readonly #punch: HolePunch;
   readonly #neighbours = new Map<PeerId, Neighbour>();
   readonly #uses = new Map<PeerId, Use>();
   #sampleAtMs = Number.POSITIVE_INFINITY;
@@ -66,10 +72,22 @@ export class MeshRelays {
     const view = { isNeighbour: (peer: PeerId) => isDirect(components.links.peer(peer)) };
     this.#relays = new Relays({ rng: components.rng, view }, options);
     this.#plan = new WayPlan(components.linksRoom.topology, options.ownId);
+    this.#punch = new HolePunch({
+      ownId: options.ownId,
+      links: components.links,
+      ownEndpoints: () => components.records.ownEndpoints,
+      isInUse: (peer, nowMs) => this.#isInUse(peer, nowMs),
+      isDiscovering: options.isDiscovering,
+    });
   }
 
   get nextDeadlineMs(): number {
-    return Math.min(this.#relays.nextDeadlineMs, this.#plan.nextDeadlineMs, this.#sampleAtMs);
+    return Math.min(
+      this.#relays.nextDeadlineMs,
+      this.#plan.nextDeadlineMs,
+      this.#punch.nextDeadlineMs,
+      this.#sampleAtMs,
+    );
   }
 
   /** Pairs of others that go through this node. */
@@ -96,6 +114,10 @@ export class MeshRelays {
   }
 
   onMessage(peer: PeerId, type: number, body: Uint8Array, nowMs: number, out: Actions): void {
+    if (type === CONTROL.PUNCH) {
+      this.#punch.onMessage(peer, body, nowMs, out);
+      return;
+    }
     this.#act(nowMs, out, (actions) => {
       this.#relays.onMessage(peer, type, body, nowMs, actions);
     });
@@ -111,6 +133,7 @@ export class MeshRelays {
 
   onDeadline(nowMs: number, out: Actions): void {
     if (nowMs >= this.#sampleAtMs) this.#sample(nowMs);
+    this.#punch.onDeadline(nowMs, out);
     this.#act(nowMs, out, (actions) => {
       if (nowMs >= this.#relays.nextDeadlineMs) {
         const received = (): ReadonlyMap<number, bigint> =>
@@ -128,6 +151,7 @@ export class MeshRelays {
     const { links, records } = this.#components;
     if (links.revision === this.#revision) return;
     this.#revision = links.revision;
+    this.#punch.follow(nowMs);
     this.#act(nowMs, out, (actions) => {
       for (const [peer, { instance }] of [...this.#neighbours]) {
         const link = links.peer(peer);
@@ -149,8 +173,12 @@ export class MeshRelays {
   }
 
   #setTarget(id: PeerId, nowMs: number): void {
-    const isInUse = nowMs < (this.#uses.get(id)?.untilMs ?? 0);
+    const isInUse = this.#isInUse(id, nowMs);
     this.#plan.setTarget({ id, isDirect: this.#neighbours.has(id), isInUse }, nowMs);
+  }
+
+  #isInUse(id: PeerId, nowMs: number): boolean {
+    return nowMs < (this.#uses.get(id)?.untilMs ?? 0);
   }
 
   #followPlan(nowMs: number, actions: RelayAction[]): void {
@@ -191,12 +219,15 @@ export class MeshRelays {
       if (neighbour && cost !== undefined) neighbour.costMs = cost;
       const { lastFrameMs } = path;
       const use = this.#uses.get(link.id) ?? { lastFrameMs, samples: 0, untilMs: 0 };
-      const wasInUse = nowMs - SAMPLE_MS < use.untilMs;
+      const wasInUse = use.untilMs > 0;
       use.samples = lastFrameMs === use.lastFrameMs ? 0 : use.samples + 1;
       use.lastFrameMs = lastFrameMs;
       if (use.samples >= IN_USE_SAMPLES) use.untilMs = nowMs + IN_USE_KEEP_MS;
+      else if (nowMs >= use.untilMs) use.untilMs = 0;
       this.#uses.set(link.id, use);
-      if (wasInUse !== nowMs < use.untilMs) this.#setTarget(link.id, nowMs);
+      const isInUse = use.untilMs > 0;
+      if (wasInUse !== isInUse) this.#setTarget(link.id, nowMs);
+      if (isInUse && !wasInUse) this.#punch.onUse(link.id, nowMs);
     }
     if (!isReachable) this.#sampleAtMs = Number.POSITIVE_INFINITY;
     this.#tellCosts(nowMs);

@@ -4,6 +4,8 @@ import {
   ASK_MS,
   ASK_PAUSE_MS,
   ASK_PAUSE_RELAYED_MS,
+  PUNCH_PING_EVERY_MS,
+  PUNCH_PINGS,
   STRANGER_PAUSE_MS,
   STRANGER_ROUNDS,
   STRANGER_SPEAK_MS,
@@ -32,6 +34,8 @@ export class Asking {
   #nextAtMs: number;
   #speakUntilMs = 0;
   #listenUntilMs = 0;
+  /** Paid for, to be sent in the round that begins next. */
+  #punchPings = 0;
 
   constructor(budget: TokenBucket, nowMs: number) {
     this.#budget = budget;
@@ -59,6 +63,23 @@ export class Asking {
     this.#nextAtMs = Math.min(this.#nextAtMs, nowMs);
   }
 
+  /**
+   * The peer itself says over a relay that it may be reached there, and asks us at the same time: a few PINGs now, all
+   * from the budget, and the rounds of a stranger begin anew.
+   */
+  punch(basis: AskBasis, nowMs: number): void {
+    if (basis.isProven) {
+      this.wake(basis, nowMs);
+      return;
+    }
+    if (this.isSpeaking) return;
+    this.#stop();
+    this.#rounds = 0;
+    this.#punchPings = 0;
+    while (this.#punchPings < PUNCH_PINGS && this.#budget.take(nowMs)) this.#punchPings += 1;
+    this.#nextAtMs = nowMs;
+  }
+
   /** It just died: the clock asks on for a while by itself. */
   afterDeath(nowMs: number): void {
     this.#rounds = 1;
@@ -82,13 +103,16 @@ export class Asking {
       return undefined;
     }
     if (this.isAsking || nowMs < this.#nextAtMs) return undefined;
-    if (!basis.isProven && !this.#budget.take(nowMs)) {
+    const punchPings = this.#punchPings;
+    this.#punchPings = 0;
+    if (!basis.isProven && punchPings === 0 && !this.#budget.take(nowMs)) {
       this.#nextAtMs = nowMs + Math.max(1, this.#budget.waitMs(nowMs));
       return undefined;
     }
     this.#rounds += 1;
     this.#listenUntilMs = nowMs + ASK_MS;
-    this.#speakUntilMs = basis.isProven ? this.#listenUntilMs : nowMs + STRANGER_SPEAK_MS;
+    const strangerMs = STRANGER_SPEAK_MS + Math.max(0, punchPings - 1) * PUNCH_PING_EVERY_MS;
+    this.#speakUntilMs = basis.isProven ? this.#listenUntilMs : nowMs + strangerMs;
     return 'begin';
   }
 

@@ -184,6 +184,14 @@ export class Links {
     });
   }
 
+  /** The peer, reached through relays, asks us from these endpoints now and wants to be asked there. */
+  punch(id: PeerId, endpoints: readonly Endpoint[], nowMs: number, out: Actions): void {
+    const fit = endpoints.filter((endpoint) => !this.#unfit(endpoint));
+    this.#with(this.#peers.get(id), nowMs, out, (peer) => {
+      peer.punch(fit, nowMs, out);
+    });
+  }
+
   /** That way is gone, at once and even if data goes there. */
   removeCandidate(id: PeerId, address: PathAddress, nowMs: number, out: Actions): void {
     this.#vouched.remove(id, address);

@@ -161,6 +161,16 @@ export class PathSet {
     for (const address of addresses) this.addCandidate({ address, source: 'record' }, nowMs);
   }
 
+  /** The peer, reached through relays, says that it may be here and asks us from there now. */
+  punch(addresses: readonly PathAddress[], nowMs: number): void {
+    for (const address of addresses) {
+      this.addCandidate({ address, source: 'observed' }, nowMs);
+      const entry = this.#find(address);
+      if (!entry || entry.path.state === 'working' || entry.path === this.#active) continue;
+      entry.asking.punch(this.#basis(entry.path), nowMs);
+    }
+  }
+
   /** The network changed: everything may be different. */
   wakeAll(nowMs: number): void {
     for (const { path, asking } of this.#entries.values()) {

@@ -255,6 +255,12 @@ export class PeerLink {
     this.#settle(nowMs, out);
   }
 
+  punch(addresses: readonly PathAddress[], nowMs: number, out: Actions): void {
+    if (!this.#tx) return;
+    this.paths.punch(addresses, nowMs);
+    this.#settle(nowMs, out);
+  }
+
   setRecord(addresses: readonly PathAddress[], nowMs: number, out: Actions): void {
     if (!this.#tx) return;
     this.paths.setRecord(addresses, nowMs);

@@ -1,4 +1,5 @@
 import { fail, ok, type Result } from '../base/result.js';
+import { endpointFromBytes, type Endpoint } from '../model/endpoint.js';
 import { unpackMessage, type PackLimits, type PackRefusal } from './message-pack.js';
 
 /*
@@ -46,6 +47,18 @@ export function isU32(value: unknown): value is number {
 
 function isUnsigned(value: unknown, max: number): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= max;
+}
+
+/** An array of at most `max` endpoints of 19 bytes that datagrams can be sent to; undefined: it is none. */
+export function readEndpoints(value: unknown, max: number): readonly Endpoint[] | undefined {
+  if (!Array.isArray(value) || value.length > max) return undefined;
+  const endpoints: Endpoint[] = [];
+  for (const bytes of value as readonly unknown[]) {
+    const endpoint = isBytes(bytes) ? endpointFromBytes(bytes) : undefined;
+    if (!endpoint || endpoint.port === 0) return undefined;
+    endpoints.push(endpoint);
+  }
+  return endpoints;
 }
 
 export function ownBytes(bytes: Uint8Array): Uint8Array {

@@ -1,12 +1,7 @@
 import { fail, ok, type Result } from '../base/result.js';
-import {
-  endpointFromBytes,
-  endpointToBytes,
-  formatEndpoint,
-  type Endpoint,
-} from '../model/endpoint.js';
+import { endpointToBytes, formatEndpoint, type Endpoint } from '../model/endpoint.js';
 import { isAddressList, isNickname, isVersionText, MAX_ADDRESSES } from './control.js';
-import { isBytes, unpackMap, type BodyRefusal } from './fields.js';
+import { readEndpoints, unpackMap, type BodyRefusal } from './fields.js';
 import { packMessage, type PackLimits } from './message-pack.js';
 
 /*
@@ -49,20 +44,12 @@ export function decodePeerRecord(body: Uint8Array): Result<PeerRecord, BodyRefus
   if (!unpacked.ok) return unpacked;
   const fields = unpacked.value;
   const [nickname, addresses, version] = [fields.get('n'), fields.get('a'), fields.get('v')];
-  const [endpoints, isRelay] = [endpointsOf(fields.get('e')), fields.get('r')];
+  const [endpoints, isRelay] = [
+    readEndpoints(fields.get('e'), MAX_RECORD_ENDPOINTS),
+    fields.get('r'),
+  ];
   if (typeof nickname !== 'string' || !isNickname(nickname)) return fail('fields');
   if (!isAddressList(addresses) || !isVersionText(version)) return fail('fields');
   if (!endpoints || typeof isRelay !== 'boolean') return fail('fields');
   return ok({ nickname, endpoints, addresses, version, isRelay });
-}
-
-function endpointsOf(value: unknown): readonly Endpoint[] | undefined {
-  if (!Array.isArray(value) || value.length > MAX_RECORD_ENDPOINTS) return undefined;
-  const endpoints: Endpoint[] = [];
-  for (const bytes of value as readonly unknown[]) {
-    const endpoint = isBytes(bytes) ? endpointFromBytes(bytes) : undefined;
-    if (!endpoint || endpoint.port === 0) return undefined;
-    endpoints.push(endpoint);
-  }
-  return endpoints;
 }

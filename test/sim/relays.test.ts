@@ -103,6 +103,20 @@ describe('relays between daemons', () => {
     await sim.stopAll();
   });
 
+  it('give way within 15 s also when the direct path was closed for an hour', async () => {
+    const [sim, [a, , c]] = (await line(79, 3)) as [Sim, [SimNode, SimNode, SimNode]];
+    await sim.until('a and c see each other', () => a.sees(c) && c.sees(a), 5000);
+    await sim.run(3_600_000);
+    const there = stream(sim, a, c);
+    await sim.run(30_000);
+    assert.ok(isRelayed(a, c));
+    sim.network.set(a.address, c.address, HEALED);
+    await sim.until('direct both ways', () => isDirect(a, c) && isDirect(c, a), 15_000);
+    assert.ok(there.longestHoleMs() <= 50, `hole of ${there.longestHoleMs()} ms`);
+    there.stop();
+    await sim.stopAll();
+  });
+
   it('take over within a second when a used direct path dies, both ways or one way', async () => {
     for (const isOneWay of [false, true]) {
       const sim = await Sim.create(isOneWay ? 75 : 74);

@@ -128,6 +128,29 @@ describe('ways to a peer', () => {
     }
   });
 
+  it('begin anew with a stranger that the peer itself names over a relay, within the same budget', () => {
+    const bench = new Bench();
+    const [stranger, ...more] = [2, 3, 4, 5, 6, 7, 8, 9].map((number) => at(number));
+    assert.ok(stranger);
+    bench.paths.prove(RELAY, 0);
+    bench.paths.addCandidate({ address: stranger, source: 'record' }, 0);
+    bench.run(600_000);
+    assert.equal(bench.begun.filter(({ address }) => address === stranger).length, 3);
+    bench.paths.punch([stranger], bench.nowMs);
+    bench.run(1);
+    assert.equal(bench.begun.filter(({ address }) => address === stranger).length, 4);
+    const speaking = () => bench.paths.live.filter(({ isSpeaking }) => isSpeaking).length;
+    bench.run(600);
+    assert.equal(speaking(), 2, 'the relay and the stranger');
+    bench.run(200);
+    assert.equal(speaking(), 1);
+    bench.run(60_000);
+    const before = bench.begun.length;
+    bench.paths.punch(more, bench.nowMs);
+    bench.run(1);
+    assert.ok(bench.begun.length - before <= 3, 'ten tokens: four PINGs, four and two');
+  });
+
   it('ask a relay that died for ever, at least once a minute', () => {
     const bench = new Bench();
     bench.paths.prove(at(1), 0);
