@@ -38,6 +38,7 @@ export const EVENT_CODES = [
   'address-set',
   'address-conflict',
   'bench-accepted',
+  'frames-spoofed',
   'dataplane-fault',
   'dataplane-overflow',
   'host-warning',

@@ -204,6 +204,7 @@ export const attachmentsSchema = z.looseObject({
       name: maybeText,
       state: z.enum(['attached', 'waiting']),
       reason: maybeText,
+      spoofed: z.looseObject({ mac: count, address: count }),
     }),
   ),
 }) satisfies z.ZodType<AttachmentsDocument>;

@@ -22,6 +22,7 @@ import { AttachmentHost } from '../netdev/attachment-host.js';
 import { createHostInterface } from '../netdev/host-interface.js';
 import { underlayAddresses } from '../netdev/underlay-addresses.js';
 import { ResolvConfFiles } from '../netdev/resolv-conf-files.js';
+import { NftPortGuard } from '../netdev/port-guard.js';
 import { createResolver } from '../netdev/resolver.js';
 import { namespaceTargets } from '../netdev/targets.js';
 import { Workloads } from '../workload/workloads.js';
@@ -162,9 +163,11 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       ...(debug.rekeyAfterMs === undefined ? {} : { rekeyAfterMs: debug.rekeyAfterMs }),
     },
   );
+  const guard = new NftPortGuard(config.ifName);
   const workloads = new Workloads(
     {
       host: new AttachmentHost(),
+      guard,
       targets: namespaceTargets,
       store: state,
       alarm: timers,
@@ -172,6 +175,14 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       ownAddresses: () => daemon.control.status().self.addresses,
       onChange: (attached) => {
         names.setAttached(attached);
+      },
+      onSpoof: (target, { mac, address }) => {
+        daemon.tell({
+          level: 'warn',
+          code: 'frames-spoofed',
+          message: `${target} sends as others: ${mac} frames under another MAC and ${address} under another address were dropped since it was attached`,
+          cure: 'Find out what runs there; attach it with none if it may use any address.',
+        });
       },
       warn,
     },

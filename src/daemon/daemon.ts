@@ -94,6 +94,8 @@ export interface Daemon {
   onFatal(callback: (error: unknown) => void): void;
   /** Another process has our identity and ours was replaced: the caller stops this daemon and makes another. */
   onCloned(callback: () => void): void;
+  /** Something that operators ask about, from a part beside the daemon. */
+  tell(event: Omit<EventDocument, 'seq' | 'at'>): void;
   /** `reset` did its work: the caller ends the process. */
   onReset(callback: () => void): void;
 }
@@ -197,6 +199,10 @@ class OverlayDaemon implements Daemon {
     });
     for (const room of components.rooms ?? []) room.onWork(() => this.#post(() => undefined));
     this.control = this.#makeControl();
+  }
+
+  tell(event: Omit<EventDocument, 'seq' | 'at'>): void {
+    this.#emit(event);
   }
 
   onFatal(callback: (error: unknown) => void): void {

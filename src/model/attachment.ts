@@ -35,4 +35,6 @@ export interface AttachmentReport {
   readonly state: 'attached' | 'waiting';
   /** Why it waits. */
   readonly reason: string | null;
+  /** Frames it sent under a MAC or an address that is not its own, lately counted; they were dropped. */
+  readonly spoofed: { readonly mac: number; readonly address: number };
 }

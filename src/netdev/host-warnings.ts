@@ -31,9 +31,20 @@ export async function findHostWarnings(ask: WarningQuestions): Promise<readonly 
       readSysctl(`net/ipv4/conf/${device}/rp_filter`),
     ),
     probeWarning(ask.canProbe),
+    nftWarning(findTool('nft') !== undefined),
     ipv6Warning(ask.ifName, readSysctl(disableIpv6Of(ask.ifName))),
   ];
   return found.filter((warning) => warning !== undefined);
+}
+
+export function nftWarning(hasNft: boolean): HostWarning | undefined {
+  if (hasNft) return undefined;
+  return {
+    code: 'no-nftables',
+    message:
+      'The tool nft is missing: targets attached here are not guarded against each other, and exposed addresses are not masqueraded',
+    cure: 'apt-get install nftables',
+  };
 }
 
 /** br_netfilter hands bridged packets to the host's FORWARD chain; with a dropping policy attachments are cut off. */

@@ -1,6 +1,8 @@
 import type { PortMark } from '../netdev/ownership.js';
 import type { Mac } from '../model/mac.js';
 import type { Target } from '../model/target.js';
+import type { GuardedPort } from '../netdev/guard-rules.js';
+import type { SpoofCount } from '../netdev/port-guard.js';
 import type { PortSpec } from '../netdev/attachment-host.js';
 
 /*
@@ -29,6 +31,14 @@ export interface PortHost {
   removePort(port: string): Promise<void>;
   /** Cheap: no program is started. */
   hasPort(port: string): boolean;
+}
+
+/** Keeps ports from sending under others' MACs and addresses: netdev/port-guard.ts. */
+export interface PortGuard {
+  /** These ports, and no others, are guarded. @throws OVL_IFACE_CONFIG, OVL_NOT_PERMITTED */
+  set(ports: readonly GuardedPort[]): Promise<void>;
+  /** Puts the rules back if they are gone. @returns what was dropped since they are there, by port */
+  check(): Promise<ReadonlyMap<string, SpoofCount>>;
 }
 
 /** Whom a target asks for names: on the network's bridge, so its MAC is known and nobody else can claim the address. */

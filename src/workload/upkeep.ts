@@ -1,6 +1,8 @@
 import { OverlayError } from '../base/errors.js';
 import { formatTarget } from '../model/target.js';
 import type { PortSpec } from '../netdev/attachment-host.js';
+import type { SpoofCount } from '../netdev/port-guard.js';
+import { bareAddress } from './address-want.js';
 import { shapeOf } from './derive.js';
 import type { Entries } from './entries.js';
 import type { Attachment } from './model.js';
@@ -12,6 +14,7 @@ import type {
   PortHost,
   TargetFinder,
   TargetLocation,
+  PortGuard,
 } from './ports.js';
 import { toStored } from './stored.js';
 
@@ -22,6 +25,9 @@ import { toStored } from './stored.js';
  *   forget   store ─ interface           (what a crash leaves in between is a leftover, removed at the next start)
  *   settle   plan.ts for each, so that a namespace that comes back under its name has all of it again
  *
+ * The guard between ports knows of an interface before there is one, and until it is gone. Where it cannot be, targets
+ * are attached all the same, and that is said.
+ *
  * The caller does one after the other.
  */
 
@@ -29,6 +35,7 @@ export interface UpkeepComponents {
   readonly entries: Entries;
   readonly host: PortHost;
   readonly targets: TargetFinder;
+  readonly guard: PortGuard;
   readonly store: AttachmentStore;
   /** Who answers for names now. */
   readonly nameServers: () => readonly NameServer[];
@@ -42,6 +49,8 @@ export interface UpkeepComponents {
 export class Upkeep {
   readonly #components: UpkeepComponents;
   readonly #bridge: string;
+  /** Why there is no guard; said once. */
+  #guardReason: string | undefined;
 
   constructor(components: UpkeepComponents, options: { readonly bridge: string }) {
     this.#components = components;
@@ -63,13 +72,20 @@ export class Upkeep {
         await host.changeInside(this.#specOf(existing, location), added);
       }
     };
-    if (step === 'create') await host.createPort(spec);
+    await this.#guard(attachment);
+    try {
+      if (step === 'create') await host.createPort(spec);
+    } catch (error) {
+      await this.#guard();
+      throw error;
+    }
     try {
       if (step === 'rejoin') await host.rejoin(spec);
       if (step !== 'create') await host.changeInside(spec, []);
       store.writeAttachment(attachment.id, toStored(attachment));
     } catch (error) {
       await undo().catch(() => undefined);
+      await this.#guard();
       throw error;
     }
     entries.put(attachment, undefined, location.inode);
@@ -85,6 +101,7 @@ export class Upkeep {
     if (reason === undefined && location.state === 'present') {
       await host.changeInside(this.#specOf(fewer, location), removed);
     }
+    await this.#guard();
   }
 
   /** @throws OVL_IFACE_CONFIG, OVL_STATE_DIR */
@@ -92,13 +109,14 @@ export class Upkeep {
     const { entries, host, store } = this.#components;
     store.writeAttachment(attachment.id, undefined);
     entries.delete(attachment.id);
-    await host.removePort(attachment.port);
+    await host.removePort(attachment.port).finally(() => this.#guard());
   }
 
   /** Never throws for one of them. @throws OVL_IFACE_CONFIG when the host cannot be looked at */
   async settle(isStart: boolean): Promise<void> {
     const { entries, host, targets, warn } = this.#components;
     const ports = await host.observe();
+    await this.#guard();
     if (isStart) {
       for (const port of leftovers(entries.ids, ports, this.#bridge)) {
         await host.removePort(port).catch((err: unknown) => {
@@ -121,6 +139,46 @@ export class Upkeep {
       if (location.state === 'absent') return reason === undefined;
       if (location.state === 'gone' || reason !== undefined) return true;
       return location.inode !== inode || !host.hasPort(attachment.port);
+    });
+  }
+
+  /** What targets sent under others' MACs and addresses, by port; none where there is no guard. */
+  async spoofs(): Promise<ReadonlyMap<string, SpoofCount>> {
+    const { guard } = this.#components;
+    try {
+      const spoofs = await guard.check();
+      this.#guardReason = undefined;
+      return spoofs;
+    } catch (err) {
+      this.#sayUnguarded(err);
+      return new Map();
+    }
+  }
+
+  /** `coming`: instead of what there is under its id. */
+  async #guard(coming?: Attachment): Promise<void> {
+    const { entries, guard } = this.#components;
+    const others = entries.all
+      .map(({ attachment }) => attachment)
+      .filter(({ id }) => id !== coming?.id);
+    const ports = [...others, ...(coming ? [coming] : [])].map(({ port, mac, addresses }) => ({
+      ...{ port, mac },
+      addresses: addresses.map(bareAddress),
+    }));
+    try {
+      await guard.set(ports);
+      this.#guardReason = undefined;
+    } catch (err) {
+      this.#sayUnguarded(err);
+    }
+  }
+
+  #sayUnguarded(err: unknown): void {
+    const reason = err instanceof Error ? err.message : String(err);
+    if (reason === this.#guardReason) return;
+    this.#guardReason = reason;
+    this.#components.warn(`Targets of this host are not guarded against each other: ${reason}`, {
+      err,
     });
   }
 

@@ -1,5 +1,6 @@
 import type { AttachmentReport, AttachRequest } from '../model/attachment.js';
 import { formatTarget } from '../model/target.js';
+import type { SpoofCount } from '../netdev/port-guard.js';
 import { isInSubnetOf, parseAddresses } from './address-want.js';
 import { Entries } from './entries.js';
 import type { Attachment } from './model.js';
@@ -15,6 +16,8 @@ import { Upkeep, type UpkeepComponents } from './upkeep.js';
 
 /** Two looks at files per attachment: cheap enough to be done often. */
 const LOOK_MS = 2000;
+/** One look in so many at the rules of the guard, which costs a program. */
+const LOOKS_PER_GUARD_CHECK = 3;
 
 export interface WorkloadComponents extends Omit<UpkeepComponents, 'entries'> {
   readonly alarm: AlarmClock;
@@ -22,6 +25,8 @@ export interface WorkloadComponents extends Omit<UpkeepComponents, 'entries'> {
   readonly ownAddresses: () => readonly string[];
   /** Told what is attached, whenever that may have changed. */
   readonly onChange?: (attached: readonly Attachment[]) => void;
+  /** A target went on sending under others' MACs or addresses: all that was dropped. Once per look. */
+  readonly onSpoof?: (target: string, dropped: SpoofCount) => void;
 }
 
 export class Workloads {
@@ -30,6 +35,8 @@ export class Workloads {
   readonly #entries: Entries;
   readonly #upkeep: Upkeep;
   #queue: Promise<unknown> = Promise.resolve();
+  #looks = 0;
+  #spoofs: ReadonlyMap<string, SpoofCount> = new Map();
   #cancel: (() => void) | undefined;
   #isStopped = false;
 
@@ -77,6 +84,7 @@ export class Workloads {
       name: attachment.name ?? null,
       state: reason === undefined ? ('attached' as const) : ('waiting' as const),
       reason: reason ?? null,
+      spoofed: this.#spoofs.get(attachment.port) ?? { mac: 0, address: 0 },
     }));
     return reports.sort((left, right) => (left.target < right.target ? -1 : 1));
   }
@@ -114,12 +122,25 @@ export class Workloads {
     });
   }
 
+  async #watchSpoofs(): Promise<void> {
+    const before = this.#spoofs;
+    this.#spoofs = await this.#upkeep.spoofs();
+    for (const { attachment } of this.#entries.all) {
+      const now = this.#spoofs.get(attachment.port);
+      const was = before.get(attachment.port) ?? { mac: 0, address: 0 };
+      if (now === undefined || now.mac + now.address <= was.mac + was.address) continue;
+      this.#components.onSpoof?.(formatTarget(attachment.target), now);
+    }
+  }
+
   #arm(): void {
     if (this.#isStopped) return;
     this.#cancel = this.#components.alarm.set(LOOK_MS, () => {
       void this.#inTurn(async () => {
         try {
           if (this.#upkeep.isOff()) await this.#upkeep.settle(false);
+          this.#looks += 1;
+          if (this.#looks % LOOKS_PER_GUARD_CHECK === 0) await this.#watchSpoofs();
         } catch (err) {
           this.#components.warn('The interfaces of this host cannot be read', { err });
         }

@@ -87,6 +87,7 @@ describe('overlayctl and a real daemon', () => {
       name: 'web',
       state: 'attached',
       reason: null,
+      spoofed: { mac: 0, address: 0 },
     });
     assert.match((await ctl('ps')).out, /^web +default +eth-ovl .* attached/m);
     assert.equal((await ctl('detach', 'fd00::2/64', 'web')).out, 'fd00::2/64\n');

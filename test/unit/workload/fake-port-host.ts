@@ -1,5 +1,7 @@
 import { OverlayError } from '../../../src/base/errors.js';
 import type { Target } from '../../../src/model/target.js';
+import type { GuardedPort } from '../../../src/netdev/guard-rules.js';
+import type { SpoofCount } from '../../../src/netdev/port-guard.js';
 import type { PortSpec } from '../../../src/netdev/attachment-host.js';
 import type { FoundPort, PortHost, TargetLocation } from '../../../src/workload/ports.js';
 import type { WorkloadComponents } from '../../../src/workload/workloads.js';
@@ -10,6 +12,10 @@ export class FakePortHost implements PortHost {
   readonly namespaces = new Map<string, number>();
   readonly ports = new Map<string, FoundPort & { readonly spec: PortSpec }>();
   readonly warnings: string[] = [];
+  /** Ports with their rules. */
+  guarded: readonly GuardedPort[] = [];
+  guardFailure: Error | undefined;
+  spoofs = new Map<string, SpoofCount>();
   /** Thrown by the next change. */
   failure: Error | undefined;
   #alarm: (() => void) | undefined;
@@ -18,6 +24,13 @@ export class FakePortHost implements PortHost {
     host: this,
     targets: { find: (text) => this.#find(text), locate: (target) => this.#locate(target) },
     nameServers: () => [],
+    guard: {
+      set: async (ports) => {
+        if (this.guardFailure) throw this.guardFailure;
+        this.guarded = ports;
+      },
+      check: async () => this.spoofs,
+    },
     alarm: {
       set: (_delayMs, callback) => {
         this.#alarm = callback;

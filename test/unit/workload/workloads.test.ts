@@ -25,7 +25,11 @@ describe('workloads', () => {
     host.namespaces.set('db', 2);
   });
 
-  function make(peer = OPTIONS.peer, onChange?: WorkloadComponents['onChange']): Workloads {
+  function make(
+    peer = OPTIONS.peer,
+    onChange?: WorkloadComponents['onChange'],
+    onSpoof?: WorkloadComponents['onSpoof'],
+  ): Workloads {
     const store = {
       attachments: () => [...cells].map(([id, text]) => [id, JSON.parse(text) as unknown] as const),
       writeAttachment: (id: string, value: object | undefined) => {
@@ -35,7 +39,13 @@ describe('workloads', () => {
       },
     };
     const ownAddresses = (): string[] => ['10.47.0.9/12'];
-    const components = { ...host.components, store, ownAddresses, ...(onChange && { onChange }) };
+    const components = {
+      ...host.components,
+      store,
+      ownAddresses,
+      ...(onChange && { onChange }),
+      ...(onSpoof && { onSpoof }),
+    };
     return new Workloads(components, { ...OPTIONS, peer });
   }
 
@@ -245,6 +255,62 @@ describe('workloads', () => {
     assert.deepEqual(attached, ['db']);
     await workloads.detach('db', []);
     assert.deepEqual(attached, []);
+  });
+
+  it('guards a port before there is one, and as long as there is one', async () => {
+    const workloads = make();
+    const port = (mac: string | null, ...addresses: string[]) => ({
+      ...{ port: onlyPort(), mac: mac ?? undefined, addresses },
+    });
+    const create = host.createPort.bind(host);
+    host.createPort = (spec) => {
+      assert.ok(host.guarded.some((guarded) => guarded.port === spec.port));
+      return create(spec);
+    };
+    await attach(workloads, 'web', '10.1.0.2/24', 'fd00::2/64');
+    const mac = workloads.list()[0]?.mac ?? null;
+    assert.deepEqual(host.guarded, [port(mac, '10.1.0.2', 'fd00::2')]);
+    await workloads.detach('web', ['fd00::2/64']);
+    assert.deepEqual(host.guarded, [port(mac, '10.1.0.2')]);
+    host.failure = new Error('no');
+    await assert.rejects(attach(workloads, 'db', '10.1.0.3/24'));
+    await assert.rejects(attach(workloads, 'web', '10.1.0.300/24'));
+    assert.deepEqual(host.guarded, [port(mac, '10.1.0.2')]);
+    const next = make();
+    host.guarded = [];
+    await next.start();
+    assert.deepEqual(host.guarded, [port(mac, '10.1.0.2')]);
+    await next.detach('web', []);
+    assert.deepEqual(host.guarded, []);
+  });
+
+  it('attaches without a guard where there can be none, and says so once', async () => {
+    const workloads = make();
+    host.guardFailure = new Error('nft is not there');
+    await attach(workloads, 'web', '10.1.0.2/24');
+    await attach(workloads, 'db', '10.1.0.3/24');
+    assert.equal(host.ports.size, 2);
+    assert.deepEqual(host.warnings, [
+      'Targets of this host are not guarded against each other: nft is not there',
+    ]);
+  });
+
+  it('tells of a target that sends as others, when it goes on', async () => {
+    const told: string[] = [];
+    const workloads = make(undefined, undefined, (target, { mac, address }) =>
+      told.push(`${target} ${mac} ${address}`),
+    );
+    await workloads.start();
+    await attach(workloads, 'web', '10.1.0.2/24');
+    for (const address of [0, 4, 4, 5]) {
+      host.spoofs = new Map(address === 0 ? [] : [[onlyPort(), { mac: 1, address }]]);
+      for (let look = 0; look < 3; look += 1) {
+        host.ring();
+        await settle(workloads);
+      }
+    }
+    assert.deepEqual(told, ['web 1 4', 'web 1 5']);
+    assert.deepEqual(workloads.list()[0]?.spoofed, { mac: 1, address: 5 });
   });
 
   it('looks no more once it is stopped', async () => {
