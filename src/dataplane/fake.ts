@@ -3,7 +3,7 @@ import { macFromBytes, type Mac } from '../model/mac.js';
 import { formatPathAddress, isEndpoint, type PathAddress } from '../model/path-address.js';
 import { checkBatch } from './fake-batch.js';
 import { FakeGate } from './fake-gate.js';
-import type { FakeDatagram, FakeNetwork } from './fake-network.js';
+import type { FakeDatagram, FakeNetwork, Scheduler } from './fake-network.js';
 import { FakePathClock } from './fake-path-clock.js';
 import {
   FakeLabels,
@@ -41,6 +41,8 @@ export interface FakeDataPlaneOptions {
   readonly addresses: readonly string[];
   /** Of this process, for cookies. */
   readonly secret: Uint8Array;
+  /** The time of this host, where it is not the network's: a host can sleep. */
+  readonly scheduler?: Scheduler;
 }
 
 const SEAL_OVERHEAD_BYTES = 38;
@@ -71,6 +73,7 @@ interface FakePath {
 
 export class FakeDataPlane implements DataPlane {
   readonly #network: FakeNetwork<FakePayload>;
+  readonly #scheduler: Scheduler;
   readonly #secret: Uint8Array;
   #addresses: readonly string[];
   #config: DataPlaneConfig | undefined;
@@ -94,6 +97,7 @@ export class FakeDataPlane implements DataPlane {
 
   constructor(options: FakeDataPlaneOptions) {
     this.#network = options.network;
+    this.#scheduler = options.scheduler ?? options.network.scheduler;
     this.#addresses = options.addresses;
     this.#secret = options.secret;
   }
@@ -360,7 +364,7 @@ export class FakeDataPlane implements DataPlane {
     const nowMs = this.#nowMs();
     if (!path || bytes <= FLOOR_BYTES || nowMs < path.tooBigUntilMs) return;
     path.tooBigUntilMs = nowMs + SIZE_WATCH_MS;
-    this.#network.scheduler.at(SIZE_WATCH_MS, () => {
+    this.#scheduler.at(SIZE_WATCH_MS, () => {
       this.#emit({ kind: 'pathTooBig', path: id, datagramBytes: FLOOR_BYTES });
     });
   }
@@ -451,7 +455,7 @@ export class FakeDataPlane implements DataPlane {
     path.cancelPing?.();
     const nowMs = this.#nowMs();
     const waitMs = Math.max(0, path.clock.nextPingMs(nowMs) - nowMs);
-    path.cancelPing = this.#network.scheduler.at(waitMs, () => {
+    path.cancelPing = this.#scheduler.at(waitMs, () => {
       // An answer since then moved it.
       if (path.clock.nextPingMs(this.#nowMs()) > this.#nowMs()) {
         this.#schedulePing(id);
@@ -644,7 +648,7 @@ export class FakeDataPlane implements DataPlane {
   #wake(): void {
     if (this.#isWoken || !this.#onReadable) return;
     this.#isWoken = true;
-    this.#network.scheduler.at(0, () => this.#onReadable?.());
+    this.#scheduler.at(0, () => this.#onReadable?.());
   }
 
   #bind(): void {
@@ -660,7 +664,7 @@ export class FakeDataPlane implements DataPlane {
   }
 
   #nowMs(): number {
-    return this.#network.scheduler.nowMs();
+    return this.#scheduler.nowMs();
   }
 
   #count(name: string): void {

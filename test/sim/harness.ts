@@ -17,6 +17,7 @@ import { FakeDataPlane, type FakePayload } from '../../src/dataplane/fake.js';
 import { FakeNetwork } from '../../src/dataplane/fake-network.js';
 import { macBytes, type Mac } from '../../src/model/mac.js';
 import { macOfPeer, type PeerId } from '../../src/model/peer-id.js';
+import { MachineTime } from './machine-time.js';
 import { MemoryState } from './memory-state.js';
 import { SeededRng } from './seeded-rng.js';
 import { VirtualTime } from './virtual-time.js';
@@ -106,6 +107,7 @@ export class SimNode {
   /** Frames its TAP got. */
   readonly frames: Uint8Array[] = [];
   readonly host: SimHost;
+  readonly machine: MachineTime;
   readonly #sim: Sim;
   readonly #settings: NodeSettings;
   #underlay: readonly string[];
@@ -125,6 +127,7 @@ export class SimNode {
       sim.rng,
     );
     this.host = new SimHost(sim, this);
+    this.machine = new MachineTime(sim.time);
   }
 
   get id(): PeerId {
@@ -155,8 +158,9 @@ export class SimNode {
       network: sim.network,
       addresses: this.#underlay,
       secret: sim.rng.bytes(16),
+      scheduler: this.machine,
     });
-    this.#process = new SimProcess(sim);
+    this.#process = new SimProcess(sim, this.machine);
     this.#plane.onFrame((frame) => this.frames.push(frame));
     const password = this.#settings.password ?? 'secret';
     this.#daemon = createDaemon(
@@ -233,6 +237,21 @@ export class SimNode {
     if (this.#isToldOfMoves) this.#onNetworkChange?.();
   }
 
+  /** Its machine sleeps: nothing runs, nothing arrives. @returns wake up */
+  suspend(): () => void {
+    const cut = (isCut: boolean): void => {
+      for (const other of this.#sim.nodes) {
+        if (other !== this) this.#sim.network.set(this.address, other.address, { isCut });
+      }
+    };
+    this.machine.suspend();
+    cut(true);
+    return () => {
+      cut(false);
+      this.machine.resume();
+    };
+  }
+
   /** Whether the kernel tells the daemon when its addresses change; default yes. */
   set isToldOfMoves(isTold: boolean) {
     this.#isToldOfMoves = isTold;
@@ -268,15 +287,17 @@ export class SimNode {
 /** What dies with a process: its timers and the answers it waits for. */
 class SimProcess implements Timers, Resolver {
   readonly #sim: Sim;
+  readonly #machine: MachineTime;
   readonly #cancels = new Set<() => void>();
   #isDead = false;
 
-  constructor(sim: Sim) {
+  constructor(sim: Sim, machine: MachineTime) {
     this.#sim = sim;
+    this.#machine = machine;
   }
 
   set(delayMs: number, callback: () => void): () => void {
-    const cancel = this.#sim.time.at(delayMs, () => {
+    const cancel = this.#machine.at(delayMs, () => {
       this.#cancels.delete(cancel);
       callback();
     });
