@@ -8,6 +8,8 @@ namespace {
 
 constexpr uint64_t kLeastPatienceUs = 20'000;
 constexpr uint64_t kMostPatienceUs = 3'000'000;
+/// What took longer was not on its way: one of us was asleep.
+constexpr uint64_t kMostRttUs = 10'000'000;
 
 uint64_t Since(uint64_t now_us, uint64_t then_us) {
   return now_us > then_us ? now_us - then_us : 0;
@@ -32,7 +34,7 @@ PathClock::PongResult PathClock::OnPong(uint64_t now_us, uint32_t sequence) {
   sent.is_answered = true;
   const uint32_t rtt_us = static_cast<uint32_t>(
       std::min<uint64_t>(Since(now_us, sent.at_us), std::numeric_limits<uint32_t>::max()));
-  UpdateRtt(rtt_us);
+  if (rtt_us <= kMostRttUs) UpdateRtt(rtt_us);
   return {true, BecomeAlive(), rtt_us, sent.at_us};
 }
 

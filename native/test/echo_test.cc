@@ -213,6 +213,39 @@ TEST_F(PathClockTest, IdlePathThatDiesIsSeenAfterItsNextPing) {
   EXPECT_EQ(died_us.size(), 1u);
 }
 
+// --- suspend: the clock jumps between two turns ---
+
+TEST_F(PathClockTest, AnHourAsleepIsNoRtt) {
+  carries = true;
+  RunTo(now_us + 5'000'000);
+  const uint32_t srtt_us = clock.SrttUs();
+  RunTo(pings_us.back() + 200'000 - 1);
+  RunTo(now_us + 1);  // a PING is on its way, its answer waits in the socket
+  ASSERT_EQ(flights.size(), 1u);
+  now_us += 3'600'000'000;
+  RunTo(now_us + 1);
+  EXPECT_LE(clock.SrttUs(), srtt_us + 1000);
+  EXPECT_TRUE(clock.IsAlive());
+  EXPECT_TRUE(died_us.empty());
+}
+
+TEST_F(PathClockTest, AfterAnHourAsleepThePathIsAskedAtOnceAndDiesAsSoonAsEver) {
+  for (const bool is_there : {true, false}) {
+    carries = false;
+    RunTo(now_us + 30'000'000);
+    if (!is_there) Cut();
+    now_us += 3'600'000'000;
+    const uint64_t woke_us = now_us;
+    const size_t asked = pings_us.size();
+    RunTo(woke_us + 1'000'000);
+    ASSERT_GT(pings_us.size(), asked);
+    EXPECT_EQ(pings_us[asked], woke_us);
+    EXPECT_LE(pings_us.size(), asked + 6) << "no burst";
+    EXPECT_EQ(died_us.empty(), is_there);
+  }
+  EXPECT_EQ(died_us.size(), 1u);
+}
+
 TEST_F(PathClockTest, PathThatNeverAnsweredIsReportedDeadOnce) {
   Cut();
   const uint64_t start_us = now_us;
