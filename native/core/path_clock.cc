@@ -112,8 +112,10 @@ bool PathClock::IsBusy(uint64_t now_us) const {
 }
 
 void PathClock::UpdateRtt(uint32_t rtt_us) {
-  // RFC 6298 §2, alpha = 1/8 and beta = 1/4.
-  if (!has_rtt_) {
+  // RFC 6298 §2, alpha = 1/8 and beta = 1/4; a smaller one among the first begins anew.
+  const bool is_cold = rtt_samples_ < kColdSamples;
+  if (is_cold) ++rtt_samples_;
+  if (!has_rtt_ || (is_cold && rtt_us < srtt_us_)) {
     has_rtt_ = true;
     srtt_us_ = rtt_us;
     rttvar_us_ = rtt_us / 2;

@@ -102,6 +102,9 @@ class PathClock {
   };
 
   /// Doubled by each PING, so the pause behind the first one is 200 ms.
+  /// The first PINGs of a path also wait for neighbour resolution and for state in NATs: a second or three that say
+  /// nothing about the path.
+  static constexpr uint32_t kColdSamples = 4;
   static constexpr uint64_t kFirstBackoffUs = kBusyIntervalUs / 2;
 
   [[nodiscard]] uint64_t DeathUs(uint64_t third_us) const;
@@ -120,6 +123,7 @@ class PathClock {
   uint64_t backoff_us_ = kFirstBackoffUs;
   uint32_t unanswered_ = 0;
   uint32_t next_sequence_ = 0;
+  uint32_t rtt_samples_ = 0;  // up to kColdSamples
   uint32_t srtt_us_ = kInitialSrttUs;
   uint32_t rttvar_us_ = kInitialSrttUs / 2;
   State state_ = State::kUnknown;

@@ -309,6 +309,23 @@ TEST_F(PathClockTest, AnswersAreTakenOnceAndOnlyForWhatWasSent) {
   EXPECT_EQ(clock.SrttUs(), 5u);
 }
 
+TEST_F(PathClockTest, SmallestOfTheFirstAnswersBeginsTheEstimate) {
+  // The first PINGs wait for a neighbour to be resolved; nothing of that is the path's.
+  const auto answer = [this](uint64_t late_us) {
+    const uint32_t sequence = clock.NextSequence();
+    clock.OnSent(now_us, sequence);
+    now_us += late_us;
+    EXPECT_TRUE(clock.OnPong(now_us, sequence).is_known);
+  };
+  answer(1'000'000);
+  answer(800'000);
+  answer(2'000);
+  EXPECT_EQ(clock.SrttUs(), 2'000u);
+  answer(2'000);
+  answer(1'000);
+  EXPECT_EQ(clock.SrttUs(), 1'875u) << "from here on by RFC 6298";
+}
+
 TEST_F(PathClockTest, SequenceNeverReachesTheProbeBit) {
   clock.OnSent(now_us, kProbeSequenceBit - 1);
   EXPECT_EQ(clock.NextSequence(), 0u);

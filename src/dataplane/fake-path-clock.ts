@@ -8,6 +8,7 @@ import type { PathCounters, PathId } from './dataplane.js';
 const BUSY_EVERY_MS = 200;
 const IDLE_EVERY_MS = 15_000;
 const BUSY_FOR_MS = 1000;
+const COLD_SAMPLES = 4;
 const DEAD_AFTER_PINGS = 3;
 const DEAD_AFTER_SRTTS = 8;
 const LOSS_WINDOW = 32;
@@ -28,6 +29,7 @@ export class FakePathClock {
   #lastRelayedMs = Number.NEGATIVE_INFINITY;
   #lastPingMs = Number.NEGATIVE_INFINITY;
   #isAlive: boolean | undefined;
+  #samples = 0;
   #srttMs = 0;
   #rttvarMs = 0;
   txDatagrams = 0n;
@@ -91,7 +93,10 @@ export class FakePathClock {
     if (!asked) return undefined;
     this.#asked.delete(seq);
     const rttMs = nowMs - asked.atMs;
-    const isFirst = this.#srttMs === 0;
+    // The first ones also wait for neighbours to be resolved: the smallest of them begins the estimate.
+    const isCold = this.#samples < COLD_SAMPLES;
+    this.#samples += 1;
+    const isFirst = this.#srttMs === 0 || (isCold && rttMs < this.#srttMs);
     this.#rttvarMs = isFirst
       ? rttMs / 2
       : 0.75 * this.#rttvarMs + 0.25 * Math.abs(this.#srttMs - rttMs);
