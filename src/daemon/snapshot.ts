@@ -160,6 +160,7 @@ export function reportDocument(source: SnapshotSource): ReportDocument {
       half_open: source.links.halfOpenCount,
       sessions: counters?.sessions.length ?? 0,
       relayed_pairs: source.relays.carried,
+      unknown_messages: source.links.unknownMessages,
     },
     drops: numbers(counters?.drops),
     fdb: fdb.map((entry) => ({

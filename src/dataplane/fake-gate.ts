@@ -57,7 +57,8 @@ export class FakeGate {
     const type = bytes[0] ?? 0;
     const size = type >= RETRY ? HINT_BYTES : HANDSHAKE_BYTES;
     if (type < INIT || type > REJECT || bytes.length !== size) return drop('malformed');
-    if (type === INIT && bytes[1] !== 1) return drop('version');
+    // A later one says what it can speak at most, and keeps our fields.
+    if (type === INIT && bytes[1] === 0) return drop('version');
     if (type !== INIT) return { kind: 'pass', hasCookie: false, isResumed: false };
     return this.#judgeInit(from, bytes, nowMs);
   }

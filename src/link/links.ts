@@ -5,7 +5,7 @@ import type { Counters, DataPlaneEvent, PathCounters } from '../dataplane/datapl
 import type { Endpoint } from '../model/endpoint.js';
 import { formatPathAddress, isEndpoint, type PathAddress } from '../model/path-address.js';
 import type { PeerId } from '../model/peer-id.js';
-import { CONTROL } from '../wire/control-types.js';
+import { CONTROL, isControlType } from '../wire/control-types.js';
 import { decodeClose } from '../wire/control.js';
 import { FIN_TYPE, INIT_TYPE, REJECT_TYPE, RESP_TYPE, RETRY_TYPE } from '../wire/handshake.js';
 import type { Actions } from './actions.js';
@@ -105,6 +105,7 @@ export class Links {
   #acquaintances: Acquaintance[] = [];
   #nextPath = 1;
   #revision = 0;
+  #unknownMessages = 0;
 
   constructor(components: LinksComponents, options: LinksOptions) {
     this.#components = components;
@@ -136,6 +137,11 @@ export class Links {
   /** Handshakes of others in memory: begun and not finished, or finished less than 5 s ago. */
   get halfOpenCount(): number {
     return this.#halfOpen.size;
+  }
+
+  /** Control messages of types that are not known here: of later versions. */
+  get unknownMessages(): number {
+    return this.#unknownMessages;
   }
 
   peer(id: PeerId): PeerLink | undefined {
@@ -581,6 +587,7 @@ export class Links {
         return undefined;
       }
       default:
+        if (!isControlType(type)) this.#unknownMessages += 1;
         return { peer: peer.id, type, body };
     }
   }

@@ -22,3 +22,10 @@ export const CONTROL = {
   BENCH_ASK: 17,
   BENCH_ANSWER: 18,
 } as const;
+
+const KNOWN: ReadonlySet<number> = new Set(Object.values(CONTROL));
+
+/** Others come from later versions (docs/protocol.md §1.1). */
+export function isControlType(type: number): boolean {
+  return KNOWN.has(type);
+}

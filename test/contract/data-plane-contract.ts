@@ -127,6 +127,15 @@ export function describeDataPlane(
       assert.equal(ofKind(seenB, 'handshake')[0]?.resumed, false);
     });
 
+    it('hands up an INIT of a later version, which may use flags and our zeros', async () => {
+      const bytes = initOf(rig.meshId);
+      bytes.set([2, 0xff, 0xff], 1);
+      bytes.fill(0xee, 77, 472);
+      rig.a.send([{ kind: 'datagram', to: rig.endpointB, bytes }]);
+      await eventually('b hears it', () => ofKind(seenB, 'handshake').length === 1);
+      assert.deepEqual(new Uint8Array(ofKind(seenB, 'handshake')[0]!.bytes), bytes);
+    });
+
     it('answers an INIT of another mesh with REJECT and says so', async () => {
       const bytes = initOf(new Uint8Array(16).fill(9));
       rig.a.send([{ kind: 'datagram', to: rig.endpointB, bytes }]);
