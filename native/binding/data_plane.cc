@@ -159,6 +159,9 @@ Napi::Object EventToJs(Napi::Env env, const Event& event) {
     case EventKind::kLabelUnknown:
       of_kind("labelUnknown", {{"peer", event.peer}, {"label", event.value}});
       break;
+    case EventKind::kPeerWanted:
+      of_kind("peerWanted", {{"peer", event.peer}, {"target", event.value}});
+      break;
     case EventKind::kTcpClosed:
       of_kind("tcpClosed", {{"connection", event.value}});
       break;

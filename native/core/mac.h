@@ -27,6 +27,13 @@ inline void StoreMac(uint8_t* to, Mac mac) {
 /// 01:80:c2:00:00:0x, link-local protocols that bridges never forward.
 [[nodiscard]] constexpr bool IsReservedMulticast(Mac mac) { return mac >> 4 == 0x0180c200000; }
 
+/// Groups of all hosts, all routers and listener reports (x.1, x.2, x.22 of IPv4 and IPv6): what kernels say unasked.
+[[nodiscard]] constexpr bool IsHousekeeping(Mac mac) {
+  const Mac group = mac & 0xff;
+  return (mac >> 8 == 0x333300000000 >> 8 || mac >> 8 == 0x01005e000000 >> 8) &&
+         (group == 1 || group == 2 || group == 22);
+}
+
 }  // namespace overlayd::core
 
 #endif  // OVERLAYD_NATIVE_CORE_MAC_H_

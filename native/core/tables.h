@@ -80,6 +80,7 @@ struct Tables {
   std::vector<PeerEntry> peers;     // by peer slot, size kMaxPeers + 1
   std::vector<PathEntry> paths;     // dense
   std::vector<uint32_t> reachable;  // peers with session and path: whom a flood goes to
+  bool has_absent = false;          // there are peers that are not
   FlatMap sessions;                 // receiver_index -> session slot
   FlatMap declared_fdb;             // FdbKey -> peer
   std::vector<LabelEntry> labels;   // dense

@@ -31,6 +31,7 @@ enum class EventKind : uint8_t {
   kObserved,
   kSessionLimit,
   kLabelUnknown,
+  kPeerWanted,
   kTcpClosed,
   kFault,
   kOverflow,
@@ -42,7 +43,7 @@ struct Event {
   uint32_t phase = 0;
   uint32_t path = 0;   // path id
   uint32_t peer = 0;   // slot
-  uint32_t value = 0;  // datagram bytes, control type, label, connection, events lost
+  uint32_t value = 0;  // datagram bytes, control type, label, connection, IPv4 address, events lost
   uint32_t rtt_us = 0;
   int error = 0;          // errno
   const char* code = "";  // OVL_ code, static storage

@@ -299,6 +299,8 @@ void TableStore::Publish() {
     if (position != positions.end()) entry.path = position->second;
     if (entry.session != core::kNoSlot && entry.path != core::kNoSlot) {
       tables->reachable.push_back(slot);
+    } else {
+      tables->has_absent = true;
     }
   }
   PublishLabels(*tables);

@@ -66,6 +66,7 @@ TxPath::TxPath(Plane& plane, size_t worker, io::TapQueue& tap, Sockets& sockets,
       counters_(counters),
       read_buffer_(new uint8_t[kHeadroom + kMaxFrame]),
       flood_buffer_(new uint8_t[kHeadroom + kMaxFrame]),
+      wanted_(plane.events),
       arena_(new uint8_t[kArenaSize]),
       trains_(new Train[kMaxTrains]) {}
 
@@ -150,6 +151,8 @@ bool TxPath::SettleChecksum(uint8_t* frame, size_t size, const core::OffloadHead
 void TxPath::Flood(uint8_t* frame, size_t size, const FrameInfo& info, bool is_partial,
                    size_t gso_size) {
   const std::vector<uint32_t>& members = tables_->reachable;
+  if (tables_->has_absent) [[unlikely]]
+    TellFlood(frame, size, info);
   if (members.empty()) return counters_.Drop(DropReason::kFloodNoMembers);
   counters_.Add(Counter::kFlooded);
   for (size_t i = 0; i + 1 < members.size(); ++i) {
@@ -160,12 +163,27 @@ void TxPath::Flood(uint8_t* frame, size_t size, const FrameInfo& info, bool is_p
   ToPeer(members.back(), frame, size, info, is_partial, gso_size);
 }
 
+// Somebody did not get this flood. Listener reports and router solicitations, which kernels send by themselves and
+// which want nobody's answer, are not worth a session with each peer.
+void TxPath::TellFlood(const uint8_t* frame, size_t size, const FrameInfo& info) {
+  constexpr size_t kArpTarget = 24;
+  const core::Mac to = core::LoadMac(frame);
+  if (core::IsHousekeeping(to)) return;
+  const bool is_arp = info.ether_type == core::kEtherTypeArp && info.l3_offset != 0 &&
+                      size >= info.l3_offset + kArpTarget + 4;
+  const uint8_t* target = frame + info.l3_offset + kArpTarget;
+  wanted_.Tell(0, is_arp ? core::LoadBe32(target) : 0, now_ms_);
+}
+
 void TxPath::ToPeer(uint32_t peer_slot, uint8_t* frame, size_t size, const FrameInfo& info,
                     bool is_partial, size_t gso_size) {
   const core::PeerEntry& peer = tables_->peers[peer_slot];
   if (!peer.is_present) return counters_.Drop(DropReason::kNoPeer);
-  if (peer.session == core::kNoSlot) return counters_.Drop(DropReason::kNoSession);
-  if (peer.path == core::kNoSlot) return counters_.Drop(DropReason::kNoPath);
+  if (peer.session == core::kNoSlot || peer.path == core::kNoSlot) [[unlikely]] {
+    wanted_.Tell(peer_slot, 0, now_ms_);
+    return counters_.Drop(peer.session == core::kNoSlot ? DropReason::kNoSession
+                                                        : DropReason::kNoPath);
+  }
   core::Session& session = plane_.sessions.at(peer.session);
   const core::PathEntry& path = tables_->paths[peer.path];
 

@@ -7,6 +7,7 @@
 #include "native/core/frame.h"
 #include "native/core/joiner.h"
 #include "native/engine/plane.h"
+#include "native/engine/wanted_peers.h"
 #include "native/io/tap_device.h"
 
 /*
@@ -38,6 +39,7 @@ class TxPath {
   void Forward(uint8_t* frame, size_t size, const core::OffloadHeader& offload);
   bool SettleChecksum(uint8_t* frame, size_t size, const core::OffloadHeader& offload,
                       const core::FrameInfo& info, bool* is_partial);
+  void TellFlood(const uint8_t* frame, size_t size, const core::FrameInfo& info);
   void Flood(uint8_t* frame, size_t size, const core::FrameInfo& info, bool is_partial,
              size_t gso_size);
   void ToPeer(uint32_t peer, uint8_t* frame, size_t size, const core::FrameInfo& info,
@@ -76,6 +78,7 @@ class TxPath {
 
   std::unique_ptr<uint8_t[]> read_buffer_;
   std::unique_ptr<uint8_t[]> flood_buffer_;
+  WantedPeers wanted_;
   std::unique_ptr<uint8_t[]> arena_;
   size_t arena_used_ = 0;
   std::unique_ptr<Train[]> trains_;

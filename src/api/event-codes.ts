@@ -15,6 +15,7 @@ export const EVENT_CODES = [
   'dial-paused',
   'peer-established',
   'peer-lost',
+  'peer-idle',
   'peer-restarted',
   'peer-path-changed',
   'peer-mtu-changed',

@@ -7,19 +7,23 @@ import type {
   NodeControl,
 } from '../api/control.js';
 import { findPeer } from '../api/find-peer.js';
-import { toHex } from '../base/bytes.js';
+import { toHex, utf8Bytes } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
 import { OverlayError } from '../base/errors.js';
 import type { Rng } from '../base/rng.js';
 import { meshIdOf } from '../crypto/mesh.js';
 import { recordSigner } from '../crypto/record-signature.js';
+import { blake2b128 } from '../crypto/sodium.js';
 import type { Counters, DataPlane, DataPlaneInfo } from '../dataplane/dataplane.js';
+import { Appetite } from '../link/appetite.js';
 import { REKEY_AFTER_MS } from '../link/constants.js';
 import { Links } from '../link/links.js';
 import { makeEndpoint } from '../model/endpoint.js';
 import { parseContact, type Contact } from '../model/contact.js';
 import { macOfPeer, tapMacOfPeer, type PeerId } from '../model/peer-id.js';
 import { Gossip } from '../records/gossip.js';
+import type { RecordCrypto } from '../records/crypto-port.js';
+import type { RecordReader } from '../records/signed-record.js';
 import { RecordStore } from '../records/store.js';
 import { AddressKeeper } from './address-keeper.js';
 import { CloneWatch } from './clone-watch.js';
@@ -44,6 +48,7 @@ import type {
   HostWarning,
   Logger,
   NetworkWatcher,
+  NodeIdentity,
   Resolver,
   StateStore,
   Timers,
@@ -81,6 +86,13 @@ export interface DaemonComponents {
   readonly receiveLoad?: LoadTestsComponents['receive'];
   /** What lives in the records besides peers and links. */
   readonly rooms?: readonly RecordRoom[];
+  /** A simulator's, which remembers across nodes what it read and verified. */
+  readonly records?: (crypto: RecordCrypto) => {
+    readonly crypto: RecordCrypto;
+    readonly reader: RecordReader;
+  };
+  /** A simulator's, which counts handshakes instead of computing them. */
+  readonly linkCrypto?: typeof makeLinkCrypto;
   /** The bridge is up and has its addresses; ready is said when this has ended. */
   readonly onBridgeUp?: () => Promise<void>;
 }
@@ -90,6 +102,10 @@ export interface Daemon {
   start(): Promise<void>;
   stop(): Promise<void>;
   readonly control: NodeControl;
+  /** Members that said who they are, this one not counted. */
+  readonly memberCount: number;
+  /** Of the digest of all records: the same on two nodes when they have the same. */
+  recordRoot(): Uint8Array;
   /** Our bug, or a host that refuses what it accepted before: the caller stops the daemon. */
   onFatal(callback: (error: unknown) => void): void;
   /** Another process has our identity and ours was replaced: the caller stops this daemon and makes another. */
@@ -114,6 +130,7 @@ class OverlayDaemon implements Daemon {
   readonly #loop: Loop<NodeInput>;
   readonly #keeper: AddressKeeper;
   readonly #news: NetworkNews;
+  #appetite: Appetite;
   #links: Links;
   #linksRoom: LinksRoom;
   #records: MeshRecords;
@@ -172,6 +189,7 @@ class OverlayDaemon implements Daemon {
       },
       id,
     );
+    this.#appetite = makeAppetite(state.identity);
     this.#links = this.#makeLinks(options.suites);
     this.#linksRoom = new LinksRoom(options.relay);
     this.#records = this.#makeRecords();
@@ -203,6 +221,14 @@ class OverlayDaemon implements Daemon {
 
   tell(event: Omit<EventDocument, 'seq' | 'at'>): void {
     this.#emit(event);
+  }
+
+  get memberCount(): number {
+    return this.#records.members.size;
+  }
+
+  recordRoot(): Uint8Array {
+    return this.#records.root();
   }
 
   onFatal(callback: (error: unknown) => void): void {
@@ -389,8 +415,13 @@ class OverlayDaemon implements Daemon {
       maxDatagramBytes: MAX_DATAGRAM_BYTES,
       capabilities: 0,
     };
+    const makeCrypto = this.#components.linkCrypto ?? makeLinkCrypto;
     return new Links(
-      { crypto: makeLinkCrypto(party, this.#options.passwordPrs, rng), rng },
+      {
+        crypto: makeCrypto(party, this.#options.passwordPrs, rng),
+        rng,
+        appetite: this.#appetite,
+      },
       {
         ownId: state.identity.id,
         mtuBytes: this.#options.mtuBytes,
@@ -419,6 +450,7 @@ class OverlayDaemon implements Daemon {
         records: this.#records,
         relays: this.#relays,
         loads: this.#loads,
+        appetite: this.#appetite,
         clones: this.#clones,
         onClone: (verdict, peer) => {
           this.#onClone(verdict, peer);
@@ -454,11 +486,12 @@ class OverlayDaemon implements Daemon {
 
   #makeRecords(): MeshRecords {
     const { state, clock, rng } = this.#components;
-    const crypto = recordSigner(state.identity, meshIdOf(this.#options.meshName));
+    const signer = recordSigner(state.identity, meshIdOf(this.#options.meshName));
+    const shared = this.#components.records?.(signer) ?? { crypto: signer };
     const wallMs = (): number => clock.wallMs();
     const { publicKey } = state.identity;
     const nowMs = clock.monotonicMs();
-    const store = new RecordStore({ crypto, publicKey, wallMs }, { nowMs });
+    const store = new RecordStore({ ...shared, publicKey, wallMs }, { nowMs });
     const gossip = new Gossip({ store, rng }, { nowMs });
     const options: MeshRecordsOptions = {
       nickname: this.#options.nickname,
@@ -473,6 +506,8 @@ class OverlayDaemon implements Daemon {
       state,
       emit: this.#emit,
       onMember: (peer, record, nowMs, out) => {
+        if (!record) this.#appetite.onMemberGone(peer);
+        else if (this.#options.discovery) this.#appetite.onMember(peer);
         if (record) this.#directory.learnRecord(peer, record);
         if (record) this.#keeper.onClaim(peer, record.addresses);
         this.#relays.onMember(peer, record !== undefined, nowMs, out);
@@ -631,6 +666,11 @@ class OverlayDaemon implements Daemon {
     const { level, code, message, ...about } = this.#events.add(event, clock.wallMs());
     log[level]({ code, ...about }, message);
   };
+}
+
+function makeAppetite(identity: NodeIdentity): Appetite {
+  const secret = blake2b128(utf8Bytes('overlayd/1 neighbours'), identity.secretKey);
+  return new Appetite({ secret: new DataView(secret.buffer, secret.byteOffset).getUint32(0) });
 }
 
 function textOf(error: unknown): string {

@@ -31,7 +31,10 @@ export class Directory {
   }
 
   /** What its record says; a link's own message says it first-hand and stays. */
-  learnRecord(id: PeerId, record: Omit<PeerInfo, 'presence' | 'met'>): 'new' | 'known' | 'clash' {
+  learnRecord(
+    id: PeerId,
+    record: Omit<PeerInfo, 'presence' | 'met' | 'idle'>,
+  ): 'new' | 'known' | 'clash' {
     const { nickname, addresses, version } = record;
     if (!this.#info.has(id) || this.#fromRecords.has(id)) {
       this.#info.set(id, { nickname, addresses, version });
@@ -58,6 +61,14 @@ export class Directory {
 
   versionOf(id: PeerId): string | undefined {
     return this.#info.get(id)?.version;
+  }
+
+  /** Who says that this address, without a prefix length, is its own. */
+  ownerOf(address: string): PeerId | undefined {
+    for (const [id, { addresses }] of this.#info) {
+      if (addresses.some((cidr) => cidr.split('/')[0] === address)) return id;
+    }
+    return undefined;
   }
 
   /** Addresses peers said they have, without prefix lengths. */

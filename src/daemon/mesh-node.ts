@@ -5,6 +5,7 @@ import type { Counters, DataPlane, DataPlaneEvent } from '../dataplane/dataplane
 import { formatEndpoint } from '../model/endpoint.js';
 import { macOfPeer, shortPeerId, type PeerId } from '../model/peer-id.js';
 import { Actions } from '../link/actions.js';
+import type { Appetite } from '../link/appetite.js';
 import { PEER_INFO_EVERY_MS } from '../link/constants.js';
 import type { ControlMessage, Links } from '../link/links.js';
 import { CONTROL } from '../wire/control-types.js';
@@ -19,6 +20,7 @@ import type { CloneWatch } from './clone-watch.js';
 import type { Directory } from './directory.js';
 import { perform } from './effects.js';
 import type { LoadTests } from './load-tests.js';
+import { MeshPresence } from './mesh-presence.js';
 import type { MeshRecords } from './mesh-records.js';
 import type { MeshRelays } from './mesh-relays.js';
 import type { Logger, Resolver, StateStore } from './ports.js';
@@ -49,6 +51,7 @@ export interface MeshNodeComponents {
   readonly records: MeshRecords;
   readonly relays: MeshRelays;
   readonly loads: LoadTests;
+  readonly appetite: Appetite;
   readonly clones: CloneWatch | undefined;
   /** A peer met another process with our identity. */
   readonly onClone: (verdict: 'move' | 'stay', peer: PeerId) => void;
@@ -65,6 +68,7 @@ export class MeshNode {
   readonly #infosSent = new Map<PeerId, number>();
   readonly #infoDue = new Deadlines<PeerId>();
   readonly #declared = new Set<PeerId>();
+  readonly #presence: MeshPresence;
 
   constructor(
     components: MeshNodeComponents,
@@ -73,16 +77,20 @@ export class MeshNode {
     this.#components = components;
     this.#nickname = options.nickname;
     this.#version = options.version;
+    this.#presence = new MeshPresence(components, (peer, slot, out) => {
+      this.#declare(peer, slot, out);
+    });
   }
 
   get nextDeadlineMs(): number {
-    const { links, records, relays, loads } = this.#components;
+    const { links, records, relays, loads, appetite } = this.#components;
     return Math.min(
       links.nextDeadlineMs,
       records.nextDeadlineMs,
       relays.nextDeadlineMs,
       loads.nextDeadlineMs,
       this.#infoDue.nextMs,
+      appetite.nextDeadlineMs,
     );
   }
 
@@ -101,6 +109,7 @@ export class MeshNode {
           break;
       }
     }
+    this.#presence.step(nowMs, out);
     this.#onDeadlines(nowMs, out);
     this.#components.relays.follow(nowMs, out);
     this.#follow(nowMs, out);
@@ -140,6 +149,8 @@ export class MeshNode {
       );
     } else if (event.kind === 'labelUnknown') {
       this.#components.relays.onUnknownLabel(event.peer, event.label, nowMs, out);
+    } else if (event.kind === 'peerWanted') {
+      this.#presence.onWanted(event.peer, event.target, nowMs);
     } else if (event.kind === 'fault') {
       emit({
         level: 'warn',
@@ -159,7 +170,7 @@ export class MeshNode {
   #onMessage({ peer, type, body }: ControlMessage, nowMs: number, out: Actions): void {
     switch (type) {
       case CONTROL.PEER_INFO:
-        this.#onPeerInfo(peer, body);
+        this.#onPeerInfo(peer, body, nowMs, out);
         break;
       case CONTROL.RECORDS:
       case CONTROL.DIGEST:
@@ -183,10 +194,11 @@ export class MeshNode {
     }
   }
 
-  #onPeerInfo(peer: PeerId, body: Uint8Array): void {
+  #onPeerInfo(peer: PeerId, body: Uint8Array, nowMs: number, out: Actions): void {
     const { directory, emit, state } = this.#components;
     const info = decodePeerInfo(body);
     if (!info.ok) return;
+    if (info.value.idle) this.#presence.onPeerIdle(peer, nowMs, out);
     this.#onStatements(peer, info.value);
     const outcome = directory.learn(peer, info.value);
     if (outcome === 'clash') {
@@ -231,7 +243,7 @@ export class MeshNode {
       const sent = this.#infosSent.get(peer) ?? 0;
       this.#infosSent.set(peer, sent + 1);
       this.#infoDue.set(peer, nowMs + (INFO_REPEATS_MS[sent] ?? PEER_INFO_EVERY_MS));
-      this.#sendInfo(peer, out);
+      this.#sendInfo(peer, nowMs, out);
     }
   }
 
@@ -241,12 +253,8 @@ export class MeshNode {
     for (const action of [...out.list]) {
       if (action.kind !== 'peerUp') continue;
       const link = links.peer(action.peer);
-      if (link && !this.#declared.has(action.peer)) {
-        this.#declared.add(action.peer);
-        const mac = macOfPeer(action.peer);
-        out.table({ kind: 'fdbSet', network: 0, mac, peer: link.slot });
-      }
-      this.#sendInfo(action.peer, out);
+      if (link) this.#declare(action.peer, link.slot, out);
+      this.#sendInfo(action.peer, nowMs, out);
       this.#infosSent.set(action.peer, 1);
       this.#infoDue.set(action.peer, nowMs + INFO_REPEATS_MS[0]);
       this.#components.onPeerUp(action.peer);
@@ -266,7 +274,18 @@ export class MeshNode {
     }
   }
 
-  #sendInfo(peer: PeerId, out: Actions): void {
+  #declare(peer: PeerId, slot: number | undefined, out: Actions): void {
+    const mac = macOfPeer(peer);
+    if (slot === undefined) {
+      if (this.#declared.delete(peer)) out.table({ kind: 'fdbRemove', network: 0, mac });
+      return;
+    }
+    if (this.#declared.has(peer)) return;
+    this.#declared.add(peer);
+    out.table({ kind: 'fdbSet', network: 0, mac, peer: slot });
+  }
+
+  #sendInfo(peer: PeerId, nowMs: number, out: Actions): void {
     const session = this.#components.links.peer(peer)?.tx;
     if (!session) {
       this.#infosSent.delete(peer);
@@ -282,6 +301,7 @@ export class MeshNode {
       version: this.#version,
       ...(clones && { presence: clones.presence }),
       ...(met && { met }),
+      ...(this.#presence.isIdle(peer, nowMs) && { idle: true }),
     });
     const type = CONTROL.PEER_INFO;
     out.send({ kind: 'control', session: session.index, path: 0, type, body });

@@ -83,6 +83,11 @@ export class MeshRecords {
     return [...this.#observed.values(), ...this.#place.endpoints];
   }
 
+  /** Of the digest. */
+  root(): Uint8Array {
+    return this.#components.store.digest.root();
+  }
+
   get nextDeadlineMs(): number {
     const rooms = this.#components.rooms.map((room) => room.nextDeadlineMs);
     return Math.min(this.#sayAtMs, this.#components.gossip.nextDeadlineMs, ...rooms);

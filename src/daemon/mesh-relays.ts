@@ -95,6 +95,11 @@ export class MeshRelays {
     return this.#relays.carried;
   }
 
+  /** A way leads through this neighbour, or ends at it. */
+  isUsing(peer: PeerId): boolean {
+    return this.#relays.isUsing(peer);
+  }
+
   /** The relays a path goes through, nearest first, as far as they are known here: at a target, the last one. */
   viaOf(address: PathAddress): readonly PeerId[] {
     if (address.family !== 'relay') return [];
@@ -174,7 +179,9 @@ export class MeshRelays {
 
   #setTarget(id: PeerId, nowMs: number): void {
     const isInUse = this.#isInUse(id, nowMs);
-    this.#plan.setTarget({ id, isDirect: this.#neighbours.has(id), isInUse }, nowMs);
+    const isDirect = this.#neighbours.has(id);
+    const isResting = !isDirect && !this.#components.links.isWanted(id);
+    this.#plan.setTarget({ id, isDirect, isInUse, isResting }, nowMs);
   }
 
   #isInUse(id: PeerId, nowMs: number): boolean {

@@ -73,7 +73,8 @@ export function statusDocument(source: SnapshotSource): StatusDocument {
   let reachable = 1;
   for (const node of nodes) {
     counts[links.stateOf(node.id).state] += 1;
-    if (links.peer(node.id)?.isReachable) reachable += 1;
+    // Who rests is dialled by the first frame.
+    if (links.peer(node.id)?.isReachable || !links.isWanted(node.id)) reachable += 1;
   }
   const contacts = contactDocuments(source);
   for (const contact of contacts) if (contact.peer === null) counts[contact.state] += 1;

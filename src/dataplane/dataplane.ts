@@ -200,6 +200,11 @@ export type DataPlaneEvent =
   | { readonly kind: 'sessionLimit'; readonly session: SessionIndex }
   /** A RELAY datagram from an address of this peer under a label that is not in the tables; once per label and second. */
   | { readonly kind: 'labelUnknown'; readonly peer: PeerSlot; readonly label: number }
+  /**
+   * A frame for a peer without session or path; 0: a flood that such peers did not get. `target`: the IPv4 address that
+   * a flooded ARP asks for, as a number; 0: none. Once per (peer, target) and second.
+   */
+  | { readonly kind: 'peerWanted'; readonly peer: PeerSlot; readonly target: number }
   /** A TCP connection stands: ours, or accepted (from 2³¹ on). An accepted one without a handshake within 5 s is closed. */
   | { readonly kind: 'tcpOpened'; readonly connection: number; readonly endpoint: Endpoint }
   | { readonly kind: 'tcpClosed'; readonly connection: number }

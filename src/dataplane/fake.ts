@@ -192,8 +192,15 @@ export class FakeDataPlane implements DataPlane {
   injectFrame(frame: Uint8Array): void {
     if (!this.#config) return;
     const entry = this.#fdb.get(fdbKey(0, macFromBytes(frame.subarray(0, 6))));
-    const targets = entry ? [entry.peer] : [...this.#peers.keys()];
-    for (const slot of targets) this.#sendFrame(slot, frame);
+    if (entry) {
+      this.#sendFrame(entry.peer, frame);
+      return;
+    }
+    const reachable = [...this.#peers].filter(([, { session, path }]) => session * path !== 0);
+    if (reachable.length < this.#peers.size && !isHousekeeping(frame)) {
+      this.#tellWanted(0, arpTargetOf(frame));
+    }
+    for (const [slot] of reachable) this.#sendFrame(slot, frame);
   }
 
   /** Called for each frame that would be written to the TAP. */
@@ -347,6 +354,7 @@ export class FakeDataPlane implements DataPlane {
     const path = this.#paths.get(peer?.path ?? 0);
     if (!session || !path) {
       this.#drop('no path');
+      this.#tellWanted(slot, 0);
       return;
     }
     const nowMs = this.#nowMs();
@@ -356,6 +364,11 @@ export class FakeDataPlane implements DataPlane {
       this.#noteSwallowed(peer?.path ?? 0, bytes);
     });
     this.#schedulePing(peer?.path ?? 0);
+  }
+
+  #tellWanted(peer: PeerSlot, target: number): void {
+    if (!this.#mayTell(`wanted ${peer} ${target}`)) return;
+    this.#emit({ kind: 'peerWanted', peer, target });
   }
 
   /** PINGs of the size in use would show soon that nothing of it arrives. */
@@ -573,7 +586,7 @@ export class FakeDataPlane implements DataPlane {
         this.#receivePong(body);
         break;
       case 'frame':
-        this.#receiveFrame(session.peer, body.frame);
+        this.#receiveFrame(session.peer, this.#pathOf(session.peer, from), body.frame);
         break;
     }
   }
@@ -594,7 +607,7 @@ export class FakeDataPlane implements DataPlane {
     }
   }
 
-  #receiveFrame(peer: PeerSlot, frame: Uint8Array): void {
+  #receiveFrame(peer: PeerSlot, path: FakePath | undefined, frame: Uint8Array): void {
     const source = macFromBytes(frame.subarray(6, 12));
     const isGroup = ((frame[6] ?? 0) & 1) === 1;
     if (isGroup || this.#config?.ownMacs.includes(source)) {
@@ -605,6 +618,7 @@ export class FakeDataPlane implements DataPlane {
     if (!this.#fdb.get(key)?.isDeclared) {
       this.#fdb.set(key, { network: 0, mac: source, peer, isDeclared: false, ageSeconds: 0 });
     }
+    path?.clock.onFrame(this.#nowMs());
     this.#count('rxFrames');
     this.#onFrame?.(frame, peer);
   }
@@ -683,6 +697,17 @@ function headerOf(address: PathAddress): number {
 
 function overheadOf(address: PathAddress): number {
   return SEAL_OVERHEAD_BYTES + headerOf(address);
+}
+
+/** What kernels say unasked, see native/core/mac.h. */
+function isHousekeeping(frame: Uint8Array): boolean {
+  const to = Buffer.from(frame.subarray(0, 6)).toString('hex');
+  return /^(3333000000|01005e0000)(01|02|16)$/.test(to);
+}
+
+function arpTargetOf(frame: Uint8Array): number {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+  return frame.length >= 42 && view.getUint16(12) === 0x0806 ? view.getUint32(38) : 0;
 }
 
 function pathKey(peer: PeerSlot, address: PathAddress): string {

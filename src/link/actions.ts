@@ -13,6 +13,7 @@ export interface Note {
     | 'dial-paused'
     | 'peer-established'
     | 'peer-lost'
+    | 'peer-idle'
     | 'peer-restarted'
     | 'peer-path-changed'
     | 'peer-mtu-changed'

@@ -100,3 +100,20 @@ export const CANDIDATE_SILENT_MS = 10_000;
 export const DEAD_PATH_KEEP_MS = 60_000;
 
 export const PEER_INFO_EVERY_MS = 30_000;
+
+/** Up to so many peers each has a session with each; beyond, and until they are fewer again, sessions come on demand. */
+export const FULL_MESH_PEERS = 64;
+export const FULL_MESH_AGAIN_PEERS = 48;
+/** Chosen by each node of a sparse mesh, so that it has about twice as many. */
+export const NEIGHBOURS = 8;
+/** One that is not reached within this is passed over for the next … */
+export const NEIGHBOUR_TRY_MS = 15_000;
+/** … for this long; the last few are tried on meanwhile, so that a mesh that was cut in two grows together. */
+export const NEIGHBOUR_PASS_MS = 600_000;
+export const NEIGHBOURS_PASSED = 8;
+/** Without frames for this long a session is needed no more; without any frame at all, after less. */
+export const APPETITE_IDLE_MS = 300_000;
+export const APPETITE_UNUSED_MS = 60_000;
+/** Peers that are newly dialled on demand. */
+export const WANTED_PER_SECOND = 64;
+export const WANTED_BURST = 64;

@@ -1,4 +1,5 @@
 import { toHex } from '../base/bytes.js';
+import { Deadlines } from '../base/deadlines.js';
 import type { Rng } from '../base/rng.js';
 import { makeEndpoint } from '../model/endpoint.js';
 import { formatPathAddress, isEndpoint, type PathAddress } from '../model/path-address.js';
@@ -49,6 +50,10 @@ export interface PeerView {
   wantsRenewal(peer: PeerId): boolean;
   /** The reachable peer whose path in use ends there. */
   peerAt(endpoint: PathAddress): PeerId | undefined;
+  /** A session with it is to be sought. */
+  isWanted(peer: PeerId): boolean;
+  /** Nobody is reachable: contacts are wanted, whoever they lead to. */
+  isStarving(): boolean;
 }
 
 export interface DialerComponents {
@@ -73,6 +78,7 @@ export class Dialer {
   readonly #targets = new Map<string, DialTarget>();
   /** Those of the targets that a person named. */
   readonly #contacts = new Set<DialTarget>();
+  readonly #due = new Deadlines<DialTarget>();
   readonly #byIndex = new Map<number, { attempt: HandshakeAttempt; target: DialTarget }>();
   readonly #busy = new Map<string, number>();
   readonly #own = new Set<string>();
@@ -100,10 +106,7 @@ export class Dialer {
   }
 
   get nextDeadlineMs(): number {
-    let next = Number.POSITIVE_INFINITY;
-    for (const target of this.#targets.values()) {
-      next = Math.min(next, target.ticket === 0 ? target.nextAtMs : target.resolveUntilMs);
-    }
+    let next = this.#due.nextMs;
     for (const { attempt } of this.#byIndex.values()) next = Math.min(next, attempt.nextDeadlineMs);
     return next;
   }
@@ -115,6 +118,7 @@ export class Dialer {
     const target = makeTarget(fields, nowMs);
     this.#targets.set(key, target);
     this.#contacts.add(target);
+    this.#schedule(target);
   }
 
   removeContact(contact: string): boolean {
@@ -138,6 +142,7 @@ export class Dialer {
     }
     target.endpoints = endpoints.slice(0, ENDPOINTS_PER_ATTEMPT);
     target.resume = resume;
+    this.#schedule(target);
   }
 
   /**
@@ -159,6 +164,7 @@ export class Dialer {
     target.strangersAtMs = 0;
     const isAnswered = target.attempts.some((attempt) => attempt.state === 'finishing');
     if (!isAnswered && target.nextAtMs !== Number.POSITIVE_INFINITY) target.nextAtMs = nowMs;
+    this.#schedule(target);
     const isNobody = target.endpoints.length === 0 && !target.resume && addresses.length === 0;
     if (isNobody) this.#removeTarget(key);
   }
@@ -176,6 +182,7 @@ export class Dialer {
       target.strangerRounds = 0;
       target.strangersAtMs = 0;
       for (const attempt of target.attempts) attempt.abandon();
+      this.#schedule(target);
     }
     this.#sweepAttempts();
   }
@@ -185,6 +192,15 @@ export class Dialer {
     for (const target of this.#targetsOf(peer)) {
       if (target.nextAtMs === Number.POSITIVE_INFINITY) target.wantedSinceMs = nowMs;
       target.nextAtMs = Math.min(target.nextAtMs, nowMs + delayMs);
+      this.#schedule(target);
+    }
+  }
+
+  /** What a person named, even if it rests. */
+  wakeContacts(nowMs: number): void {
+    for (const target of this.#contacts) {
+      target.nextAtMs = Math.min(target.nextAtMs, nowMs);
+      this.#schedule(target);
     }
   }
 
@@ -194,6 +210,7 @@ export class Dialer {
       if (target.nextAtMs === Number.POSITIVE_INFINITY) continue;
       target.nextAtMs = nowMs;
       target.attemptsMade = 0;
+      this.#schedule(target);
     }
   }
 
@@ -207,6 +224,7 @@ export class Dialer {
         if (endpoint) endpoints.push(endpoint);
       }
       this.#dial(target, endpoints, nowMs, out);
+      this.#schedule(target);
       return;
     }
   }
@@ -249,6 +267,7 @@ export class Dialer {
     if (target.contact !== undefined) target.peer = done.peer.id;
     for (const other of target.attempts) if (other !== attempt) other.abandon();
     target.nextAtMs = Math.max(target.nextAtMs, attempt.nextDeadlineMs + BUSY_AGAIN_MS);
+    this.#schedule(target);
     if (done.suite === 0) this.#trouble(target, 'no-common-cipher', from, out);
     this.#sweepAttempts();
     return { done, attempt, contact: target.contact };
@@ -275,13 +294,20 @@ export class Dialer {
       }
       if (!attempt.isLive) this.#forget(index, attempt, target, nowMs);
     }
-    for (const target of this.#targets.values()) {
+    for (const target of this.#due.takeDue(nowMs)) {
       if (target.ticket !== 0 && nowMs >= target.resolveUntilMs) {
         this.onResolved(target.ticket, [], nowMs, out);
       }
       if (target.ticket === 0 && nowMs >= target.nextAtMs) this.#begin(target, nowMs, out);
+      this.#schedule(target);
     }
     return dropped;
+  }
+
+  /** After each change of when it is due. */
+  #schedule(target: DialTarget): void {
+    if (this.#targets.get(target.key) !== target) return;
+    this.#due.set(target, target.ticket === 0 ? target.nextAtMs : target.resolveUntilMs);
   }
 
   /** Its own target, and contacts that led to it. */
@@ -293,6 +319,11 @@ export class Dialer {
 
   #begin(target: DialTarget, nowMs: number, out: Actions): void {
     const { view } = this.#components;
+    const isHelp = target.contact !== undefined && view.isStarving();
+    if (target.peer && !view.isWanted(target.peer) && !isHelp) {
+      target.nextAtMs = Number.POSITIVE_INFINITY;
+      return;
+    }
     if (target.peer && view.isReachable(target.peer) && !view.wantsRenewal(target.peer)) {
       target.nextAtMs = Number.POSITIVE_INFINITY;
       return;
@@ -525,6 +556,7 @@ export class Dialer {
     for (const attempt of target.attempts) attempt.abandon();
     this.#sweepAttempts();
     this.#contacts.delete(target);
+    this.#due.delete(target);
     return this.#targets.delete(key);
   }
 }

@@ -9,6 +9,7 @@ import { CONTROL, isControlType } from '../wire/control-types.js';
 import { decodeClose } from '../wire/control.js';
 import { FIN_TYPE, INIT_TYPE, REJECT_TYPE, RESP_TYPE, RETRY_TYPE } from '../wire/handshake.js';
 import type { Actions } from './actions.js';
+import type { Appetite } from './appetite.js';
 import type { CandidateNews } from './candidate.js';
 import { candidateRule, type CandidateRule } from './candidates.js';
 import {
@@ -44,6 +45,8 @@ export type LinkState =
 export interface LinksComponents {
   readonly crypto: LinkCrypto;
   readonly rng: Rng;
+  /** Who is wanted; without it everybody is. */
+  readonly appetite?: Pick<Appetite, 'isWanted' | 'isStarving'>;
 }
 
 export interface LinksOptions {
@@ -72,6 +75,8 @@ export interface ControlMessage {
 }
 
 const CLOSED_AGAIN_MS = 500;
+/** The other slots are for peers that come. */
+const MAX_LISTED = MAX_PEERS - 512;
 const HINTS_PER_PEER = 2;
 const NOTES_BURST = 5;
 const NOTES_PER_SECOND = 1 / 60;
@@ -94,6 +99,9 @@ export class Links {
   readonly #vouched = new Vouched();
   readonly #peers = new Map<PeerId, PeerLink>();
   readonly #known = new Set<PeerId>();
+  /** Slots of peers without a link, and whose each slot is. */
+  readonly #listed = new Map<PeerId, number>();
+  readonly #slotOwners = new Map<number, PeerId>();
   readonly #deadlines = new Deadlines<PeerLink>();
   readonly #bySession = new Map<number, PeerLink>();
   readonly #byPath = new Map<number, PeerLink>();
@@ -121,11 +129,13 @@ export class Links {
         isReachable: (peer) => this.#peers.get(peer)?.isReachable ?? false,
         wantsRenewal: (peer) => this.#peers.get(peer)?.wantsRenewal ?? false,
         peerAt: (endpoint) => this.#peerAt(endpoint),
+        isWanted: (peer) => this.isWanted(peer),
+        isStarving: () => components.appetite?.isStarving ?? false,
       },
     });
   }
 
-  /** Grows whenever a peer comes, goes, is reached elsewhere or is another process. */
+  /** Grows whenever a peer comes, goes, is wanted anew, is reached elsewhere or is another process. */
   get revision(): number {
     return this.#revision;
   }
@@ -153,7 +163,62 @@ export class Links {
   }
 
   peerOfSlot(slot: number): PeerLink | undefined {
-    return this.peers.find((peer) => peer.slot === slot);
+    const id = this.#slotOwners.get(slot);
+    return id === undefined ? undefined : this.#peers.get(id);
+  }
+
+  /** Linked or only listed. */
+  idOfSlot(slot: number): PeerId | undefined {
+    return this.#slotOwners.get(slot);
+  }
+
+  /**
+   * A place in the tables for a peer without a link, so that frames for it are noticed. @returns its slot; undefined:
+   * none left.
+   */
+  list(id: PeerId, out: Actions): number | undefined {
+    const known = this.#peers.get(id)?.slot ?? this.#listed.get(id);
+    if (known !== undefined || this.#slotOwners.size >= MAX_LISTED) return known;
+    const slot = this.#slots.take();
+    if (slot === undefined) return undefined;
+    this.#listed.set(id, slot);
+    this.#slotOwners.set(slot, id);
+    out.table({ kind: 'peerSet', peer: slot, id, session: 0, path: 0 });
+    return slot;
+  }
+
+  /** It has a place and no link. */
+  isListed(id: PeerId): boolean {
+    return this.#listed.has(id);
+  }
+
+  /** Takes the place back; a link keeps its own. */
+  unlist(id: PeerId, out: Actions): void {
+    const slot = this.#listed.get(id);
+    if (slot === undefined) return;
+    this.#listed.delete(id);
+    this.#slotOwners.delete(slot);
+    this.#slots.release(slot);
+    out.table({ kind: 'peerRemove', peer: slot });
+  }
+
+  /** Dials a peer that is wanted from now on. */
+  want(id: PeerId, nowMs: number): void {
+    this.#revision += 1;
+    this.#tellDialer(id, nowMs);
+    this.dialer.wake(id, 0, nowMs);
+  }
+
+  /** Both ends can do without the session; `close` leaves first. */
+  closeIdle(
+    id: PeerId,
+    close: { readonly type: number; readonly body: Uint8Array },
+    nowMs: number,
+    out: Actions,
+  ): void {
+    this.#with(this.#peers.get(id), nowMs, out, (peer) => {
+      peer.shut('idle', close, nowMs, out);
+    });
   }
 
   get nextDeadlineMs(): number {
@@ -284,6 +349,7 @@ export class Links {
         return undefined;
       case 'observed':
       case 'labelUnknown':
+      case 'peerWanted':
       case 'tcpOpened':
       case 'tcpClosed':
       case 'fault':
@@ -366,6 +432,7 @@ export class Links {
     if (peer?.isReachable) return { state: 'established', reason: undefined };
     if (peer?.isHandshaking) return { state: 'handshaking', reason: undefined };
     const target = this.dialer.targetOf(id);
+    if (!this.isWanted(id)) return { state: 'idle', reason: undefined };
     if (!target) return { state: 'idle', reason: peer?.reason };
     const dialled = stateOfTarget(target);
     // It was there before: what is under way is a retry, whatever the target thinks.
@@ -507,8 +574,10 @@ export class Links {
   #admit(done: HandshakeDone, nowMs: number): PeerLink | undefined {
     const { id, publicKey } = done.peer;
     if (!this.#known.has(id) && !this.#admissions.take(nowMs)) return undefined;
-    const slot = this.#slots.take();
+    const slot = this.#listed.get(id) ?? this.#slots.take();
     if (slot === undefined) return undefined;
+    this.#listed.delete(id);
+    this.#slotOwners.set(slot, id);
     const peer = new PeerLink(
       {
         ...this.#components,
@@ -666,7 +735,14 @@ export class Links {
     this.#acquaintances.push({ id, publicKey, endpoint, ...resume });
   }
 
+  /** A session with it is sought and kept; others come by the first frame. */
+  isWanted(id: PeerId): boolean {
+    return this.#components.appetite?.isWanted(id) ?? true;
+  }
+
+  /** Who is not wanted is no target: there may be thousands. */
   #tellDialer(id: PeerId, nowMs: number): void {
+    if (!this.isWanted(id)) return;
     const addresses = this.#vouched.of(id).map((news) => news.address);
     this.dialer.setVouched(id, addresses, nowMs);
   }

@@ -24,6 +24,8 @@ import { TokenBucket } from '../base/token-bucket.js';
 
 /** MessagePack nil: the message says it all. */
 const ASK_BODY = Uint8Array.of(0xc0);
+/** The one reason that is no loss. */
+const IDLE = 'idle';
 
 export interface PeerLinkComponents {
   readonly crypto: LinkCrypto;
@@ -226,7 +228,8 @@ export class PeerLink {
 
   /** The peer ended the session. */
   onClose(index: number, reason: string, nowMs: number, out: Actions): void {
-    this.dropSession(index, `the peer closed the session (${reason})`, nowMs, out);
+    const isIdle = reason === IDLE;
+    this.dropSession(index, isIdle ? IDLE : `the peer closed the session (${reason})`, nowMs, out);
   }
 
   dropSession(index: number, reason: string, nowMs: number, out: Actions): void {
@@ -519,6 +522,11 @@ export class PeerLink {
     } else {
       this.#lostAtMs = nowMs;
       if (this.#reason === '') this.#reason = 'no answer';
+      if (this.#reason === IDLE) {
+        const message = `Link to ${shortPeerId(this.id)} closed: no frames for a while`;
+        out.note({ level: 'info', code: 'peer-idle', message, peer: this.id });
+        return;
+      }
       out.note({
         level: 'warn',
         code: 'peer-lost',

@@ -31,6 +31,8 @@ interface Neighbour {
 export class VerifyQueue {
   readonly #neighbours = new Map<PeerId, Neighbour>();
   readonly #hashes = new Set<string>();
+  /** Neighbours with something that waits, in turn. */
+  #line: PeerId[] = [];
 
   get size(): number {
     return this.#hashes.size;
@@ -43,28 +45,26 @@ export class VerifyQueue {
     if (nowMs < neighbour.deafUntilMs || neighbour.count >= VERIFY_MAX_QUEUED_PER_NEIGHBOUR) return;
     this.#hashes.add(record.hash);
     neighbour.count += 1;
+    if (neighbour.count === 1) this.#line.push(from);
     const queue = neighbour.owners.get(record.owner);
     if (queue) queue.push(waiting);
     else neighbour.owners.set(record.owner, [waiting]);
   }
 
   take(): Waiting | undefined {
-    for (const [id, neighbour] of this.#neighbours) {
-      const next = neighbour.owners.entries().next();
-      if (next.done) continue;
-      const [owner, queue] = next.value;
-      // To the end of both lines.
-      this.#neighbours.delete(id);
-      this.#neighbours.set(id, neighbour);
-      const waiting = queue.shift();
-      neighbour.owners.delete(owner);
-      if (queue.length > 0) neighbour.owners.set(owner, queue);
-      if (!waiting) continue;
-      neighbour.count -= 1;
-      this.#hashes.delete(waiting.record.hash);
-      return waiting;
-    }
-    return undefined;
+    const id = this.#line.shift();
+    const neighbour = id === undefined ? undefined : this.#neighbours.get(id);
+    const [next] = neighbour?.owners ?? [];
+    if (id === undefined || !neighbour || !next) return undefined;
+    const [owner, queue] = next;
+    const waiting = queue.shift();
+    // To the end of both lines.
+    neighbour.owners.delete(owner);
+    if (queue.length > 0) neighbour.owners.set(owner, queue);
+    neighbour.count -= 1;
+    if (neighbour.count > 0) this.#line.push(id);
+    if (waiting) this.#hashes.delete(waiting.record.hash);
+    return waiting;
   }
 
   /** @returns true when the neighbour is not listened to from now on. */
@@ -77,6 +77,7 @@ export class VerifyQueue {
     }
     neighbour.owners.clear();
     neighbour.count = 0;
+    this.#line = this.#line.filter((id) => id !== from);
     return true;
   }
 

@@ -160,6 +160,12 @@ export class Relays {
     return this.#labels.get(label)?.way;
   }
 
+  /** Does anything of ours, or of others, go through this neighbour or come from it? */
+  isUsing(peer: PeerId): boolean {
+    for (const label of this.#labels.values()) if (label.peer === peer) return true;
+    return false;
+  }
+
   /** The neighbour from which datagrams come under this label. */
   neighbourOf(label: number): PeerId | undefined {
     return this.#labels.get(label)?.peer;

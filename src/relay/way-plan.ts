@@ -10,6 +10,7 @@ import { MAX_RELAYS } from '../wire/relay.js';
  *   reached directly   1 spare    none
  *   not                2          1          two of them never begin with the same relay
  *
+ * and none to members that rest, since nobody needs them now (link/appetite.ts).
  * Ways that the target made to us count too, as long as it answers over them; the node with the smaller id asks first,
  * so that a pair does not make two where one is wanted.
  *
@@ -42,6 +43,8 @@ export interface WayTarget {
   readonly isDirect: boolean;
   /** Carries traffic now or did so lately. */
   readonly isInUse: boolean;
+  /** No session with it is sought: no way either. Default: one is. */
+  readonly isResting?: boolean;
 }
 
 /** What the plan asks about the world. */
@@ -256,6 +259,7 @@ function isSilent({ silentSinceMs }: PlannedWay, nowMs: number): boolean {
   return silentSinceMs !== undefined && nowMs - silentSinceMs >= SILENT_MS;
 }
 
-function wantedOf({ isDirect, isInUse }: WayTarget): number {
+function wantedOf({ isDirect, isInUse, isResting }: WayTarget): number {
+  if (isResting) return 0;
   return (isDirect ? 0 : 1) + (isInUse ? 1 : 0);
 }

@@ -14,7 +14,13 @@ import { packMessage, type PackLimits } from './message-pack.js';
  *   PEER_INFO  {nickname: string, addresses: [cidr …], version: string}
  */
 
-export const CLOSE_REASONS = ['shutdown', 'no common cipher', 'replaced', 'removed'] as const;
+export const CLOSE_REASONS = [
+  'shutdown',
+  'no common cipher',
+  'replaced',
+  'removed',
+  'idle',
+] as const;
 export type CloseReason = (typeof CLOSE_REASONS)[number];
 
 export interface Rekey1 {
@@ -39,6 +45,8 @@ export interface PeerInfo {
   readonly presence?: Uint8Array;
   /** That of another process with the receiver's identity. */
   readonly met?: Uint8Array;
+  /** The sender can do without this session. */
+  readonly idle?: boolean;
 }
 
 export const X25519_BYTES = 32;
@@ -94,8 +102,8 @@ export function decodeRekey2(body: Uint8Array): Result<Rekey2, BodyRefusal> {
 /** @throws RangeError for what `decodePeerInfo` would refuse: the caller checks its configuration first (`isNickname`). */
 export function encodePeerInfo(info: PeerInfo): Uint8Array {
   if (!isPeerInfo(info)) throw new RangeError('PEER_INFO has a field that peers would refuse');
-  const { nickname, addresses, version, presence, met } = info;
-  const statements = { ...(presence && { presence }), ...(met && { met }) };
+  const { nickname, addresses, version, presence, met, idle } = info;
+  const statements = { ...(presence && { presence }), ...(met && { met }), ...(idle && { idle }) };
   return packMessage({ nickname, addresses, version, ...statements });
 }
 
@@ -108,6 +116,7 @@ export function decodePeerInfo(body: Uint8Array): Result<PeerInfo, BodyRefusal> 
     version: map.value.get('version'),
     ...statementOf(map.value, 'presence'),
     ...statementOf(map.value, 'met'),
+    ...(map.value.get('idle') === true && { idle: true }),
   };
   return isPeerInfo(info) ? ok(info) : fail('fields');
 }

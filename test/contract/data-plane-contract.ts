@@ -11,6 +11,7 @@ import { formatEndpoint, type Endpoint } from '../../src/model/endpoint.js';
 import { formatPathAddress, type PathAddress } from '../../src/model/path-address.js';
 import type { PeerId } from '../../src/model/peer-id.js';
 import {
+  arpRequest,
   frameOf,
   initOf,
   keyOf,
@@ -368,6 +369,31 @@ export function describeDataPlane(
       rig.injectA(frameOf(macOf('ff:ff:ff:ff:ff:ff'), MAC_A, 'to nobody'));
       await quiet();
       assert.ok(!rig.framesB.some((got) => textOf(got).startsWith('to nobody')));
+    });
+
+    it('says for whom a frame came that has no session, once a second', async () => {
+      rig.a.apply([
+        { kind: 'peerSet', peer: SLOT, id: PEER_B, session: 0, path: 0 },
+        { kind: 'fdbSet', network: 0, mac: MAC_B, peer: SLOT },
+      ]);
+      const wanted = (peer: number) => () =>
+        ofKind(seenA, 'peerWanted').filter((event) => event.peer === peer);
+      for (let count = 0; count < 5; count++) rig.injectA(frameOf(MAC_B, MAC_A, 'first'));
+      await eventually('it is told', () => wanted(SLOT)().length > 0);
+      assert.deepEqual(wanted(SLOT)(), [{ kind: 'peerWanted', peer: SLOT, target: 0 }]);
+    });
+
+    it('says that a flood did not get to all, and whose address it asked for', async () => {
+      rig.a.apply([{ kind: 'peerSet', peer: SLOT, id: PEER_B, session: 0, path: 0 }]);
+      rig.injectA(frameOf(macOf('33:33:00:00:00:16'), MAC_A, 'listener report'));
+      rig.injectA(frameOf(macOf('ff:ff:ff:ff:ff:ff'), MAC_A, 'for all'));
+      rig.injectA(arpRequest(MAC_A, [10, 32, 0, 7]));
+      const told = () => ofKind(seenA, 'peerWanted');
+      await eventually('both are told', () => told().some((event) => event.target !== 0));
+      // Other floods of the host's own kernel may be among them.
+      assert.ok(told().some((event) => event.peer === 0 && event.target === 0x0a200007));
+      assert.ok(told().some((event) => event.peer === 0 && event.target === 0));
+      assert.ok(told().every((event) => event.peer === 0));
     });
   });
 }

@@ -43,6 +43,17 @@ export function frameOf(to: Mac, from: Mac, text: string): Uint8Array {
   return frame;
 }
 
+/** Who has that IPv4 address? */
+export function arpRequest(from: Mac, target: readonly number[]): Uint8Array {
+  const frame = new Uint8Array(60);
+  frame.fill(0xff, 0, 6);
+  frame.set(macBytes(from), 6);
+  frame.set([0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1], 12);
+  frame.set(macBytes(from), 22);
+  frame.set(target, 38);
+  return frame;
+}
+
 export function textOf(frame: Uint8Array): string {
   return Buffer.from(frame.subarray(14)).toString();
 }

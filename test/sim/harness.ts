@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 
 import type { EventDocument } from '../../src/api/control.js';
-import { generateIdentity } from '../../src/crypto/identity.js';
+import { generateIdentity, peerIdOf } from '../../src/crypto/identity.js';
 import { sodiumReady } from '../../src/crypto/sodium.js';
 import { createDaemon, type Daemon, type DaemonComponents } from '../../src/daemon/daemon.js';
 import type {
@@ -19,6 +19,8 @@ import { macBytes, type Mac } from '../../src/model/mac.js';
 import { macOfPeer, type PeerId } from '../../src/model/peer-id.js';
 import { MachineTime } from './machine-time.js';
 import { MemoryState } from './memory-state.js';
+import { CountedHandshakes } from './counted-handshake.js';
+import { SharedRecords } from './shared-records.js';
 import { SeededRng } from './seeded-rng.js';
 import { VirtualTime } from './virtual-time.js';
 
@@ -39,6 +41,8 @@ export interface NodeSettings {
   readonly rooms?: (node: SimNode) => readonly RecordRoom[];
   /** Opens the receiving end of a measurement. */
   readonly receiveLoad?: DaemonComponents['receiveLoad'];
+  /** Its handshakes are counted instead of computed; they fit those of such nodes only. */
+  readonly isCounted?: boolean;
   /** A copy of that machine: same identity. */
   readonly identityOf?: SimNode;
 }
@@ -50,6 +54,11 @@ export class Sim {
   /** Names that resolve, for every node. */
   readonly names = new Map<string, readonly string[]>();
   readonly nodes: SimNode[] = [];
+  /** Records are read and verified once for all nodes. */
+  readonly records = new SharedRecords();
+
+  /** Of nodes with `isCounted`. */
+  readonly handshakes = new CountedHandshakes(peerIdOf);
 
   private constructor(seed: number) {
     this.rng = new SeededRng(seed);
@@ -182,6 +191,8 @@ export class SimNode {
         rooms: this.#settings.rooms?.(this) ?? [],
         ...(this.#settings.receiveLoad && { receiveLoad: this.#settings.receiveLoad }),
         log: SILENT,
+        records: sim.records.of,
+        ...(this.#settings.isCounted && { linkCrypto: sim.handshakes.of }),
       },
       {
         meshName: 'default',
@@ -352,10 +363,9 @@ export class SimHost implements HostInterface {
 
   probeAddress(address: string): Promise<Mac | undefined> {
     for (const other of this.#sim.nodes) {
-      if (other === this.#node || !other.isRunning || !other.sees(this.#node)) continue;
-      if (other.host.addresses.some((cidr) => cidr.split('/')[0] === address)) {
-        return Promise.resolve(macOfPeer(other.id));
-      }
+      if (other === this.#node || !other.isRunning) continue;
+      const isThere = other.host.addresses.some((cidr) => cidr.split('/')[0] === address);
+      if (isThere && other.sees(this.#node)) return Promise.resolve(macOfPeer(other.id));
     }
     return Promise.resolve(SimHost.strangers.get(address));
   }
