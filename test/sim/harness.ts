@@ -88,6 +88,19 @@ export class Sim {
     return this.time.run(forMs);
   }
 
+  /** @returns what ends it. */
+  every(periodMs: number, act: () => void): () => void {
+    let cancel = (): void => undefined;
+    const again = (): void => {
+      act();
+      cancel = this.time.at(periodMs, again);
+    };
+    cancel = this.time.at(periodMs, again);
+    return () => {
+      cancel();
+    };
+  }
+
   async stopAll(): Promise<void> {
     for (const node of this.nodes) if (node.isRunning) await node.stop();
   }
