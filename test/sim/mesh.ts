@@ -9,28 +9,13 @@ import { macBytes } from '../../src/model/mac.js';
 import { PORT, Sim, type SimNode } from './harness.js';
 
 /*
- * Meshes of hundreds of nodes at 20 ms round trip, with counted handshakes and shared records. They begin in two ways:
- *
- *   from nothing   one after the other, each given one that was started before it, at random
- *   from memory    all at once, each with everybody's peer record in its state directory: a data centre after a power
- *                  cut; much cheaper, since nobody learns of the others one by one
+ * Meshes of hundreds of nodes at 20 ms round trip, with counted handshakes and shared records. They begin from memory,
+ * all at once, each with everybody's peer record in its state directory: a data centre after a power cut.
  */
-
-const JOIN_EVERY_MS = 25;
 
 export interface Mesh {
   readonly sim: Sim;
   readonly nodes: SimNode[];
-}
-
-export async function meshFromNothing(count: number, seed: number): Promise<Mesh> {
-  const sim = await makeSim(seed);
-  const nodes: SimNode[] = [];
-  for (let at = 0; at < count; at++) {
-    await addTo(sim, nodes).start();
-    await sim.run(JOIN_EVERY_MS);
-  }
-  return { sim, nodes };
 }
 
 export async function meshFromMemory(count: number, seed: number): Promise<Mesh> {
@@ -46,7 +31,7 @@ export async function meshFromMemory(count: number, seed: number): Promise<Mesh>
 }
 
 /** One more, not started. */
-export function addTo(sim: Sim, nodes: SimNode[], peers?: readonly string[]): SimNode {
+function addTo(sim: Sim, nodes: SimNode[], peers?: readonly string[]): SimNode {
   const at = nodes.length;
   const contact = nodes[Math.floor(sim.rng.fraction() * at)];
   const node = sim.node(`n${at}`, {
@@ -56,11 +41,6 @@ export function addTo(sim: Sim, nodes: SimNode[], peers?: readonly string[]): Si
   });
   nodes.push(node);
   return node;
-}
-
-/** Members a node knows, itself included. */
-export function knownTo(node: SimNode): number {
-  return node.daemon.memberCount + 1;
 }
 
 export function established(node: SimNode): number {
