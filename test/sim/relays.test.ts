@@ -145,6 +145,31 @@ describe('relays between daemons', () => {
     }
   });
 
+  it('move off a way that became slow within 15 s, and do not flap while its delay swings', async () => {
+    const sim = await Sim.create(80);
+    sim.network.setAll({ delayMs: 2 });
+    const a = sim.node('a');
+    const b = sim.node('b', { peers: [a.address] });
+    const c = sim.node('c', { peers: [a.address] });
+    for (const node of [a, b, c]) await node.start();
+    await sim.until('a and c are direct', () => isDirect(a, c) && isDirect(c, a), 5000);
+    const there = stream(sim, a, c);
+    const back = stream(sim, c, a);
+    await sim.run(10_000);
+    sim.network.set(a.address, c.address, { delayMs: 52 });
+    await sim.until('over b', () => isRelayed(a, c) && isRelayed(c, a), 15_000);
+    const changes = () => a.codes().filter((code) => code === 'peer-path-changed').length;
+    const before = changes();
+    for (let at = 0; at < 120; at++) {
+      sim.network.set(a.address, c.address, { delayMs: 52 * (at % 2 === 0 ? 0.8 : 1.2) });
+      await sim.run(1000);
+    }
+    assert.ok(changes() - before <= 2, `${changes() - before} changes in two minutes`);
+    there.stop();
+    back.stop();
+    await sim.stopAll();
+  });
+
   it('ask nobody that does not relay', async () => {
     const [sim, [a, b, c]] = (await line(76, 3, { relay: false })) as [
       Sim,
