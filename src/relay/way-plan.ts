@@ -25,6 +25,8 @@ const TICK_MS = 500;
 const SECOND_MS = 400;
 /** Between two requests for the same target. */
 const AGAIN_MS = 500;
+/** Ways of the other side that come so soon after one was wanted are waited for. */
+const ARRIVAL_MS = 3000;
 /** A way that stands is given this long to carry an answer. */
 const SILENT_MS = 6000;
 /** Relays that refused, did not answer, or lead nowhere. */
@@ -65,6 +67,8 @@ interface PlannedWay {
   /** Else the target made it. */
   readonly isOurs: boolean;
   isUp: boolean;
+  /** The target answered over it, ever. */
+  isProven: boolean;
   silentSinceMs: number | undefined;
 }
 
@@ -139,16 +143,28 @@ export class WayPlan {
   onAsked(target: PeerId, via: readonly PeerId[], label: number): void {
     const plan = this.#plans.get(target);
     if (!plan) return;
-    this.#add(plan, { label, via, isOurs: true, isUp: false, silentSinceMs: undefined });
+    this.#add(plan, {
+      label,
+      via,
+      isOurs: true,
+      isUp: false,
+      isProven: false,
+      silentSinceMs: undefined,
+    });
   }
 
   /** The target made a way to us, over our neighbour `via`. */
   onArrival(target: PeerId, via: PeerId, label: number, nowMs: number): void {
     const plan = this.#plans.get(target);
     if (!plan) return;
-    this.#add(plan, { label, via: [via], isOurs: false, isUp: true, silentSinceMs: nowMs });
-    // It needs a moment to be proven.
-    plan.nextAskMs = Math.max(plan.nextAskMs, nowMs + AGAIN_MS);
+    this.#add(plan, {
+      label,
+      via: [via],
+      isOurs: false,
+      isUp: true,
+      isProven: false,
+      silentSinceMs: nowMs,
+    });
   }
 
   onUp(label: number, nowMs: number): void {
@@ -205,7 +221,10 @@ export class WayPlan {
       if (!way.isUp) continue;
       const state = world.stateOf(plan.target.id, way.label);
       if (state === 'silent') way.silentSinceMs ??= nowMs;
-      else way.silentSinceMs = undefined;
+      else {
+        way.silentSinceMs = undefined;
+        way.isProven = true;
+      }
       if (!way.isOurs) continue;
       if (isSilent(way, nowMs)) {
         this.#noteFailure(plan, way.via, nowMs);
@@ -250,9 +269,16 @@ export class WayPlan {
   }
 }
 
-/** Ways that stand or are asked for, and over which the target answers as far as is known. */
+/**
+ * Ways that stand or are asked for, and over which the target answers as far as is known. Of those that were made to us
+ * only a neighbour says so: unproven they count for a moment, or one that makes them up again and again could keep us
+ * from asking anybody.
+ */
 function counted(plan: Plan, nowMs: number): readonly PlannedWay[] {
-  return [...plan.ways.values()].filter((way) => !isSilent(way, nowMs));
+  const isEarly = nowMs - plan.sinceMs < ARRIVAL_MS;
+  return [...plan.ways.values()].filter((way) => {
+    return !isSilent(way, nowMs) && (way.isOurs || way.isProven || isEarly);
+  });
 }
 
 function isSilent({ silentSinceMs }: PlannedWay, nowMs: number): boolean {

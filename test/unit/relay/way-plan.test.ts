@@ -150,6 +150,17 @@ describe('the plan of ways', () => {
     assert.deepEqual(bench.freed, [], 'what is not ours is not let go');
   });
 
+  it('is not kept from asking by a neighbour that makes ways up', () => {
+    const bench = new Bench();
+    bench.target(false, false);
+    for (let at = 0; at < 60; at++) {
+      bench.plan.onArrival(TARGET, C, 1000 + at, bench.nowMs);
+      bench.run(200);
+    }
+    assert.deepEqual(bench.requests, [{ label: 1, via: [B] }]);
+    assert.deepEqual(bench.freed, []);
+  });
+
   it('lets the node with the smaller id ask first', () => {
     const bench = new Bench();
     const plan = new WayPlan(bench.topology, id(9));
