@@ -36,7 +36,8 @@ export function panelsOf(report: Report, scenarios: readonly Scenario[]): readon
     const isUnfit = report.fitness.some((one) => one.scenario === scenario.name && !one.isFit);
     return scenario.figures.flatMap((figure) => {
       const bars = barsOf(report, figure);
-      if (bars.length < 2 || (figure.unit === CPU_UNIT && figure !== cpu)) return [];
+      if (bars.length < 2 || figure.isCharted === false) return [];
+      if (figure.unit === CPU_UNIT && figure !== cpu) return [];
       const sense = LESS_IS_BETTER.includes(figure.unit) ? ', less is better' : '';
       return {
         title: `${figure.chartTitle ?? figure.title} (${figure.unit}${sense})`,

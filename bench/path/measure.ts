@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
 import type { Host } from '../../test/netns/lib/topology.js';
 import { waitFor } from '../../test/netns/lib/wait.js';
 import { Background } from './process.js';
@@ -46,6 +46,8 @@ export interface TcpReading {
   readonly gbps: number;
   /** User and system time of all daemons for 10^9 received bytes; NaN for what lives in the kernel. */
   readonly cpuSecondsPerGb: number;
+  /** Times their threads were switched away from, willingly or not, for as much; NaN as above. */
+  readonly switchesPerGb: number;
 }
 
 /** TCP a to b, one stream unless the options say more. */
@@ -55,15 +57,20 @@ export async function tcp(
   seconds: number,
   { congestion = 'cubic', options = [] }: TcpLoad = {},
 ): Promise<TcpReading> {
-  const before = await cpuSeconds(running);
+  const before = await usage(running);
   const args = ['-C', congestion, '-t', String(seconds), ...options];
   const { end } = await iperf(pair, running.addressB, args);
-  const after = await cpuSeconds(running);
+  const after = await usage(running);
   const there = end.sum_received?.bits_per_second ?? Number.NaN;
   const gbps = (there + (end.sum_received_bidir_reverse?.bits_per_second ?? 0)) / 1e9;
   const gigabytes = (gbps * seconds) / 8;
-  const hasDaemons = running.pids.length > 0;
-  return { gbps, cpuSecondsPerGb: hasDaemons ? (after - before) / gigabytes : Number.NaN };
+  const perGb = (spent: number): number =>
+    running.pids.length > 0 ? spent / gigabytes : Number.NaN;
+  return {
+    gbps,
+    cpuSecondsPerGb: perGb(after.cpuSeconds - before.cpuSeconds),
+    switchesPerGb: perGb(after.switches - before.switches),
+  };
 }
 
 const LOSS_LIMIT = 0.01;
@@ -166,15 +173,23 @@ export async function loadedPingMs(
 /** Kernel ticks are 10 ms for programs on every architecture. */
 const TICKS_PER_SECOND = 100;
 
-async function cpuSeconds(running: Running): Promise<number> {
+/** Of all its processes since they began. */
+async function usage(running: Running): Promise<{ cpuSeconds: number; switches: number }> {
   let ticks = 0;
+  let switches = 0;
   for (const pid of running.pids) {
     const stat = await readFile(`/proc/${String(pid)}/stat`, 'utf8');
     // Behind the name, which may hold blanks: state is field 3, utime 14, stime 15.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     ticks += Number(fields[11]) + Number(fields[12]);
+    for (const thread of await readdir(`/proc/${String(pid)}/task`)) {
+      const status = await readFile(`/proc/${String(pid)}/task/${thread}/status`, 'utf8');
+      for (const [, count] of status.matchAll(/^(?:non)?voluntary_ctxt_switches:\s+(\d+)$/gm)) {
+        switches += Number(count);
+      }
+    }
   }
-  return ticks / TICKS_PER_SECOND;
+  return { cpuSeconds: ticks / TICKS_PER_SECOND, switches };
 }
 
 /** Mean resident memory of its processes in MB: now, or the most since forgetPeak. */

@@ -52,7 +52,7 @@ const NAME = 28;
 /** Of the table; the JSON has all of it. */
 const MAX_REASON = 600;
 
-const figure = (value: number): string => value.toPrecision(3);
+const figure = (value: number): string => (value >= 1000 ? value.toFixed(0) : value.toPrecision(3));
 
 /** What is asked of this comparison and whether it is so; empty when nothing is. */
 function verdicts(figure: Figure, { peer, ratio }: Comparison): string {

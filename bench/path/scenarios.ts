@@ -18,6 +18,8 @@ export interface Figure {
   readonly title: string;
   /** In the picture, which compares nothing; else the title. */
   readonly chartTitle?: string;
+  /** Default true. */
+  readonly isCharted?: boolean;
   readonly unit: string;
   /** Compared after the bare path's own figure of the same round is taken off. */
   readonly isAddedToBarePath?: boolean;
@@ -55,6 +57,13 @@ const cpuOf = (name: string): Figure => ({
   unit: 's/GB',
 });
 
+const switchesOf = (name: string): Figure => ({
+  name: `${name}-switches`,
+  title: 'context switches of all its daemons per GB of that',
+  unit: '/GB',
+  isCharted: false,
+});
+
 function tcpScenario(
   name: string,
   title: string,
@@ -65,13 +74,13 @@ function tcpScenario(
     name,
     ground,
     pairs,
-    figures: [{ name, title, unit: 'Gb/s', targets }, cpuOf(name)],
+    figures: [{ name, title, unit: 'Gb/s', targets }, cpuOf(name), switchesOf(name)],
     readingSeconds: (seconds) => seconds + START_SECONDS,
     measure: async (pair, running, seconds) => {
       const body = () => tcp(pair, running, seconds, load);
       const reading = load.isWithoutUdpOffload === true ? withoutUdpOffload(pair, body) : body();
-      const { gbps, cpuSecondsPerGb } = await reading;
-      return [gbps, cpuSecondsPerGb];
+      const { gbps, cpuSecondsPerGb, switchesPerGb } = await reading;
+      return [gbps, cpuSecondsPerGb, switchesPerGb];
     },
   };
 }

@@ -21,7 +21,7 @@ export function weaver(binary: string): Tunnel {
           .concat(['--db-prefix', join(database, '..', name), '--log-level', 'warning'])
           .concat(name === 'a' ? [] : [pair.a.address(4)]),
       });
-      const version = (await must([binary, '--version'])).trim();
+      const [version = ''] = (await must([binary, '--version'])).split('\n');
       const ends = [end('a', INNER_A, '02:00:00:00:00:0a'), end('b', INNER_B, '02:00:00:00:00:0b')];
       return startPair(pair, ends, `${version}, sleeve, encrypted (${binary})`);
     },

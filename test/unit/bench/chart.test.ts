@@ -23,6 +23,7 @@ const sample = report([
   row('tcp', 'tinc', [7, 6], [0.5, 0.6]),
   row('ping', 'tinc', [0.4, 0.2], [0.1, 0.1]),
   row('tcp-cpu', 'tinc', [1, 1], [20, 20]),
+  row('tcp-switches', 'tinc', [1, 1], [20, 20]),
   row('tcp8-cpu', 'tinc', [1, 1], [20, 20]),
 ]);
 
