@@ -220,9 +220,15 @@ export interface AttachmentsDocument {
   readonly attachments: readonly AttachmentReport[];
 }
 
-/** Addresses that a command was about; with length those of `attach` and `detach`. */
+/** Addresses that a command was about; with length but for those of `dns`. */
 export interface AddressesOutcome {
   readonly addresses: readonly string[];
+}
+
+export interface ExposeBody {
+  readonly addresses: readonly string[];
+  readonly masquerade?: boolean | undefined;
+  readonly name?: string | undefined;
 }
 
 /** Targets on this host. */
@@ -230,6 +236,10 @@ export interface WorkloadControl {
   attachments(): AttachmentsDocument;
   /** @throws OVL_TARGET_UNKNOWN, OVL_TARGET_CONFLICT, OVL_ADDRESS_…, with nothing changed */
   attach(request: AttachRequest): Promise<AddressesOutcome>;
+  /** Gives the host itself addresses. @throws OVL_ADDRESS_…, OVL_NAME_INVALID, with nothing changed */
+  expose(body: ExposeBody): Promise<AddressesOutcome>;
+  /** No addresses: all. @throws OVL_ADDRESS_INVALID */
+  hide(addresses: readonly string[]): Promise<AddressesOutcome>;
   /** No addresses: all. @throws OVL_ADDRESS_INVALID */
   detach(target: string, addresses: readonly string[]): Promise<AddressesOutcome>;
 }

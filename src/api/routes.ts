@@ -19,6 +19,8 @@ import { productVersion } from './version.js';
  * POST    /v1/attach         AttachRequest -> {schema, addresses}
  * POST    /v1/detach         {target, addresses} -> {schema, addresses}
  * POST    /v1/bench          {peer, seconds, mbps} -> BenchPlaceDocument
+ * POST    /v1/expose         ExposeBody -> {schema, addresses}
+ * POST    /v1/hide           {addresses} -> {schema, addresses}
  * GET     /v1/dns            DnsNamesDocument
  * GET     /v1/dns/<name>     DnsLookupDocument
  * POST    /v1/dns/add        {name, addresses} -> {schema, addresses}
@@ -58,6 +60,11 @@ const benchBody = z.strictObject({
   peer: text,
   seconds: z.number().int().min(1).max(30),
   mbps: z.number().int().min(1).max(10_000),
+});
+const hideBody = attachBody.pick({ addresses: true });
+const exposeBody = hideBody.extend({
+  masquerade: z.boolean().optional(),
+  name: text.optional(),
 });
 const dnsBody = z.strictObject({ name: text, addresses: z.array(text).max(64) });
 const dnsAddBody = dnsBody.extend({ addresses: z.array(text).min(1).max(64) });
@@ -118,6 +125,14 @@ const ROUTES: readonly Route[] = [
   post('/v1/bench', (control, body) => {
     const { peer, ...wish } = parseBody(benchBody, body);
     return control.bench(peer, wish);
+  }),
+  post('/v1/expose', async (control, body) => ({
+    schema: SCHEMA_VERSION,
+    ...(await control.expose(parseBody(exposeBody, body))),
+  })),
+  post('/v1/hide', async (control, body) => {
+    const { addresses } = parseBody(hideBody, body);
+    return { schema: SCHEMA_VERSION, ...(await control.hide(addresses)) };
   }),
   get('/v1/dns', (control) => control.dnsNames()),
   get('/v1/dns/', (control, name) => control.dnsLookup(name)),

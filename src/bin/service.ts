@@ -19,12 +19,15 @@ import { lockStateDir } from '../daemon/state-lock.js';
 import { openStateStore } from '../daemon/state-store.js';
 import { createNativeDataPlane, nativeOs } from '../dataplane/native.js';
 import { AttachmentHost } from '../netdev/attachment-host.js';
+import { BridgeExposureHost } from '../netdev/exposure-host.js';
 import { createHostInterface } from '../netdev/host-interface.js';
 import { underlayAddresses } from '../netdev/underlay-addresses.js';
 import { ResolvConfFiles } from '../netdev/resolv-conf-files.js';
 import { NftPortGuard } from '../netdev/port-guard.js';
 import { createResolver } from '../netdev/resolver.js';
 import { namespaceTargets } from '../netdev/targets.js';
+import { bareAddress } from '../workload/address-want.js';
+import { Exposures } from '../workload/exposures.js';
 import { Workloads } from '../workload/workloads.js';
 import { openReceiver } from '../load/receiver.js';
 import type { DebugSettings } from './debug-settings.js';
@@ -140,6 +143,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       onBridgeUp: async () => {
         warnings.push(...(await names.start()));
         await workloads.start();
+        await exposures.start();
         names.writeFiles();
       },
     },
@@ -163,16 +167,22 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       ...(debug.rekeyAfterMs === undefined ? {} : { rekeyAfterMs: debug.rekeyAfterMs }),
     },
   );
+  const sendFrame = (device: string, frame: Uint8Array): void => {
+    os.sendFrame(device, frame);
+  };
   const guard = new NftPortGuard(config.ifName);
-  const workloads = new Workloads(
+  const workloads: Workloads = new Workloads(
     {
-      host: new AttachmentHost(),
+      host: new AttachmentHost(sendFrame),
       guard,
       targets: namespaceTargets,
       store: state,
       alarm: timers,
       nameServers: () => names.servers,
-      ownAddresses: () => daemon.control.status().self.addresses,
+      ownAddresses: () => [
+        ...daemon.control.status().self.addresses,
+        ...exposures.exposure.addresses,
+      ],
       onChange: (attached) => {
         names.setAttached(attached);
       },
@@ -193,6 +203,22 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       domain: config.dnsDomain,
     },
   );
+  const exposures: Exposures = new Exposures(
+    {
+      host: new BridgeExposureHost(config.ifName, state.identity.id, sendFrame),
+      store: state,
+      alarm: timers,
+      holderOf: (address) =>
+        daemon.control.status().self.addresses.some((cidr) => bareAddress(cidr) === address)
+          ? 'this node'
+          : workloads.holderOf(address),
+      onChange: (exposure) => {
+        names.setExposed(exposure);
+      },
+      warn,
+    },
+    { domain: config.dnsDomain },
+  );
   daemon.onFatal((error) => {
     inputs.onFatal(error);
   });
@@ -202,17 +228,21 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
   undo.push(() => daemon.stop());
   undo.push(() => names.stop());
   undo.push(() => workloads.stop());
+  undo.push(() => exposures.stop());
   await daemon.start();
 
   const control = wholeControl(
     daemon.control,
-    { ...workloadControl(workloads), ...dnsControl(names) },
+    { ...workloadControl(workloads, exposures), ...dnsControl(names) },
     async () => {
+      await exposures.stop();
       await workloads.stop();
       await names.stop();
       names.removeFiles();
       await daemon.control.reset();
       await bridge.removeEverything();
+      await guard.set([]);
+      await exposures.removeRules();
       inputs.onReset();
     },
   );

@@ -8,6 +8,7 @@ import { connectVerb } from './verbs/connect.js';
 import { detachVerb } from './verbs/detach.js';
 import { dnsVerb } from './verbs/dns.js';
 import { doctorVerb } from './verbs/doctor.js';
+import { exposeVerb, hideVerb } from './verbs/expose.js';
 import { eventsVerb } from './verbs/events.js';
 import { forgetVerb } from './verbs/forget.js';
 import { helpVerb } from './verbs/help.js';
@@ -33,6 +34,8 @@ export const VERBS: readonly Verb[] = [
   forgetVerb,
   attachVerb,
   detachVerb,
+  exposeVerb,
+  hideVerb,
   dnsVerb,
   resetVerb,
   doctorVerb,

@@ -20,6 +20,7 @@ import { macOfPeer, type PeerId } from '../model/peer-id.js';
 import { addNameServerAddress, removeNameServerAddress } from '../netdev/name-server-address.js';
 import type { ResolvConfFiles } from '../netdev/resolv-conf-files.js';
 import { bareAddress } from '../workload/address-want.js';
+import type { Exposure } from '../workload/exposures.js';
 import type { Attachment } from '../workload/model.js';
 import type { NameServer } from '../workload/ports.js';
 import { nameOf } from '../workload/request.js';
@@ -74,6 +75,7 @@ export class NameService implements DnsControl {
   /** What the operator added: addresses by relative name. */
   readonly #added = new Map<string, readonly string[]>();
   #attached: readonly Attachment[] = [];
+  #exposed: { readonly name: string; readonly addresses: readonly string[] } | undefined;
   #servers: readonly NameServer[] = [];
   #hasAddress = false;
   #writesFiles = false;
@@ -156,6 +158,12 @@ export class NameService implements DnsControl {
     this.#components.files.sync(new Map());
   }
 
+  /** The host's own addresses, if they have a name. */
+  setExposed({ name, addresses }: Pick<Exposure, 'name' | 'addresses'>): void {
+    this.#exposed = name === undefined ? undefined : { name, addresses };
+    this.#tell();
+  }
+
   setAttached(attached: readonly Attachment[]): void {
     this.#attached = attached;
     this.#tell();
@@ -236,7 +244,8 @@ export class NameService implements DnsControl {
     for (const [name, addresses] of this.#added) {
       names.set(`dns:${name}`, { network: DEFAULT_ID, name, addresses });
     }
-    for (const { id, name, addresses } of this.#attached) {
+    const exposed = this.#exposed ? [{ id: 'expose', ...this.#exposed }] : [];
+    for (const { id, name, addresses } of [...exposed, ...this.#attached]) {
       if (name === undefined || addresses.length === 0) continue;
       names.set(id, { network: DEFAULT_ID, name, addresses: addresses.map(bareAddress) });
     }

@@ -1,11 +1,14 @@
 import { SCHEMA_VERSION, type DnsControl, type WorkloadControl } from '../api/control.js';
+import type { Exposures } from '../workload/exposures.js';
 import type { Workloads } from '../workload/workloads.js';
 
 /** Attachments as the API asks for them. */
-export function workloadControl(workloads: Workloads): WorkloadControl {
+export function workloadControl(workloads: Workloads, exposures: Exposures): WorkloadControl {
   return {
     attachments: () => ({ schema: SCHEMA_VERSION, attachments: workloads.list() }),
     attach: async (body) => ({ addresses: await workloads.attach(body) }),
+    expose: async (body) => ({ addresses: await exposures.expose(body) }),
+    hide: async (addresses) => ({ addresses: await exposures.hide(addresses) }),
     detach: async (target, addresses) => ({
       addresses: await workloads.detach(target, addresses),
     }),

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 
 import { OverlayError } from '../base/errors.js';
 import type { Mac } from '../model/mac.js';
+import { announcementFrame } from './announcement.js';
 import { GSO_MAX_BYTES } from './host-interface.js';
 import { readLinkAliases } from './ip-json.js';
 import { formatPortMark, parsePortMark, type PortMark } from './ownership.js';
@@ -61,6 +62,13 @@ exec ip -batch -`;
 
 /** The port of workload/ports.ts. */
 export class AttachmentHost {
+  readonly #sendFrame: (device: string, frame: Uint8Array) => void;
+
+  /** `sendFrame`: daemon/os-port.ts. */
+  constructor(sendFrame: (device: string, frame: Uint8Array) => void) {
+    this.#sendFrame = sendFrame;
+  }
+
   async observe(): Promise<
     ReadonlyMap<string, { readonly master: string; readonly mark: PortMark | undefined }>
   > {
@@ -92,6 +100,19 @@ export class AttachmentHost {
   async rejoin(spec: PortSpec): Promise<void> {
     await ipBatch([`link set dev ${spec.port} master ${spec.bridge}`, ...asPort(spec)]);
     await pinMac(spec);
+  }
+
+  announce(mac: Mac, addresses: readonly string[], devices: readonly string[]): void {
+    for (const address of addresses) {
+      const frame = announcementFrame(mac, address);
+      for (const device of devices) {
+        try {
+          this.#sendFrame(device, frame);
+        } catch {
+          // Gone, or down: then nobody there needs to know.
+        }
+      }
+    }
   }
 
   async removePort(port: string): Promise<void> {

@@ -75,6 +75,14 @@ export class Entries {
     }
   }
 
+  /** The target that has a bare address. */
+  holderOf(address: string): string | undefined {
+    const has = ({ attachment }: Entry): boolean =>
+      attachment.addresses.some((cidr) => bareAddress(cidr) === address);
+    const found = this.all.find(has);
+    return found && formatTarget(found.attachment.target);
+  }
+
   /**
    * Whether it may stand beside the others.
    * @param ownAddresses cidr texts of the node itself

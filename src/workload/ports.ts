@@ -27,6 +27,8 @@ export interface PortHost {
   changeInside(spec: PortSpec, removed: readonly string[]): Promise<void>;
   /** Makes it a port of its bridge again. @throws OVL_IFACE_CONFIG */
   rejoin(spec: PortSpec): Promise<void>;
+  /** Tells everybody behind these devices that the bare addresses are at that MAC now. Best effort. */
+  announce(mac: Mac, addresses: readonly string[], devices: readonly string[]): void;
   /** No error when it is gone. @throws OVL_IFACE_CONFIG */
   removePort(port: string): Promise<void>;
   /** Cheap: no program is started. */
@@ -68,6 +70,23 @@ export interface AttachmentStore {
   attachments(): Iterable<readonly [string, unknown]>;
   /** On disk when it returns; no value: it goes. @throws OVL_STATE_DIR */
   writeAttachment(id: string, value: object | undefined): void;
+}
+
+/** What was declared besides attachments, in JSON. */
+export interface DeclaredStore {
+  declared(prefix: string): Iterable<readonly [string, unknown]>;
+  /** On disk when it returns; no value: it goes. @throws OVL_STATE_DIR */
+  writeDeclared(key: string, value: object | undefined): void;
+}
+
+/** The host's own addresses on a network: netdev/exposure-host.ts. */
+export interface ExposureHost {
+  /** Cidr texts that shall be there and that shall not; others are left alone. @throws OVL_IFACE_CONFIG */
+  setAddresses(wanted: readonly string[], gone: readonly string[]): Promise<void>;
+  /** Whether what is routed between the network and elsewhere is masqueraded. @throws OVL_IFACE_CONFIG */
+  setMasquerade(isOn: boolean): Promise<void>;
+  /** Puts the rules back if they are gone. @throws OVL_IFACE_CONFIG */
+  checkMasquerade(): Promise<void>;
 }
 
 export interface AlarmClock {

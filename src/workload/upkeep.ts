@@ -1,6 +1,7 @@
 import { OverlayError } from '../base/errors.js';
 import { formatTarget } from '../model/target.js';
 import type { PortSpec } from '../netdev/attachment-host.js';
+import { tapNameOf } from '../netdev/host-interface.js';
 import type { SpoofCount } from '../netdev/port-guard.js';
 import { bareAddress } from './address-want.js';
 import { shapeOf } from './derive.js';
@@ -89,6 +90,8 @@ export class Upkeep {
       throw error;
     }
     entries.put(attachment, undefined, location.inode);
+    const known = step === 'create' ? [] : (existing?.addresses ?? []);
+    this.#announce(attachment, known);
   }
 
   /** Takes addresses away; `fewer` is what stays. @throws OVL_IFACE_CONFIG, OVL_STATE_DIR */
@@ -173,6 +176,15 @@ export class Upkeep {
     }
   }
 
+  /** Its addresses, but those that were there before, to peers and to the other targets. */
+  #announce({ id, mac, addresses }: Attachment, known: readonly string[]): void {
+    const { entries, host } = this.#components;
+    const added = addresses.filter((cidr) => !known.includes(cidr));
+    if (mac === undefined || added.length === 0) return;
+    const others = entries.attached.filter((other) => other.id !== id).map(({ port }) => port);
+    host.announce(mac, added.map(bareAddress), [tapNameOf(this.#bridge), ...others]);
+  }
+
   #sayUnguarded(err: unknown): void {
     const reason = err instanceof Error ? err.message : String(err);
     if (reason === this.#guardReason) return;
@@ -206,6 +218,7 @@ export class Upkeep {
       // A process that died may have written down an address that it had not set yet.
       if (step === 'rejoin' || (step === 'keep' && isStart)) await host.changeInside(spec, []);
       entries.put(attachment, undefined, location.inode);
+      if (step !== 'keep') this.#announce(attachment, []);
     } catch (err) {
       const reason = err instanceof Error ? err.message : String(err);
       const target = formatTarget(attachment.target);

@@ -21,7 +21,7 @@ const LOOKS_PER_GUARD_CHECK = 3;
 
 export interface WorkloadComponents extends Omit<UpkeepComponents, 'entries'> {
   readonly alarm: AlarmClock;
-  /** Cidr texts of the node itself. */
+  /** Cidr texts of the node itself, exposed ones too. */
   readonly ownAddresses: () => readonly string[];
   /** Told what is attached, whenever that may have changed. */
   readonly onChange?: (attached: readonly Attachment[]) => void;
@@ -71,6 +71,11 @@ export class Workloads {
     this.#isStopped = true;
     this.#cancel?.();
     await this.#queue;
+  }
+
+  /** The target that has a bare address. */
+  holderOf(address: string): string | undefined {
+    return this.#entries.holderOf(address);
   }
 
   /** In the order of their targets' names. */

@@ -6,6 +6,7 @@ import type {
   BenchWish,
   DaemonControl,
   EventDocument,
+  ExposeBody,
   PeerDocument,
   StatusDocument,
 } from '../../src/api/control.js';
@@ -43,6 +44,17 @@ export class FakeDaemon implements DaemonControl {
   emit(document: EventDocument): void {
     this.eventDocuments.push(document);
     for (const listener of this.#listeners) listener(document);
+  }
+
+  readonly exposeBodies: ExposeBody[] = [];
+
+  async expose(body: ExposeBody): ReturnType<DaemonControl['expose']> {
+    this.exposeBodies.push(body);
+    return Promise.resolve({ addresses: body.addresses });
+  }
+
+  async hide(addresses: readonly string[]): ReturnType<DaemonControl['hide']> {
+    return Promise.resolve({ addresses });
   }
 
   /** Names and their addresses. */

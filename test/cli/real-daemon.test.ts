@@ -7,6 +7,7 @@ import { startApiServer } from '../../src/api/server.js';
 import { NameService } from '../../src/daemon/name-service.js';
 import { createNodeTimers } from '../../src/daemon/node-timers.js';
 import { dnsControl, workloadControl } from '../../src/daemon/workload-control.js';
+import { Exposures } from '../../src/workload/exposures.js';
 import { Workloads } from '../../src/workload/workloads.js';
 import { FakePortHost } from '../unit/workload/fake-port-host.js';
 import type { SimNode } from '../sim/harness.js';
@@ -50,7 +51,21 @@ describe('overlayctl and a real daemon', () => {
       },
       { ifName: 'overlay0', peer: a.id, mtuBytes: 1388, domain: 'overlay.internal' },
     );
-    const more = { ...workloadControl(workloads), ...dnsControl(names) };
+    const exposures = new Exposures(
+      {
+        ...host.components,
+        host: {
+          setAddresses: () => Promise.resolve(),
+          setMasquerade: () => Promise.resolve(),
+          checkMasquerade: () => Promise.resolve(),
+        },
+        store: a.state,
+        holderOf: (address) => workloads.holderOf(address),
+        onChange: (exposure) => names.setExposed(exposure),
+      },
+      { domain: 'overlay.internal' },
+    );
+    const more = { ...workloadControl(workloads, exposures), ...dnsControl(names) };
     const control = { ...a.daemon.control, ...more };
     server = await startApiServer(join(directory, 's'), control, quietLog);
   });
@@ -116,6 +131,22 @@ describe('overlayctl and a real daemon', () => {
     assert.equal(await code('add', 'web.example.com', '10.0.0.1'), 'OVL_NAME_INVALID');
     assert.equal(await code('add', 'web'), 'OVL_USAGE');
     assert.equal(await code('sing'), 'OVL_USAGE');
+  });
+
+  it('exposes and hides addresses of the host, by name if one is given', async () => {
+    host.namespaces.set('web', 7);
+    await ctl('attach', '192.168.0.2/24', 'web');
+    assert.equal(
+      (await ctl('expose', '192.168.0.1/24', 'fd00::1/64', '--name', 'gw')).out,
+      '192.168.0.1/24\nfd00::1/64\n',
+    );
+    assert.equal((await ctl('dns', 'lookup', 'gw')).out, '192.168.0.1\nfd00::1\n');
+    assert.match((await ctl('expose', '192.168.0.2/24')).err, /OVL_ADDRESS_IN_USE/);
+    assert.match((await ctl('expose')).err, /OVL_ADDRESS_UNAVAILABLE/);
+    assert.equal((await ctl('hide', 'fd00::1/64')).out, 'fd00::1/64\n');
+    assert.equal((await ctl('hide')).out, '192.168.0.1/24\n');
+    assert.equal((await ctl('hide')).out, '');
+    assert.equal((await ctl('dns', 'lookup', 'gw')).code, 1);
   });
 
   it('refuses to attach with a code and a cure, and attaches nothing', async () => {

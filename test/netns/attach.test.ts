@@ -98,6 +98,23 @@ describe('attached namespaces', function () {
     await pingAll(a, 'fd00:9::3', { size: 10_000 });
   });
 
+  it('are found at once where another had the address before', async () => {
+    const entry = async (address: string): Promise<string> =>
+      b.ip(['neighbour', 'show', address, 'dev', 'eth-ovl']);
+    const old = ['lladdr', '02:00:00:00:00:66', 'dev', 'eth-ovl', 'nud', 'stale'];
+    const taken = ['192.168.0.66', 'fd00:9::66'];
+    for (const address of taken) await b.ip(['neighbour', 'replace', address, ...old]);
+    const lengths = ['192.168.0.66/24', 'fd00:9::66/64'];
+    await ctl(onAlice, 'attach', ...lengths, a.namespace);
+    const { mac } = (await shown(onAlice)).find(({ target }) => target === a.namespace)!;
+    for (const address of taken) {
+      await waitFor(`${address} at its new place`, 5000, async () => {
+        return (await entry(address)).includes(mac ?? 'none');
+      });
+    }
+    await ctl(onAlice, 'detach', ...lengths, a.namespace);
+  });
+
   it('are as they were after the same attach again', async () => {
     const before = await shown(onAlice);
     assert.equal(before.length, 2);

@@ -12,6 +12,7 @@ export class FakePortHost implements PortHost {
   readonly namespaces = new Map<string, number>();
   readonly ports = new Map<string, FoundPort & { readonly spec: PortSpec }>();
   readonly warnings: string[] = [];
+  readonly announced: string[] = [];
   /** Ports with their rules. */
   guarded: readonly GuardedPort[] = [];
   guardFailure: Error | undefined;
@@ -71,6 +72,10 @@ export class FakePortHost implements PortHost {
 
   async rejoin(spec: PortSpec): Promise<void> {
     this.ports.set(spec.port, { master: spec.bridge, mark: spec.mark, spec });
+  }
+
+  announce(_mac: string, addresses: readonly string[], devices: readonly string[]): void {
+    this.announced.push(`${addresses.join()} to ${devices.join()}`);
   }
 
   async removePort(port: string): Promise<void> {

@@ -313,6 +313,24 @@ describe('workloads', () => {
     assert.deepEqual(workloads.list()[0]?.spoofed, { mac: 1, address: 5 });
   });
 
+  it('announces what is new, to peers and the other targets', async () => {
+    const workloads = make();
+    await attach(workloads, 'web', '10.1.0.2/24');
+    const web = onlyPort();
+    await attach(workloads, 'db', '10.1.0.3/24', 'fd00::3/64');
+    await attach(workloads, 'db', '10.1.0.3/24');
+    await attach(workloads, 'db', '10.1.0.4/24');
+    assert.deepEqual(host.announced, [
+      '10.1.0.2 to overlay0-t',
+      `10.1.0.3,fd00::3 to overlay0-t,${web}`,
+      `10.1.0.4 to overlay0-t,${web}`,
+    ]);
+    host.announced.length = 0;
+    host.ports.delete(web);
+    await make().start();
+    assert.deepEqual(host.announced, ['10.1.0.2 to overlay0-t']);
+  });
+
   it('looks no more once it is stopped', async () => {
     const workloads = make();
     await workloads.start();

@@ -1,0 +1,41 @@
+import type { TableRules } from './firewall-table.js';
+
+/*
+ * What `expose` needs of the host's firewall: one table of our own in the family inet, so that nothing of others' is
+ * touched and nothing of ours is left.
+ *
+ *   routed out of the overlay   takes the address of the interface by which it leaves
+ *   routed into the overlay     takes the exposed address, so that targets need no route back
+ *
+ * A frame that br_netfilter merely shows to this chain on its way through a bridge, and what the host itself sends, have
+ * no input interface there: index 0, and keep their address.
+ */
+
+/** For the bridges with a masqueraded exposure. */
+export function masqueradeTable(table: string): TableRules<readonly string[]> {
+  const name = `inet ${table}`;
+  const clear = [`add table ${name}`, `delete table ${name}`];
+  return {
+    address: ['inet', table],
+    isEmpty: (bridges) => bridges.length === 0,
+    none: () => `${clear.join('\n')}\n`,
+    whole: (bridges) =>
+      `${[
+        ...clear,
+        `add table ${name} { comment "expose of overlayd; made again when changed"; }`,
+        `add chain ${name} postrouting { type nat hook postrouting priority 100; policy accept; }`,
+        ...bridges.flatMap(rulesOf).map((rule) => `add rule ${name} postrouting ${rule}`),
+      ].join('\n')}\n`,
+    change(before, after) {
+      return before.join() === after.join() ? undefined : this.whole(after);
+    },
+    ruleCount: (bridges) => bridges.flatMap(rulesOf).length,
+  };
+}
+
+function rulesOf(bridge: string): string[] {
+  return [
+    `iifname "${bridge}" oifname != "${bridge}" masquerade`,
+    `meta iif != 0 iifname != "${bridge}" oifname "${bridge}" masquerade`,
+  ];
+}

@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+
+import type { TestDaemon } from './lib/daemon.js';
+import { type Host, Topology } from './lib/topology.js';
+import { isAnswered, pingAll } from './lib/traffic.js';
+import { waitFor } from './lib/wait.js';
+
+/*
+ *     a                         b              namespaces, attached: 192.168.0.2, .3
+ *     |                         |
+ *     alice eth0 -------- eth0 bob             the daemons' hosts
+ *     eth1
+ *      |
+ *     lan                                      another host, which knows nothing of the overlay
+ */
+
+describe('exposed addresses of a host', function () {
+  this.timeout(60_000);
+  let topology: Topology;
+  let alice: Host;
+  let bob: Host;
+  let lan: Host;
+  let a: Host;
+  let b: Host;
+  let onAlice: TestDaemon;
+  let onBob: TestDaemon;
+
+  before(async () => {
+    topology = await Topology.create();
+    [alice, bob, lan] = [
+      await topology.host('alice'),
+      await topology.host('bob'),
+      await topology.host('lan'),
+    ];
+    [a, b] = [await topology.host('a'), await topology.host('b')];
+    await topology.link(alice, bob);
+    await topology.link(alice, lan);
+    await alice.must(['sysctl', '-qw', 'net.ipv4.ip_forward=1']);
+    onAlice = await alice.startDaemon();
+    await onAlice.wait('ready');
+    onBob = await bob.startDaemon({ peers: [alice.address(4)] });
+    await Promise.all([onAlice.wait('peers=2'), onBob.wait('peers=2')]);
+    await ctl(onAlice, 'attach', '192.168.0.2/24', a.namespace);
+    await ctl(onBob, 'attach', '192.168.0.3/24', b.namespace);
+  });
+
+  afterEach(async function () {
+    if (this.currentTest?.state === 'failed') console.error(await topology.logs());
+  });
+
+  after('leaves nothing behind', async () => {
+    await ctl(onBob, 'detach', b.namespace);
+    await topology.dispose();
+  });
+
+  async function ctl(daemon: TestDaemon, ...words: string[]): Promise<string> {
+    const outcome = await daemon.ctl(words);
+    assert.equal(outcome.code, 0, outcome.stderr);
+    return outcome.stdout;
+  }
+
+  it('reach the targets of all hosts, and are reached by name', async () => {
+    assert.equal(await isAnswered(alice, '192.168.0.3'), false);
+    const words = ['expose', '192.168.0.1/24', '--name', 'gw'];
+    assert.equal(await ctl(onAlice, ...words), '192.168.0.1/24\n');
+    assert.equal(await ctl(onAlice, ...words), '192.168.0.1/24\n');
+    for (const target of ['192.168.0.2', '192.168.0.3']) await pingAll(alice, target);
+    await pingAll(b, '192.168.0.1');
+    await waitFor('the name', 5000, async () => {
+      return (await ctl(onBob, 'dns', 'list')).includes('gw.overlay.internal');
+    });
+    await b.must(['ping', '-c1', '-W2', 'gw']);
+  });
+
+  it('let targets out, and others in, masqueraded both ways', async () => {
+    const [lanAddress = ''] = lan.addresses.filter((address) => !address.includes(':'));
+    await b.ip(['route', 'add', 'default', 'via', '192.168.0.1']);
+    await pingAll(b, lanAddress);
+    const router = alice.addresses.filter((address) => !address.includes(':'))[1]!;
+    await lan.ip(['route', 'add', '192.168.0.0/24', 'via', router]);
+    await a.ip(['route', 'flush', 'table', 'main', 'proto', 'static']);
+    await pingAll(lan, '192.168.0.2');
+    await pingAll(lan, '192.168.0.3');
+  });
+
+  it('are masqueraded again after all rules were flushed', async () => {
+    await alice.must(['nft', 'flush', 'ruleset']);
+    await waitFor('rules', 12_000, async () => {
+      return (await alice.must(['nft', 'list', 'ruleset'])).includes('masquerade');
+    });
+    await pingAll(lan, '192.168.0.2');
+  });
+
+  it('publish a service of a target by a port of the host', async () => {
+    const router = alice.addresses.filter((address) => !address.includes(':'))[1]!;
+    await alice.nft(`
+      add table ip publish
+      add chain ip publish in { type nat hook prerouting priority -100; }
+      add rule ip publish in tcp dport 8080 dnat to 192.168.0.3:80
+    `);
+    const server = b.run(['timeout', '10', 'python3', '-c', SERVER]);
+    await waitFor('the service', 8000, async () => {
+      const outcome = await lan.run(['python3', '-c', CLIENT, router]);
+      return outcome.stdout.includes('hello');
+    });
+    await server;
+  });
+
+  it('are there again after a crash, and not once they are hidden', async () => {
+    await onAlice.crash();
+    await alice.ip(['address', 'del', '192.168.0.1/24', 'dev', 'overlay0']);
+    onAlice = await alice.startDaemon({ peers: [bob.address(4)] });
+    await Promise.all([onAlice.wait('peers=2'), onBob.wait('peers=2')]);
+    await pingAll(alice, '192.168.0.3');
+    const own = await onAlice.address(4);
+    assert.equal(await ctl(onAlice, 'hide', '192.168.0.1/24'), '192.168.0.1/24\n');
+    assert.equal(await ctl(onAlice, 'hide'), '');
+    assert.equal(await isAnswered(alice, '192.168.0.2'), false);
+    assert.doesNotMatch(await alice.must(['nft', 'list', 'ruleset']), /table inet/);
+    assert.match(await alice.ip(['address', 'show', 'dev', 'overlay0']), new RegExp(own));
+  });
+
+  it('keep sources as they are without masquerading', async () => {
+    await ctl(onAlice, 'expose', '192.168.0.1/24', '--no-masquerade');
+    assert.equal(await isAnswered(lan, '192.168.0.2'), false);
+    await a.ip(['route', 'add', 'default', 'via', '192.168.0.1']);
+    await pingAll(lan, '192.168.0.2');
+  });
+
+  it('go with a reset, rules and all', async () => {
+    await ctl(onAlice, 'reset');
+    assert.equal(await onAlice.exit(), 0);
+    assert.doesNotMatch(await alice.must(['nft', 'list', 'ruleset']), /overlayd/);
+    assert.doesNotMatch(await alice.ip(['rule']), /169\.254/);
+    assert.deepEqual(await a.interfaces(), ['lo']);
+  });
+});
+
+const SERVER = `
+import socket
+s = socket.create_server(('0.0.0.0', 80))
+c, _ = s.accept()
+c.sendall(b'hello')
+c.close()
+`;
+
+const CLIENT = `
+import socket, sys
+try: print(socket.create_connection((sys.argv[1], 8080), 1).recv(5).decode())
+except OSError: pass
+`;
