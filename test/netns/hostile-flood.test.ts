@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import type { TestDaemon } from './lib/daemon.js';
 import { Flood } from './lib/flood.js';
 import { cheapInit, HostileScene } from './lib/hostile-scene.js';
@@ -19,11 +18,7 @@ const PER_SECOND = 100_000;
 const SECONDS = process.env['OVERLAYD_TEST_LONG'] === '1' ? 20 : 2;
 const ROUNDS = 3;
 const CLOSED_PORT = 6999;
-/**
- * 0.7 is what is asked for. With fewer cores than busy programs (sender, two daemons, both ends of iperf3) the
- * scheduler decides as much as the daemon does, and all that can be held is that the transfer is not starved.
- */
-const KEPT = availableParallelism() >= 6 ? 0.7 : 0.35;
+const KEPT = 0.7;
 const GROWTH_KIB = 32 << 10;
 
 async function residentKib(daemon: TestDaemon): Promise<number> {
