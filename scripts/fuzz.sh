@@ -67,7 +67,7 @@ merge() {
 }
 
 mkdir -p build/fuzz-findings
-make -s --no-print-directory -C native/test -j "$(nproc)" fuzz
+make -s --no-print-directory -C native/test -j "$jobs" fuzz
 export -f fuzz_one merge
 export programs seconds keep longest
 printf '%s\0' "${targets[@]}" | xargs -0 -I {} -P "$jobs" bash -euo pipefail -c 'fuzz_one {}'

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Installs what the tests need, builds, and runs every suite; the last line reads "N passed, N failed".
 #
+# What needs processors runs first, as much at a time as there are; beside it the netns tests that only wait. Then, each
+# alone on the machine, what measures time. The output of a suite comes in one piece, when it is over.
+#
 # usage: scripts/test.sh [--no-install] [suite...]
 #   --no-install  no Debian package is touched; a missing tool then fails the tests that need it
 #   suite         native, fuzz, perf, unit, contract, sim, cli, netns, portable; default: all
@@ -27,63 +30,78 @@ while (($#)); do
 done
 ((${#suites[@]})) || suites=(native fuzz perf unit contract sim cli netns portable)
 
+# netns tests that wait for things to be so and measure no time. A new file is not one of them unless it is named here.
+patient=(address-probe attach clones dns-server ecn host-interface process start-order topology tunnel-inside-itself)
+
 passed=0 failed=0 skipped=0
 failures=()
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+work=$(mktemp -d)
+trap 'end_jobs; rm -rf "$work"' EXIT
+
+# Ends what runs, with all that it started: an interrupted run leaves nothing going on.
+end_jobs() {
+  local job
+  for job in $(jobs -p); do end_tree "$job" 2>/dev/null; done
+}
+end_tree() {
+  local child children=()
+  read -ra children <"/proc/$1/task/$1/children" || true
+  for child in "${children[@]}"; do end_tree "$child"; done
+  kill "$1" 2>/dev/null || true
+}
 
 # sum <log> <sed expression that prints one number a line>
 sum() { sed -nE "$2" "$1" | awk '{ n += $1 } END { print n + 0 }'; }
 
-# One suite: its output goes through, its counts are added. Ending badly without a failed test, or well without
-# a single passed one, is a failure of its own: a crash must not look like success.
-record() {
-  local name=$1 status=$2 pass=$3 fail=$4 skip=$5
-  if ((fail == 0 && (status != 0 || pass == 0))); then
-    say "suite $name ended with status $status and $pass passed tests"
-    fail=1
-  fi
-  ((fail == 0)) || failures+=("$name")
-  passed=$((passed + pass)) failed=$((failed + fail)) skipped=$((skipped + skip))
-}
+# In a job: what a suite came to, for the one who counts.
+record() { printf '%s %s %s %s %s\n' "$@" >>"$counts"; }
 
-# run_mocha <suite> <directory> <seconds> [file pattern [mocha option...]]
+# run_mocha <suite> <directory> <seconds> <mocha option or test file>...
 run_mocha() {
-  local name=$1 directory=$2 limit=$3 pattern=${4:-**/*} status=0
-  printf '\n== %s\n' "$name"
+  local name=$1 directory=$2 limit=$3 status=0 log
+  log=$counts.$name
   (cd "$directory" && timeout --kill-after=10 "$limit" node "$root/node_modules/mocha/bin/mocha.js" --config "$root/.mocharc.json" \
-    "${@:5}" "dist/test/${name%%-*}/$pattern.test.js") >"$log" 2>&1 || status=$?
+    "${@:4}") >"$log" 2>&1 || status=$?
   cat "$log"
   record "$name" "$status" "$(sum "$log" 's/^  ([0-9]+) passing .*/\1/p')" \
     "$(sum "$log" 's/^  ([0-9]+) failing$/\1/p')" "$(sum "$log" 's/^  ([0-9]+) pending$/\1/p')"
 }
 
+# The test files of the netns suite that are patient (yes) or not (no).
+netns_files() {
+  local wanted=$1 file is
+  for file in dist/test/netns/*.test.js; do
+    is=no
+    [[ " ${patient[*]} " != *" $(basename "$file" .test.js) "* ]] || is=yes
+    [[ $is != "$wanted" ]] || printf '%s\n' "$file"
+  done
+}
+
+# Real time on a machine that others may use: one second chance, which a broken product does not pass either.
+run_netns() {
+  local files
+  mapfile -t files < <(netns_files "$2")
+  run_mocha "$1" . 900 --retries 1 "${files[@]}"
+}
+
 # GoogleTest programs, built and run by native/test/Makefile; each prints its own summary.
 run_native() {
-  local name=$1 directory=$2 status=0
-  printf '\n== %s\n' "$name"
-  make -s --no-print-directory -k -C "$directory/native/test" -j "$(nproc)" check >"$log" 2>&1 || status=$?
+  local name=$1 status=0 log
+  log=$counts.$name
+  timeout --kill-after=10 600 make -s --no-print-directory -k -C native/test -j "$width" check >"$log" 2>&1 || status=$?
   grep -vE '^(\[( RUN|       OK|-----).*)?$' "$log" || true
   record "$name" "$status" "$(sum "$log" 's/^\[  PASSED  \] ([0-9]+) tests?\.$/\1/p')" \
     "$(sum "$log" 's/^\[  FAILED  \] ([0-9]+) tests?, listed below:$/\1/p')" \
     "$(sum "$log" 's/^\[  SKIPPED \] ([0-9]+) tests?, listed below:$/\1/p')"
 }
 
-# A target is a test.
-run_fuzz() {
-  local status=0
-  printf '\n== fuzz\n'
-  timeout --kill-after=10 300 scripts/fuzz.sh >"$log" 2>&1 || status=$?
+# run_lines <suite> <seconds> <command...>, which prints "ok ..." or "FAIL ..." a test
+run_lines() {
+  local name=$1 limit=$2 status=0 log
+  log=$counts.$name
+  timeout --kill-after=10 "$limit" "${@:3}" >"$log" 2>&1 || status=$?
   cat "$log"
-  record fuzz "$status" "$(grep -c '^ok ' "$log" || true)" "$(grep -c '^FAIL ' "$log" || true)" 0
-}
-
-run_perf() {
-  local status=0
-  printf '\n== perf\n'
-  timeout --kill-after=10 120 scripts/perf-check.sh --no-install >"$log" 2>&1 || status=$?
-  cat "$log"
-  record perf "$status" "$(grep -c '^ok ' "$log" || true)" "$(grep -c '^FAIL ' "$log" || true)" 0
+  record "$name" "$status" "$(grep -c '^ok ' "$log" || true)" "$(grep -c '^FAIL ' "$log" || true)" 0
 }
 
 # A tree of its own, so that the build of this one stays as it is.
@@ -96,27 +114,115 @@ build_portable() {
   OVERLAYD_NO_IPSEC_MB=1 build-portable/scripts/build.sh --quiet
 }
 
-run_portable() {
-  export OVERLAYD_NO_IPSEC_MB=1
-  run_native native-portable build-portable
-  run_mocha contract-portable build-portable 300
-  run_mocha netns-portable build-portable 600 two-hosts --retries 1
-  unset OVERLAYD_NO_IPSEC_MB
+# What a job is.
+run_job() {
+  case $1 in
+    native) run_native native ;;
+    native-portable) OVERLAYD_NO_IPSEC_MB=1 run_native native-portable ;;
+    native-both) run_native native && OVERLAYD_NO_IPSEC_MB=1 run_native native-portable ;;
+    fuzz) run_lines fuzz 600 scripts/fuzz.sh --jobs "$width" ;;
+    perf) run_lines perf 300 scripts/perf-check.sh --no-install ;;
+    netns-patient) run_netns netns-patient yes ;;
+    netns) run_netns netns no ;;
+    build-portable) build_portable && record build-portable 0 0 0 0 ;;
+    contract-portable)
+      OVERLAYD_NO_IPSEC_MB=1 run_mocha "$1" build-portable 300 'dist/test/contract/**/*.test.js'
+      ;;
+    netns-portable)
+      OVERLAYD_NO_IPSEC_MB=1 run_mocha "$1" build-portable 600 --retries 1 dist/test/netns/two-hosts.test.js
+      ;;
+    *) run_mocha "$1" . 300 "dist/test/$1/**/*.test.js" ;;
+  esac
 }
+
+# start <job>: in the background; its output and its counts are kept until it is collected.
+start() {
+  say "begins: $1"
+  (
+    trap - EXIT
+    counts=$work/$1
+    run_job "$1"
+  ) >"$work/$1.log" 2>&1 </dev/null &
+  running[$!]=$1
+  began[$!]=$SECONDS
+}
+
+# collect <pid> <status>: shows a job that has ended and adds its counts. Ending badly without a failed test, or well
+# without a single passed one, is a failure of its own: a crash must not look like success.
+collect() {
+  local job=${running[$1]} name status pass fail skip records=0
+  printf '\n== %s, %s s\n' "$job" "$((SECONDS - began[$1]))"
+  cat "$work/$job.log"
+  unset "running[$1]"
+  while read -r name status pass fail skip; do
+    records=$((records + 1))
+    [[ $name != build-portable ]] || continue
+    if ((fail == 0 && (status != 0 || pass == 0))); then
+      say "suite $name ended with status $status and $pass passed tests"
+      fail=1
+    fi
+    ((fail == 0)) || failures+=("$name")
+    passed=$((passed + pass)) failed=$((failed + fail)) skipped=$((skipped + skip))
+  done < <(cat "$work/$job" 2>/dev/null)
+  if (($2 != 0 || records == 0)); then
+    say "job $job ended with status $2 after $records suites"
+    failures+=("$job") failed=$((failed + 1))
+  fi
+}
+
+collect_next() {
+  local pid='' status=0
+  wait -n -p pid || status=$?
+  # The shell may have forgotten one that a signal ended.
+  if [[ -z ${pid:-} ]]; then
+    for pid in "${!running[@]}"; do [[ -d /proc/$pid ]] || break; done
+  fi
+  collect "$pid" "$status"
+}
+
+# run_all <at once> <job>...
+run_all() {
+  local at_once=$1 job
+  shift
+  for job in "$@"; do
+    while ((${#running[@]} >= at_once)); do collect_next; done
+    start "$job"
+  done
+}
+
+declare -A running=() began=()
+has() { [[ " ${suites[*]} " == *" $1 "* ]]; }
+
+# The longest first.
+busy=() timed=()
+if has native && has portable; then
+  busy+=(native-both)
+else
+  ! has native || busy+=(native)
+  ! has portable || busy+=(native-portable)
+fi
+for suite in fuzz perf unit sim cli; do
+  ! has "$suite" || busy+=("$suite")
+done
+! has portable || busy+=(build-portable)
+for suite in contract netns; do
+  ! has "$suite" || timed+=("$suite")
+done
+! has portable || timed+=(contract-portable netns-portable)
 
 scripts/setup.sh "${setup_options[@]}"
 
-for suite in "${suites[@]}"; do
-  case $suite in
-    native) run_native native . ;;
-    fuzz) run_fuzz ;;
-    perf) run_perf ;;
-    # Real time on a machine that others may use: one second chance, which a broken product does not pass either.
-    netns) run_mocha netns . 900 '**/*' --retries 1 ;;
-    portable) build_portable && run_portable ;;
-    *) run_mocha "$suite" . 300 ;;
-  esac
-done
+processors=$(nproc)
+at_once=$((processors < ${#busy[@]} ? processors : ${#busy[@]}))
+width=$((at_once > 0 ? processors / at_once : 1))
+if has netns; then
+  start netns-patient
+  at_once=$((at_once + 1))
+fi
+run_all "$at_once" "${busy[@]}"
+while ((${#running[@]})); do collect_next; done
+run_all 1 "${timed[@]}"
+while ((${#running[@]})); do collect_next; done
 
 printf '\n'
 ((${#failures[@]} == 0)) || printf 'failed suites: %s\n' "${failures[*]}"
