@@ -279,8 +279,58 @@ export interface DnsControl {
   dnsRemove(name: string, addresses: readonly string[]): Promise<AddressesOutcome>;
 }
 
+export interface IpamHolderDocument {
+  readonly id: string;
+  readonly nickname: string;
+  readonly self: boolean;
+  /** Addresses of the pool that it holds. */
+  readonly addresses: number;
+  /** Aligned blocks that these are. */
+  readonly blocks: number;
+  /** Removed, or silent for a whole lease: its heir takes over. */
+  readonly gone: boolean;
+  /** Names of those who have not said yet that they know. */
+  readonly waitingFor: readonly string[];
+}
+
+export interface IpamPoolDocument {
+  readonly range: string;
+  readonly id: string;
+  readonly titles: number;
+  readonly holders: readonly IpamHolderDocument[];
+}
+
+export interface IpamDocument {
+  readonly schema: typeof SCHEMA_VERSION;
+  readonly pools: readonly IpamPoolDocument[];
+  /** In use on this host; `owner` is an attachment's id. Not active: the address is another's now. */
+  readonly used: readonly {
+    readonly address: string;
+    readonly owner: string;
+    readonly active: boolean;
+  }[];
+  readonly reserved: readonly string[];
+  /** Used on two hosts; `holder` keeps it. Names of peers. */
+  readonly clashes: readonly {
+    readonly address: string;
+    readonly holder: string;
+    readonly loser: string;
+  }[];
+}
+
+/** Address management of the mesh, as far as operators touch it. */
+export interface IpamControl {
+  ipam(): IpamDocument;
+  /** @throws OVL_ADDRESS_INVALID, OVL_ADDRESS_IN_USE, OVL_ADDRESS_UNAVAILABLE */
+  reserveAddress(address: string): Promise<void>;
+  /** No error when it was not reserved. @throws OVL_ADDRESS_INVALID */
+  releaseAddress(address: string): Promise<void>;
+  /** @throws OVL_ADDRESS_INVALID */
+  addPool(range: string): Promise<void>;
+}
+
 /** What the API asks of the process. */
-export type DaemonControl = NodeControl & WorkloadControl & DnsControl;
+export type DaemonControl = NodeControl & WorkloadControl & DnsControl & IpamControl;
 
 /** What a measurement of the path to a peer may last and send. */
 export interface BenchWish {

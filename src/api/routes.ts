@@ -25,6 +25,9 @@ import { productVersion } from './version.js';
  * GET     /v1/dns/<name>     DnsLookupDocument
  * POST    /v1/dns/add        {name, addresses} -> {schema, addresses}
  * POST    /v1/dns/remove     {name, addresses} -> {schema, addresses}
+ * GET     /v1/ipam           IpamDocument
+ * POST    /v1/ipam/reserve   {value: address} -> IpamDocument; release alike
+ * POST    /v1/ipam/pool      {value: range} -> IpamDocument
  * POST    /v1/reset          {} -> {schema, reset: true}; the daemon stops behind the answer
  */
 
@@ -67,6 +70,7 @@ const exposeBody = hideBody.extend({
   name: text.optional(),
 });
 const dnsBody = z.strictObject({ name: text, addresses: z.array(text).max(64) });
+const valueBody = z.strictObject({ value: text });
 const dnsAddBody = dnsBody.extend({ addresses: z.array(text).min(1).max(64) });
 const emptyBody = z.strictObject({}).optional();
 const noQuery: readonly string[] = [];
@@ -143,6 +147,19 @@ const ROUTES: readonly Route[] = [
   post('/v1/dns/remove', async (control, body) => {
     const { name, addresses } = parseBody(dnsBody, body);
     return { schema: SCHEMA_VERSION, ...(await control.dnsRemove(name, addresses)) };
+  }),
+  get('/v1/ipam', (control) => control.ipam()),
+  post('/v1/ipam/reserve', async (control, body) => {
+    await control.reserveAddress(parseBody(valueBody, body).value);
+    return control.ipam();
+  }),
+  post('/v1/ipam/release', async (control, body) => {
+    await control.releaseAddress(parseBody(valueBody, body).value);
+    return control.ipam();
+  }),
+  post('/v1/ipam/pool', async (control, body) => {
+    await control.addPool(parseBody(valueBody, body).value);
+    return control.ipam();
   }),
   post('/v1/reset', async (control, body) => {
     parseBody(emptyBody, body);

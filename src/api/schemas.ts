@@ -233,6 +233,31 @@ export const dnsLookupSchema = z.looseObject({
   answers: z.array(z.string()),
 }) satisfies z.ZodType<DnsLookupDocument>;
 
+export const ipamSchema = z.looseObject({
+  schema,
+  pools: z.array(
+    z.looseObject({
+      range: z.string(),
+      id: z.string(),
+      titles: z.number(),
+      holders: z.array(
+        z.looseObject({
+          id: z.string(),
+          nickname: z.string(),
+          self: z.boolean(),
+          addresses: z.number(),
+          blocks: z.number(),
+          gone: z.boolean(),
+          waitingFor: z.array(z.string()),
+        }),
+      ),
+    }),
+  ),
+  used: z.array(z.looseObject({ address: z.string(), owner: z.string(), active: z.boolean() })),
+  reserved: z.array(z.string()),
+  clashes: z.array(z.looseObject({ address: z.string(), holder: z.string(), loser: z.string() })),
+});
+
 export const resetSchema = z.looseObject({ schema, reset: z.literal(true) });
 
 export const errorSchema = z.looseObject({

@@ -1,4 +1,10 @@
-import type { DaemonControl, DnsControl, NodeControl, WorkloadControl } from '../api/control.js';
+import type {
+  IpamControl,
+  DaemonControl,
+  DnsControl,
+  NodeControl,
+  WorkloadControl,
+} from '../api/control.js';
 import { startApiServer } from '../api/server.js';
 import { productVersion } from '../api/version.js';
 import type { Log } from '../base/log.js';
@@ -11,7 +17,7 @@ import type { DaemonConfig } from '../daemon/config.js';
 
 import { createDaemon } from '../daemon/daemon.js';
 import { NameService } from '../daemon/name-service.js';
-import { dnsControl, workloadControl } from '../daemon/workload-control.js';
+import { dnsControl, ipamControl, workloadControl } from '../daemon/workload-control.js';
 import { createNodeTimers } from '../daemon/node-timers.js';
 import type { HostInterface, HostWarning } from '../daemon/ports.js';
 import { ensureStateDir } from '../daemon/state-dir.js';
@@ -155,6 +161,8 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       peers: config.peers,
       addressMode: config.addressMode,
       pool: config.pool,
+      defaultSubnet: config.defaultSubnet,
+      leaseMs: config.leaseMs === 'never' ? Number.POSITIVE_INFINITY : config.leaseMs,
       ifName: config.ifName,
       mtuBytes: config.mtuBytes,
       bind: config.bind,
@@ -179,6 +187,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       store: state,
       alarm: timers,
       nameServers: () => names.servers,
+      addresses: daemon.addresses,
       ownAddresses: () => [
         ...daemon.control.status().self.addresses,
         ...exposures.exposure.addresses,
@@ -233,7 +242,11 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
 
   const control = wholeControl(
     daemon.control,
-    { ...workloadControl(workloads, exposures), ...dnsControl(names) },
+    {
+      ...workloadControl(workloads, exposures),
+      ...dnsControl(names),
+      ...ipamControl(daemon.addresses),
+    },
     async () => {
       await exposures.stop();
       await workloads.stop();
@@ -266,7 +279,7 @@ function withWarnings(host: HostInterface, more: readonly HostWarning[]): HostIn
 /** Reset reaches further than the daemon: it also takes the bridge away under attachments, and ends the process. */
 function wholeControl(
   node: NodeControl,
-  workloads: WorkloadControl & DnsControl,
+  workloads: WorkloadControl & DnsControl & IpamControl,
   reset: () => Promise<void>,
 ): DaemonControl {
   return {

@@ -7,6 +7,7 @@ import { completionVerb } from './verbs/completion.js';
 import { connectVerb } from './verbs/connect.js';
 import { detachVerb } from './verbs/detach.js';
 import { dnsVerb } from './verbs/dns.js';
+import { ipamVerb } from './verbs/ipam.js';
 import { doctorVerb } from './verbs/doctor.js';
 import { exposeVerb, hideVerb } from './verbs/expose.js';
 import { eventsVerb } from './verbs/events.js';
@@ -37,6 +38,7 @@ export const VERBS: readonly Verb[] = [
   exposeVerb,
   hideVerb,
   dnsVerb,
+  ipamVerb,
   resetVerb,
   doctorVerb,
   benchVerb,

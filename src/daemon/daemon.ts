@@ -23,8 +23,9 @@ import { parseContact, type Contact } from '../model/contact.js';
 import { macOfPeer, tapMacOfPeer, type PeerId } from '../model/peer-id.js';
 import { Gossip } from '../records/gossip.js';
 import type { RecordCrypto } from '../records/crypto-port.js';
-import type { RecordReader } from '../records/signed-record.js';
+import type { RecordReader, SignedRecord } from '../records/signed-record.js';
 import { RecordStore } from '../records/store.js';
+import type { AddressSource } from '../workload/ports.js';
 import { AddressKeeper } from './address-keeper.js';
 import { CloneWatch } from './clone-watch.js';
 import { Directory } from './directory.js';
@@ -33,6 +34,7 @@ import { makeLinkCrypto } from './link-crypto.js';
 import { LinksRoom } from './links-room.js';
 import { LoadTests, type LoadTestsComponents } from './load-tests.js';
 import { Loop } from './loop.js';
+import { MeshIpam } from './mesh-ipam.js';
 import { MeshNode, type NodeInput } from './mesh-node.js';
 import {
   MeshRecords,
@@ -106,6 +108,9 @@ export interface Daemon {
   readonly memberCount: number;
   /** Of the digest of all records: the same on two nodes when they have the same. */
   recordRoot(): Uint8Array;
+  /** Addresses of the mesh's pools, and how operators touch them. */
+  readonly addresses: AddressSource &
+    Pick<MeshIpam, 'document' | 'reserve' | 'unreserve' | 'addPool'>;
   /** Our bug, or a host that refuses what it accepted before: the caller stops the daemon. */
   onFatal(callback: (error: unknown) => void): void;
   /** Another process has our identity and ours was replaced: the caller stops this daemon and makes another. */
@@ -123,6 +128,7 @@ export function createDaemon(components: DaemonComponents, options: DaemonOption
 
 class OverlayDaemon implements Daemon {
   readonly control: NodeControl;
+  readonly addresses: MeshIpam;
   readonly #components: DaemonComponents;
   readonly #options: DaemonOptions;
   readonly #events = new EventRing();
@@ -190,6 +196,7 @@ class OverlayDaemon implements Daemon {
       id,
     );
     this.#appetite = makeAppetite(state.identity);
+    this.addresses = this.#makeIpam();
     this.#links = this.#makeLinks(options.suites);
     this.#linksRoom = new LinksRoom(options.relay);
     this.#records = this.#makeRecords();
@@ -304,6 +311,7 @@ class OverlayDaemon implements Daemon {
         this.#links.addKnown(peer.id, peer.endpoints, resume, nowMs, out);
       }
       this.#records.restore(nowMs, out);
+      this.addresses.start(nowMs, out);
       this.#sayPlace(nowMs);
     });
     this.#isReady = true;
@@ -451,6 +459,7 @@ class OverlayDaemon implements Daemon {
         relays: this.#relays,
         loads: this.#loads,
         appetite: this.#appetite,
+        ipam: this.addresses,
         clones: this.#clones,
         onClone: (verdict, peer) => {
           this.#onClone(verdict, peer);
@@ -484,6 +493,30 @@ class OverlayDaemon implements Daemon {
     );
   }
 
+  #makeIpam(): MeshIpam {
+    const { state, rng } = this.#components;
+    const { pool, defaultSubnet = pool, peers } = this.#options;
+    return new MeshIpam(
+      {
+        state,
+        rng,
+        links: () => this.#links,
+        records: () => this.#records,
+        emit: this.#emit,
+        nameOf: (peer) => this.#directory.shownName(peer),
+        post: (run) => {
+          this.#post(run);
+        },
+      },
+      {
+        self: state.identity.id,
+        pool,
+        defaultSubnet,
+        hasContacts: peers.length > 0 || state.contacts().length > 0,
+      },
+    );
+  }
+
   #makeRecords(): MeshRecords {
     const { state, clock, rng } = this.#components;
     const signer = recordSigner(state.identity, meshIdOf(this.#options.meshName));
@@ -491,7 +524,12 @@ class OverlayDaemon implements Daemon {
     const wallMs = (): number => clock.wallMs();
     const { publicKey } = state.identity;
     const nowMs = clock.monotonicMs();
-    const store = new RecordStore({ ...shared, publicKey, wallMs }, { nowMs });
+    const acceptShared = (record: SignedRecord): boolean => MeshIpam.accepts(record);
+    const { leaseMs } = this.#options;
+    const store = new RecordStore(
+      { ...shared, publicKey, wallMs, acceptShared },
+      { nowMs, ...(leaseMs !== undefined && { leaseMs }) },
+    );
     const gossip = new Gossip({ store, rng }, { nowMs });
     const options: MeshRecordsOptions = {
       nickname: this.#options.nickname,
@@ -512,7 +550,7 @@ class OverlayDaemon implements Daemon {
         if (record) this.#keeper.onClaim(peer, record.addresses);
         this.#relays.onMember(peer, record !== undefined, nowMs, out);
       },
-      rooms: [...(this.#components.rooms ?? []), this.#linksRoom],
+      rooms: [...(this.#components.rooms ?? []), this.#linksRoom, this.addresses],
     };
     return new MeshRecords(components, options);
   }

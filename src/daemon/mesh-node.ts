@@ -21,6 +21,7 @@ import type { Directory } from './directory.js';
 import { perform } from './effects.js';
 import type { LoadTests } from './load-tests.js';
 import { MeshPresence } from './mesh-presence.js';
+import type { MeshIpam } from './mesh-ipam.js';
 import type { MeshRecords } from './mesh-records.js';
 import type { MeshRelays } from './mesh-relays.js';
 import type { Logger, Resolver, StateStore } from './ports.js';
@@ -52,6 +53,7 @@ export interface MeshNodeComponents {
   readonly relays: MeshRelays;
   readonly loads: LoadTests;
   readonly appetite: Appetite;
+  readonly ipam: MeshIpam;
   readonly clones: CloneWatch | undefined;
   /** A peer met another process with our identity. */
   readonly onClone: (verdict: 'move' | 'stay', peer: PeerId) => void;
@@ -83,12 +85,13 @@ export class MeshNode {
   }
 
   get nextDeadlineMs(): number {
-    const { links, records, relays, loads, appetite } = this.#components;
+    const { links, records, relays, loads, ipam, appetite } = this.#components;
     return Math.min(
       links.nextDeadlineMs,
       records.nextDeadlineMs,
       relays.nextDeadlineMs,
       loads.nextDeadlineMs,
+      ipam.turnDeadlineMs,
       this.#infoDue.nextMs,
       appetite.nextDeadlineMs,
     );
@@ -114,6 +117,7 @@ export class MeshNode {
     this.#components.relays.follow(nowMs, out);
     this.#follow(nowMs, out);
     this.#components.records.followNeighbours(nowMs, out);
+    this.#components.ipam.follow(nowMs, out);
     perform(out.list, {
       dataplane: this.#components.dataplane,
       resolver: this.#components.resolver,
@@ -187,6 +191,14 @@ export class MeshNode {
       case CONTROL.BENCH_ASK:
       case CONTROL.BENCH_ANSWER:
         this.#components.loads.onMessage(peer, type, body, out);
+        break;
+      case CONTROL.IPAM_HELLO:
+      case CONTROL.IPAM_ASK:
+      case CONTROL.IPAM_GRANT:
+      case CONTROL.IPAM_REFUSE:
+      case CONTROL.IPAM_GONE:
+      case CONTROL.IPAM_GONE_ANSWER:
+        this.#components.ipam.onMessage(peer, type, body, nowMs, out);
         break;
       default:
         // Of a later version: it says more than we know.

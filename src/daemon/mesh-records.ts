@@ -108,6 +108,18 @@ export class MeshRecords {
     }
   }
 
+  /** The replicated store, to be looked at. */
+  get store(): RecordStore {
+    return this.#components.store;
+  }
+
+  /** What the rooms want to say by themselves, through `act`. */
+  speak(nowMs: number, out: Actions, act: (gossip: Gossip, actions: RecordActions) => void): void {
+    this.#with(nowMs, out, (actions) => {
+      act(this.#components.gossip, actions);
+    });
+  }
+
   /** Nickname, addresses or endpoints are others now: said soon. */
   setPlace(place: OwnPlace, nowMs: number): void {
     this.#place = place;

@@ -71,6 +71,10 @@ export interface StateStore {
   declared(prefix: string): Iterable<readonly [string, unknown]>;
   /** On disk when it returns; no value: it goes. @throws OVL_STATE_DIR */
   writeDeclared(key: string, value: object | undefined): void;
+  /** Cells of address management, as written: see ipam/estate.ts. */
+  ipamCells(): Iterable<readonly [string, string]>;
+  /** All of them, on disk when it returns; no value: the cell goes. @throws OVL_STATE_DIR */
+  writeIpamCells(cells: readonly (readonly [string, string | undefined])[]): void;
   ownAddress(): string | undefined;
   saveOwnAddress(cidr: string): void;
   /** Did a process on this state directory ever run with that instance? */
@@ -124,6 +128,10 @@ export interface DaemonOptions {
   readonly addressMode: 'auto' | 'none' | { readonly cidr: string };
   /** Address pool, cidr text, e.g. 10.32.0.0/12. */
   readonly pool: string;
+  /** Subnet of it that addresses come from by default, cidr text. */
+  readonly defaultSubnet?: string;
+  /** Counted silence after which a peer's space is its heir's; without, 24 h. */
+  readonly leaseMs?: number;
   readonly ifName: string;
   readonly mtuBytes: number;
   readonly bind: readonly string[];

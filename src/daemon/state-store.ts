@@ -22,6 +22,7 @@ import { ensureStateDir, stateDirError } from './state-dir.js';
  *   <state-dir>/instances.json  which processes ran on it, see instance-file.ts
  *   <state-dir>/state.mdb       lmdb, values in JSON: version · contacts · known peers · own address
  *                               records, see records/persistence.ts (bytes) · attachments, see workload/stored.ts
+ *                               address management, see ipam/estate.ts
  *                               declared: names and the like
  *
  * Read whole at start and kept in memory (it is bounded); changes are written behind, in order, one transaction
@@ -105,6 +106,7 @@ class LmdbStateStore implements OpenStateStore {
   readonly #recordTable: Database<Uint8Array, string>;
   readonly #attachmentTable: Database<unknown, string>;
   readonly #declaredTable: Database<unknown, string>;
+  readonly #ipamTable: Database<unknown, string>;
   readonly #log: Logger;
   /** In order of addition, value: the key's number. */
   readonly #contacts = new Map<string, string>();
@@ -131,6 +133,7 @@ class LmdbStateStore implements OpenStateStore {
     this.#recordTable = root.openDB<Uint8Array, string>('records', { encoding: 'binary' });
     this.#attachmentTable = root.openDB<unknown, string>('attachments', { encoding: 'json' });
     this.#declaredTable = root.openDB<unknown, string>('declared', { encoding: 'json' });
+    this.#ipamTable = root.openDB<unknown, string>('ipam', { encoding: 'json' });
     this.#load();
   }
 
@@ -231,6 +234,25 @@ class LmdbStateStore implements OpenStateStore {
     }
   }
 
+  *ipamCells(): Iterable<readonly [string, string]> {
+    for (const { key, value } of this.#ipamTable.getRange()) {
+      if (typeof value === 'string') yield [key, value];
+    }
+  }
+
+  writeIpamCells(cells: readonly (readonly [string, string | undefined])[]): void {
+    try {
+      this.#ipamTable.transactionSync(() => {
+        for (const [key, value] of cells) {
+          if (value === undefined) this.#ipamTable.removeSync(key);
+          else this.#ipamTable.putSync(key, value);
+        }
+      });
+    } catch (error) {
+      throw stateDirError('state.mdb', 'Cannot write', error);
+    }
+  }
+
   ownAddress(): string | undefined {
     return this.#ownAddress;
   }
@@ -257,6 +279,8 @@ class LmdbStateStore implements OpenStateStore {
     }
     this.#ownAddress = undefined;
     this.#write(this.#root.remove('ownAddress'));
+    // So do its titles.
+    this.#write(this.#ipamTable.clearAsync().then(() => true));
   }
 
   clear(): void {
@@ -266,6 +290,7 @@ class LmdbStateStore implements OpenStateStore {
     this.#write(this.#root.remove('ownAddress'));
     this.#write(this.#recordTable.clearAsync().then(() => true));
     this.#write(this.#attachmentTable.clearAsync().then(() => true));
+    this.#write(this.#ipamTable.clearAsync().then(() => true));
     this.#write(this.#declaredTable.clearAsync().then(() => true));
   }
 

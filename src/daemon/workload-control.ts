@@ -1,4 +1,10 @@
-import { SCHEMA_VERSION, type DnsControl, type WorkloadControl } from '../api/control.js';
+import {
+  SCHEMA_VERSION,
+  type DnsControl,
+  type IpamControl,
+  type WorkloadControl,
+} from '../api/control.js';
+import type { Daemon } from './daemon.js';
 import type { Exposures } from '../workload/exposures.js';
 import type { Workloads } from '../workload/workloads.js';
 
@@ -12,6 +18,16 @@ export function workloadControl(workloads: Workloads, exposures: Exposures): Wor
     detach: async (target, addresses) => ({
       addresses: await workloads.detach(target, addresses),
     }),
+  };
+}
+
+/** Address management as the API asks for it. */
+export function ipamControl(addresses: Daemon['addresses']): IpamControl {
+  return {
+    ipam: () => addresses.document(),
+    reserveAddress: (address) => addresses.reserve(address),
+    releaseAddress: (address) => addresses.unreserve(address),
+    addPool: (range) => addresses.addPool(range),
   };
 }
 

@@ -98,7 +98,7 @@ export type IpamAction =
   | { readonly kind: 'clash'; readonly clash: Clash; readonly isOurs: boolean }
   | {
       readonly kind: 'event';
-      readonly code: 'pool-founded' | 'block-taken-over' | 'pool-lost';
+      readonly code: 'pool-founded' | 'block-taken-over';
       readonly text: string;
       readonly peer: PeerId | undefined;
     };

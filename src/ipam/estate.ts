@@ -173,6 +173,8 @@ export class Estate {
   // ── what is handed out ───────────────────────────────────────────────────────────────────────────────────────────
 
   use(address: IpAddress, owner: string, out: IpamActions): void {
+    const before = this.allocations.at(address);
+    if (before?.owner === owner && before.freedMs === undefined) return;
     this.allocations.use(address, owner);
     out.persist(`a/${cellOfAddress(address)}`, `u${owner}`);
   }

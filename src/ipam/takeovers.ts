@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 import { cidrsOfRange, type Cidr } from '../model/cidr.js';
 import type { PeerId } from '../model/peer-id.js';
 import type { IpamActions, IpamMessage } from './actions.js';
@@ -183,7 +185,9 @@ export class Takeovers {
   #digest(peer: PeerId, member: PeerId, isLastResort: boolean): string {
     const { ledger, members, self } = this.#estate;
     const titles = ledger.digestAbout(peer, member);
-    return isLastResort ? `${titles} ${[...members.others, self].sort().join()}` : titles;
+    if (!isLastResort) return titles;
+    const all = [...members.others, self].sort().join();
+    return `${titles} ${createHash('sha512').update(all).digest('hex').slice(0, 16)}`;
   }
 
   #take(pool: Pool, { first, last, title }: Span, out: IpamActions): void {

@@ -90,6 +90,28 @@ export class Gossip {
     if (typeof record === 'object') this.#spread({ record, from: undefined }, nowMs);
   }
 
+  /** States something shared under a version of its own and spreads it. @returns its record */
+  putShared(
+    kind: number,
+    key: Uint8Array,
+    version: number,
+    body: Uint8Array,
+    nowMs: number,
+    out: RecordActions,
+  ): SignedRecord | undefined {
+    const record = this.#store.putShared(kind, key, version, body, nowMs, out);
+    if (record) this.#spread({ record, from: undefined }, nowMs);
+    return record;
+  }
+
+  /** Hands a peer records that it should have at once, without waiting for them to spread. */
+  hand(peer: PeerId, records: readonly SignedRecord[], out: RecordActions): void {
+    for (const group of groupsOf(records.map(({ bytes }) => bytes))) {
+      const body = encodeRecords({ id: 0, index: 0, count: 1, isMore: false, records: group });
+      out.send(peer, CONTROL.RECORDS, body);
+    }
+  }
+
   /** Takes something of ours back. */
   delete(kind: number, key: Uint8Array, nowMs: number, out: RecordActions): void {
     const record = this.#store.delete(kind, key, nowMs, out);

@@ -26,6 +26,7 @@ import {
   publicKeyOfRecord,
   recordReader,
   shelfIdOf,
+  signRecord,
   slotOf,
   type RecordReader,
   type SignedRecord,
@@ -224,6 +225,10 @@ export class RecordStore {
     return this.#removals.isInForce(peer);
   }
 
+  get hiddenPeers(): ReadonlySet<PeerId> {
+    return this.#hidden;
+  }
+
   get removedPeers(): ReadonlySet<PeerId> {
     return this.#removals.inForce;
   }
@@ -353,6 +358,25 @@ export class RecordStore {
     return this.#state(slot, new Uint8Array(body), nowMs, out);
   }
 
+  /**
+   * States something shared whose version is part of what is said (titles): not our own counter's.
+   * @returns the record to spread; undefined when a later version stands.
+   */
+  putShared(
+    kind: number,
+    key: Uint8Array,
+    version: number,
+    body: Uint8Array,
+    nowMs: number,
+    out: RecordActions,
+  ): SignedRecord | undefined {
+    const { crypto, publicKey } = this.#components;
+    const fields = { kind, key, version, isTombstone: false, body, publicKey };
+    const record = signRecord(fields, crypto);
+    const offer = this.#add(record, nowMs, true, out);
+    return offer === 'older' || offer === 'over quota' ? undefined : record;
+  }
+
   /** Takes back what we said. @returns the tombstone to spread; undefined when we said nothing. */
   delete(
     kind: number,
@@ -437,6 +461,8 @@ export class RecordStore {
     }
     const now = shelf.get(record.slot);
     if (now !== winner) this.#tell(now ?? record, now, out);
+    // Who follows shared records judges twins by itself.
+    else if (isSharedKind(record.kind)) this.#tell(record, record, out);
     for (const other of gone) {
       if (other.slot !== record.slot && !shelf.get(other.slot)) this.#tell(other, undefined, out);
     }

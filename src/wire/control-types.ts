@@ -21,6 +21,12 @@ export const CONTROL = {
   REKEY_ASK: 16,
   BENCH_ASK: 17,
   BENCH_ANSWER: 18,
+  IPAM_HELLO: 20,
+  IPAM_ASK: 21,
+  IPAM_GRANT: 22,
+  IPAM_REFUSE: 23,
+  IPAM_GONE: 24,
+  IPAM_GONE_ANSWER: 25,
 } as const;
 
 const KNOWN: ReadonlySet<number> = new Set(Object.values(CONTROL));

@@ -6,11 +6,43 @@ import { OverlayError } from '../base/errors.js';
  * What is typed where an address goes:
  *
  *   [ip:]10.1.2.3/24   [ip:]fd00::5/64   this address
+ *   net:10.1.2.0/24   net:default        any address of a subnet of the mesh's pools; nothing typed means the latter
  *   none                                 no address: the target gets its own, by DHCP for instance
  */
 
 /** With fewer host bits there is no address between that of the subnet and its broadcast. */
 const MIN_HOST_BITS = 2;
+
+/** What was typed, in order: this very address, or one of a subnet (undefined: of the default one). */
+export type AddressWant =
+  | { readonly kind: 'this'; readonly cidr: string }
+  | { readonly kind: 'any'; readonly subnet: string | undefined };
+
+/** Nothing typed: one address. None at all: `none` was. @throws OVL_ADDRESS_INVALID naming the text */
+export function parseWants(texts: readonly string[]): readonly AddressWant[] {
+  if (texts.length === 0) return [{ kind: 'any', subnet: undefined }];
+  const subnets = texts.filter((text) => text.startsWith('net:'));
+  const others = texts.filter((text) => !text.startsWith('net:'));
+  if (others.includes('none') && subnets.length > 0) {
+    throw invalid('none', `'none' stands beside other addresses`, 'Give one or the other.');
+  }
+  const fixed = others.length === 0 ? [] : parseAddresses(others);
+  return [
+    ...fixed.map((cidr) => ({ kind: 'this' as const, cidr })),
+    ...[...new Set(subnets)].map((text) => {
+      const subnet = text.slice('net:'.length);
+      return {
+        kind: 'any' as const,
+        subnet: subnet === 'default' ? undefined : subnetOf(subnet, text),
+      };
+    }),
+  ];
+}
+
+function subnetOf(text: string, typed: string): string {
+  const { address, length } = parseCidr(text, typed, MIN_HOST_BITS);
+  return `${textOf(networkOf(address, length))}/${length}`;
+}
 
 /** Canonical cidr texts, each once. @throws OVL_ADDRESS_INVALID naming the text, OVL_ADDRESS_UNAVAILABLE */
 export function parseAddresses(texts: readonly string[]): readonly string[] {
@@ -18,10 +50,10 @@ export function parseAddresses(texts: readonly string[]): readonly string[] {
   if (texts.length === 0 || chosen.some((text) => text.startsWith('net:'))) {
     throw new OverlayError(
       'OVL_ADDRESS_UNAVAILABLE',
-      texts.length === 0 ? 'No address is given' : 'Nobody gives out addresses of a subnet here',
+      texts.length === 0 ? 'No address is given' : 'No subnet can stand here',
       {
         value: chosen.find((text) => text.startsWith('net:')) ?? '',
-        cure: 'Name one, like 192.168.0.2/24 or fd00::5/64; none leaves the target to get its own.',
+        cure: 'Name an address, like 192.168.0.2/24 or fd00::5/64.',
       },
     );
   }

@@ -89,6 +89,20 @@ export interface ExposureHost {
   checkMasquerade(): Promise<void>;
 }
 
+/** Who hands out addresses: the mesh's address management. Owners are attachments' ids. */
+export interface AddressSource {
+  /**
+   * An address with length, of a subnet or of the default one; the owner's again when it has one there.
+   * @throws OVL_ADDRESS_UNAVAILABLE within 2 s, naming who is waited for
+   */
+  give(owner: string, subnet: string | undefined): Promise<string>;
+  /** Makes an address the owner's; one of no pool is nobody's business. @throws OVL_ADDRESS_IN_USE, OVL_ADDRESS_UNAVAILABLE */
+  claim(owner: string, cidr: string): Promise<void>;
+  release(owner: string, cidr: string): void;
+  /** Once at the start: owners that are not among them lose what they had. */
+  keep(owners: ReadonlySet<string>): void;
+}
+
 export interface AlarmClock {
   /** Calls back once; the function it returns calls it off. */
   set(delayMs: number, callback: () => void): () => void;

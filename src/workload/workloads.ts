@@ -1,10 +1,11 @@
 import type { AttachmentReport, AttachRequest } from '../model/attachment.js';
 import { formatTarget } from '../model/target.js';
 import type { SpoofCount } from '../netdev/port-guard.js';
-import { isInSubnetOf, parseAddresses } from './address-want.js';
+import { isInSubnetOf, parseAddresses, parseWants, type AddressWant } from './address-want.js';
+import { attachmentId } from './derive.js';
 import { Entries } from './entries.js';
-import type { Attachment } from './model.js';
-import type { AlarmClock } from './ports.js';
+import { DEFAULT_NETWORK, type Attachment } from './model.js';
+import type { AddressSource, AlarmClock } from './ports.js';
 import { attachmentOf, type WorkloadOptions } from './request.js';
 import { fromStored } from './stored.js';
 import { Upkeep, type UpkeepComponents } from './upkeep.js';
@@ -21,6 +22,7 @@ const LOOKS_PER_GUARD_CHECK = 3;
 
 export interface WorkloadComponents extends Omit<UpkeepComponents, 'entries'> {
   readonly alarm: AlarmClock;
+  readonly addresses: AddressSource;
   /** Cidr texts of the node itself, exposed ones too. */
   readonly ownAddresses: () => readonly string[];
   /** Told what is attached, whenever that may have changed. */
@@ -39,6 +41,8 @@ export class Workloads {
   #spoofs: ReadonlyMap<string, SpoofCount> = new Map();
   #cancel: (() => void) | undefined;
   #isStopped = false;
+  /** What each attachment had when it was looked at last: what is missing then is given back. */
+  #had = new Map<string, readonly string[]>();
 
   constructor(components: WorkloadComponents, options: WorkloadOptions) {
     this.#components = components;
@@ -61,6 +65,7 @@ export class Workloads {
   /** The bridge is up. What cannot be attached waits; it never throws for one of them. */
   start(): Promise<void> {
     return this.#inTurn(async () => {
+      this.#components.addresses.keep(this.#entries.ids);
       await this.#upkeep.settle(true);
       this.#arm();
     });
@@ -94,16 +99,54 @@ export class Workloads {
     return reports.sort((left, right) => (left.target < right.target ? -1 : 1));
   }
 
-  /** @returns the addresses asked for. @throws OverlayError, with nothing changed */
-  attach(request: AttachRequest): Promise<readonly string[]> {
+  /** @returns the addresses asked for, or given. @throws OverlayError, with nothing changed */
+  async attach(request: AttachRequest): Promise<readonly string[]> {
+    const { addresses: source, targets } = this.#components;
+    const target = targets.find(request.target);
+    const owner = attachmentId(this.#options.ifName, DEFAULT_NETWORK, target);
+    // Asked for at once, so that many who wait for the same peer wait together.
+    const gathering = this.#gather(owner, parseWants(request.addresses));
+    gathering.catch(() => undefined);
     return this.#inTurn(async () => {
-      const target = this.#components.targets.find(request.target);
+      const given = await gathering;
       const existing = this.#entries.of(target);
-      const { attachment, asked } = attachmentOf(request, target, existing, this.#options);
-      this.#entries.mustFit(attachment, this.#components.ownAddresses());
-      await this.#upkeep.bring(attachment, existing);
-      return asked;
+      try {
+        // What stood before this one in the queue may have given them back.
+        for (const cidr of given) await source.claim(owner, cidr);
+        const addresses = given.length === 0 ? ['none'] : given;
+        const resolved = { ...request, addresses };
+        const { attachment, asked } = attachmentOf(resolved, target, existing, this.#options);
+        this.#entries.mustFit(attachment, this.#components.ownAddresses());
+        await this.#upkeep.bring(attachment, existing);
+        return asked;
+      } catch (error) {
+        this.#drop(owner, given);
+        throw error;
+      }
     });
+  }
+
+  async #gather(owner: string, wants: readonly AddressWant[]): Promise<readonly string[]> {
+    const { addresses: source } = this.#components;
+    const given: string[] = [];
+    try {
+      for (const want of wants) {
+        if (want.kind === 'this') await source.claim(owner, want.cidr);
+        given.push(want.kind === 'this' ? want.cidr : await source.give(owner, want.subnet));
+      }
+      return given;
+    } catch (error) {
+      this.#drop(owner, given);
+      throw error;
+    }
+  }
+
+  /** Gives back what came to nothing. */
+  #drop(owner: string, given: readonly string[]): void {
+    const kept = this.#entries.get(owner)?.attachment.addresses ?? [];
+    for (const cidr of given) {
+      if (!kept.includes(cidr)) this.#components.addresses.release(owner, cidr);
+    }
   }
 
   /** No addresses: all of it. @returns the addresses that went. @throws OVL_ADDRESS_INVALID, OVL_IFACE_CONFIG */
@@ -154,8 +197,23 @@ export class Workloads {
     });
   }
 
+  #giveBack(): void {
+    const have = new Map(
+      this.#entries.all.map(({ attachment }) => [attachment.id, attachment.addresses]),
+    );
+    for (const [id, addresses] of this.#had) {
+      const kept = have.get(id) ?? [];
+      for (const cidr of addresses) {
+        if (!kept.includes(cidr)) this.#components.addresses.release(id, cidr);
+      }
+    }
+    this.#had = have;
+  }
+
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#queue.then(work);
+    const done = this.#queue.then(work).finally(() => {
+      this.#giveBack();
+    });
     this.#queue = done.catch(() => undefined);
     return done;
   }

@@ -60,6 +60,36 @@ export class FakeDaemon implements DaemonControl {
   /** Names and their addresses. */
   readonly names = new Map<string, readonly string[]>();
 
+  reserved: string[] = [];
+
+  ipam(): ReturnType<DaemonControl['ipam']> {
+    const holder = { id: ALPHA_ID, nickname: 'alpha', self: true, gone: false, waitingFor: [] };
+    const pool = { range: '10.32.0.0/12', id: '05'.repeat(16), titles: 1 };
+    return {
+      schema: 1,
+      pools: [{ ...pool, holders: [{ ...holder, addresses: 1_048_576, blocks: 1 }] }],
+      used: [{ address: '10.32.0.5', owner: 'web', active: true }],
+      reserved: this.reserved,
+      clashes: [],
+    };
+  }
+
+  reserveAddress(address: string): Promise<void> {
+    this.reserved.push(address);
+    return Promise.resolve();
+  }
+
+  releaseAddress(address: string): Promise<void> {
+    this.reserved = this.reserved.filter((other) => other !== address);
+    return Promise.resolve();
+  }
+
+  addPool(range: string): Promise<void> {
+    const cure = 'Choose a range beside it.';
+    const message = `${range} overlaps the pool 10.32.0.0/12`;
+    return Promise.reject(new OverlayError('OVL_ADDRESS_INVALID', message, { value: range, cure }));
+  }
+
   dnsNames(): ReturnType<DaemonControl['dnsNames']> {
     const names = [...this.names].map(([name, addresses]) => ({
       ...{ name: `${name}.overlay.internal`, network: 'default', addresses },

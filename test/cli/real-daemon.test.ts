@@ -6,7 +6,7 @@ import type { ApiServer } from '../../src/api/server.js';
 import { startApiServer } from '../../src/api/server.js';
 import { NameService } from '../../src/daemon/name-service.js';
 import { createNodeTimers } from '../../src/daemon/node-timers.js';
-import { dnsControl, workloadControl } from '../../src/daemon/workload-control.js';
+import { dnsControl, ipamControl, workloadControl } from '../../src/daemon/workload-control.js';
 import { Exposures } from '../../src/workload/exposures.js';
 import { Workloads } from '../../src/workload/workloads.js';
 import { FakePortHost } from '../unit/workload/fake-port-host.js';
@@ -47,6 +47,7 @@ describe('overlayctl and a real daemon', () => {
         ...host.components,
         onChange: (attached) => names.setAttached(attached),
         store: a.state,
+        addresses: a.daemon.addresses,
         ownAddresses: () => a.daemon.control.status().self.addresses,
       },
       { ifName: 'overlay0', peer: a.id, mtuBytes: 1388, domain: 'overlay.internal' },
@@ -65,7 +66,11 @@ describe('overlayctl and a real daemon', () => {
       },
       { domain: 'overlay.internal' },
     );
-    const more = { ...workloadControl(workloads, exposures), ...dnsControl(names) };
+    const more = {
+      ...workloadControl(workloads, exposures),
+      ...dnsControl(names),
+      ...ipamControl(a.daemon.addresses),
+    };
     const control = { ...a.daemon.control, ...more };
     server = await startApiServer(join(directory, 's'), control, quietLog);
   });
@@ -149,11 +154,35 @@ describe('overlayctl and a real daemon', () => {
     assert.equal((await ctl('dns', 'lookup', 'gw')).code, 1);
   });
 
+  it('gives addresses of the pool, keeps chosen ones from others, and shows who holds what', async () => {
+    for (const name of ['web', 'db']) host.namespaces.set(name, 7);
+    const { out } = await ctl('attach', 'web');
+    assert.match(out, /^10\.(3[2-9]|4[0-7])\.\d+\.\d+\/12\n$/);
+    assert.equal((await ctl('attach', 'web')).out, out);
+    const other = await ctl('attach', 'db');
+    assert.notEqual(other.out, out);
+    assert.match((await ctl('attach', 'net:10.33.0.0/24', 'db')).out, /^10\.33\.0\.\d+\/24\n$/);
+    assert.equal((await ctl('ipam', 'reserve', '10.32.0.9')).code, 0);
+    assert.match((await ctl('attach', '10.32.0.9/12', 'web')).err, /OVL_ADDRESS_IN_USE/);
+    assert.match(
+      (await ctl('ipam', 'status')).out,
+      /alpha.* 1048576 +1\n[^]*3 in use .* 1 reserved: 10\.32\.0\.9/,
+    );
+    assert.equal((await ctl('ipam', 'release', '10.32.0.9')).code, 0);
+    assert.equal((await ctl('attach', '10.32.0.9/12', 'web')).out, '10.32.0.9/12\n');
+    assert.equal((await ctl('ipam', 'pool', '10.80.0.0/24')).code, 0);
+    assert.match((await ctl('attach', 'net:10.80.0.0/24', 'web')).out, /^10\.80\.0\.\d+\/24\n$/);
+    assert.match((await ctl('ipam', 'pool', '10.32.0.0/16')).err, /overlaps the pool 10\.32/);
+    assert.equal((await ctl('detach', 'web')).code, 0);
+    const { used } = a.daemon.addresses.document();
+    assert.equal(used.length, 2);
+  });
+
   it('refuses to attach with a code and a cure, and attaches nothing', async () => {
     host.namespaces.set('web', 7);
     const cases = [
-      [['web'], 'OVL_ADDRESS_UNAVAILABLE', 1],
-      [['net:10.0.0.0/8', 'web'], 'OVL_ADDRESS_UNAVAILABLE', 1],
+      [['10.47.255.9/12', 'web'], 'OVL_ADDRESS_UNAVAILABLE', 1],
+      [['net:192.168.7.0/24', 'web'], 'OVL_ADDRESS_UNAVAILABLE', 1],
       [['10.1.2.3', 'web'], 'OVL_ADDRESS_INVALID', 2],
       [['10.1.2.0/24', 'web'], 'OVL_ADDRESS_INVALID', 2],
       [['10.1.2.3/24', 'nowhere'], 'OVL_TARGET_UNKNOWN', 1],

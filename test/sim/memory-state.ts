@@ -12,6 +12,7 @@ export class MemoryState implements StateStore {
   readonly #records = new Map<string, Uint8Array>();
   readonly #attachments = new Map<string, unknown>();
   readonly #declared = new Map<string, unknown>();
+  readonly #ipam = new Map<string, string>();
   readonly #rng: Rng;
   #ownAddress: string | undefined;
 
@@ -71,6 +72,17 @@ export class MemoryState implements StateStore {
     else this.#declared.delete(key);
   }
 
+  ipamCells(): Iterable<readonly [string, string]> {
+    return [...this.#ipam];
+  }
+
+  writeIpamCells(cells: readonly (readonly [string, string | undefined])[]): void {
+    for (const [key, value] of cells) {
+      if (value === undefined) this.#ipam.delete(key);
+      else this.#ipam.set(key, value);
+    }
+  }
+
   ownAddress(): string | undefined {
     return this.#ownAddress;
   }
@@ -89,6 +101,7 @@ export class MemoryState implements StateStore {
 
   replaceIdentity(): void {
     this.identity = generateIdentity(this.#rng);
+    this.#ipam.clear();
     this.#ownAddress = undefined;
   }
 
@@ -97,6 +110,7 @@ export class MemoryState implements StateStore {
     this.#peers.clear();
     this.#records.clear();
     this.#attachments.clear();
+    this.#ipam.clear();
     this.#ownAddress = undefined;
   }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import {
   isInSubnetOf,
   parseAddresses,
+  parseWants,
   parseBareAddress,
   parseDestination,
 } from '../../../src/workload/address-want.js';
@@ -26,8 +27,24 @@ describe('addresses as they are typed', () => {
     assert.throws(() => parseAddresses(['none', '10.1.2.3/24']), { code: 'OVL_ADDRESS_INVALID' });
   });
 
-  it('must be given: nobody chooses one', () => {
-    for (const typed of [[], ['net:default'], ['10.1.2.3/24', 'net:10.0.0.0/8']]) {
+  it('may be left to the mesh: one of the default subnet, or of a named one', () => {
+    const any = (subnet?: string) => ({ kind: 'any', subnet });
+    assert.deepEqual(parseWants([]), [any()]);
+    assert.deepEqual(parseWants(['none']), []);
+    assert.deepEqual(parseWants(['net:default', '10.1.2.3/24', 'net:10.1.2.9/24']), [
+      { kind: 'this', cidr: '10.1.2.3/24' },
+      any(),
+      any('10.1.2.0/24'),
+    ]);
+    for (const typed of [
+      ['none', 'net:default'],
+      ['net:10.1.2.3'],
+      ['net:10.1.2.0/31'],
+      ['net:'],
+    ]) {
+      assert.throws(() => parseWants(typed), { code: 'OVL_ADDRESS_INVALID' }, typed.join());
+    }
+    for (const typed of [[], ['net:default']]) {
       assert.throws(() => parseAddresses(typed), { code: 'OVL_ADDRESS_UNAVAILABLE' });
     }
   });

@@ -17,6 +17,11 @@ export class FakePortHost implements PortHost {
   guarded: readonly GuardedPort[] = [];
   guardFailure: Error | undefined;
   spoofs = new Map<string, SpoofCount>();
+  /** What the source of addresses was told. */
+  readonly owners = new Set<string>();
+  readonly released: string[] = [];
+  kept: ReadonlySet<string> | undefined;
+  takenElsewhere = '';
   /** Thrown by the next change. */
   failure: Error | undefined;
   #alarm: (() => void) | undefined;
@@ -24,6 +29,21 @@ export class FakePortHost implements PortHost {
   readonly components: Omit<WorkloadComponents, 'store' | 'ownAddresses'> = {
     host: this,
     targets: { find: (text) => this.#find(text), locate: (target) => this.#locate(target) },
+    addresses: {
+      give: (owner, subnet) => {
+        this.owners.add(owner);
+        return Promise.resolve(
+          subnet === undefined ? '10.32.0.9/12' : subnet.replace('.0/', '.9/'),
+        );
+      },
+      claim: (owner, cidr) => {
+        this.owners.add(owner);
+        if (cidr !== this.takenElsewhere) return Promise.resolve();
+        return Promise.reject(new Error(`${cidr} is taken`));
+      },
+      release: (_owner, cidr) => this.released.push(cidr),
+      keep: (owners) => (this.kept = owners),
+    },
     nameServers: () => [],
     guard: {
       set: async (ports) => {

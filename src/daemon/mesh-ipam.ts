@@ -1,0 +1,436 @@
+import type { EventDocument, IpamDocument } from '../api/control.js';
+import { SCHEMA_VERSION } from '../api/control.js';
+import { OverlayError } from '../base/errors.js';
+import type { Rng } from '../base/rng.js';
+import { IpamActions, type Clash, type Outcome, type Refusal } from '../ipam/actions.js';
+import { decodeIpamMessage, encodeIpamMessage } from '../ipam/codec.js';
+import { Ipam, type Want } from '../ipam/ipam.js';
+import {
+  decodeTitle,
+  encodeTitle,
+  titleRecordKey,
+  titleRecordVersion,
+  titleText,
+  type Title,
+} from '../ipam/title.js';
+import { type Actions } from '../link/actions.js';
+import type { Links } from '../link/links.js';
+import { formatAddress, formatCidr, parseAddress, parseCidr } from '../model/cidr.js';
+import type { PeerId } from '../model/peer-id.js';
+import { bodyOfRecord, keyOfRecord, type SignedRecord } from '../records/signed-record.js';
+import { RECORD_KIND } from '../wire/record.js';
+import type { AddressSource } from '../workload/ports.js';
+import type { MeshRecords } from './mesh-records.js';
+import type { StateStore } from './ports.js';
+import type { RecordRoom } from './record-room.js';
+
+/*
+ * The machine of ipam/ in its mesh: members and titles come from the records, messages go by the links, cells to the
+ * state store, and what this host asks is a promise.
+ *
+ *   records ── titles, members, removals ──► Ipam ── publish, tell ──► records
+ *   links ──── IPAM_… ─────────────────────►      ── send ───────────► links
+ *   workloads, the API ── give, claim ─────►      ── answer ─────────► promise
+ */
+
+/** What `ipam reserve` makes the owner of an address. */
+const RESERVED = 'reserve:';
+
+export interface MeshIpamComponents {
+  readonly state: StateStore;
+  readonly rng: Rng;
+  /** Those of this start: the daemon makes them anew once it has measured its suites. */
+  readonly links: () => Links;
+  readonly records: () => MeshRecords;
+  readonly emit: (event: Omit<EventDocument, 'seq' | 'at'>) => void;
+  /** How people call a peer. */
+  readonly nameOf: (peer: PeerId) => string;
+  readonly post: (run: (nowMs: number, out: Actions) => void) => void;
+}
+
+export interface MeshIpamOptions {
+  readonly self: PeerId;
+  /** Cidr texts. */
+  readonly pool: string;
+  readonly defaultSubnet: string;
+  /** Contacts were given. */
+  readonly hasContacts: boolean;
+}
+
+export class MeshIpam implements RecordRoom, AddressSource {
+  readonly kind = RECORD_KIND.TITLE;
+  readonly #components: MeshIpamComponents;
+  readonly #options: MeshIpamOptions;
+  readonly #answers = new Map<number, (outcome: Outcome) => void>();
+  #ipam: Ipam | undefined;
+  #titles: Title[] = [];
+  #nextRequest = 1;
+  /** Of links and store, when the members were told last. */
+  #seen = '';
+
+  constructor(components: MeshIpamComponents, options: MeshIpamOptions) {
+    this.#components = components;
+    this.#options = options;
+  }
+
+  // ── as a room of the records ─────────────────────────────────────────────────────────────────────────────────────
+
+  onWork(): void {
+    // Wakes the loop by itself.
+  }
+
+  get nextDeadlineMs(): number {
+    return Infinity;
+  }
+
+  onDeadline(): void {
+    // See `follow`.
+  }
+
+  onChange({ record }: { readonly record: SignedRecord | undefined }): void {
+    const title = record && decodeTitle(bodyOfRecord(record));
+    if (title?.ok) this.#titles.push(title.value);
+  }
+
+  /** Whether a title may stand as a record: signed by who countersigned it, under its own key and version. */
+  static accepts(record: SignedRecord): boolean {
+    if (record.kind !== RECORD_KIND.TITLE) return true;
+    const title = record.isTombstone ? undefined : decodeTitle(bodyOfRecord(record));
+    if (!title?.ok) return false;
+    const { witness, grantor } = title.value;
+    return (
+      record.owner === (witness ?? grantor) &&
+      record.version === titleRecordVersion(title.value) &&
+      Buffer.compare(keyOfRecord(record), titleRecordKey(title.value)) === 0
+    );
+  }
+
+  // ── in the loop ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get turnDeadlineMs(): number {
+    return this.#ipam?.nextDeadlineMs ?? Infinity;
+  }
+
+  /** The records are restored. */
+  start(nowMs: number, out: Actions): void {
+    const { state, rng, records } = this.#components;
+    const { self, pool, hasContacts } = this.#options;
+    const range = parseCidr(pool);
+    if (!range) return;
+    const isKnown = state.knownPeers().length > 0 || records().members.size > 0;
+    this.#ipam = new Ipam(rng, { self, range, hasCompany: hasContacts || isKnown, nowMs });
+    this.#ipam.restore(state.ipamCells(), nowMs);
+    this.follow(nowMs, out);
+  }
+
+  onMessage(peer: PeerId, type: number, body: Uint8Array, nowMs: number, out: Actions): void {
+    const message = decodeIpamMessage(type, body);
+    if (!message.ok) return;
+    this.#with(nowMs, out, (ipam, actions) => {
+      ipam.onMessage(peer, message.value, nowMs, actions);
+    });
+  }
+
+  /** Once a turn: new titles, who is there, what is due. */
+  follow(nowMs: number, out: Actions): void {
+    const titles = this.#titles;
+    this.#titles = [];
+    if (!this.#ipam) return;
+    if (titles.length > 0) {
+      this.#with(nowMs, out, (ipam, actions) => {
+        ipam.onTitles(titles, nowMs, actions);
+      });
+    }
+    this.#followMembers(nowMs, out);
+    if (nowMs < this.#ipam.nextDeadlineMs) return;
+    this.#with(nowMs, out, (ipam, actions) => {
+      ipam.onDeadline(nowMs, actions);
+    });
+  }
+
+  #followMembers(nowMs: number, out: Actions): void {
+    const [links, { store }] = [this.#components.links(), this.#components.records()];
+    const seen = `${links.revision}/${store.seq}/${store.removedPeers.size}/${store.hiddenPeers.size}`;
+    if (seen === this.#seen) return;
+    this.#seen = seen;
+    const reachable = new Set(links.peers.filter((peer) => peer.isReachable).map(({ id }) => id));
+    const gone = new Set([...store.removedPeers, ...store.hiddenPeers]);
+    const known = new Set([...store.owners(), ...gone, ...reachable]);
+    known.delete(this.#options.self);
+    this.#with(nowMs, out, (ipam, actions) => {
+      ipam.setMembers({ known, reachable, gone }, nowMs, actions);
+    });
+  }
+
+  #with(nowMs: number, out: Actions, act: (ipam: Ipam, actions: IpamActions) => void): void {
+    if (!this.#ipam) return;
+    const actions = new IpamActions();
+    act(this.#ipam, actions);
+    let cells: (readonly [string, string | undefined])[] = [];
+    for (const action of actions.list) {
+      if (action.kind === 'persist') {
+        cells.push([action.key, action.value]);
+        continue;
+      }
+      if (cells.length > 0) this.#components.state.writeIpamCells(cells);
+      cells = [];
+      switch (action.kind) {
+        case 'send': {
+          const session = this.#components.links().peer(action.to)?.tx?.index;
+          if (session === undefined) break;
+          const { type, body } = encodeIpamMessage(action.message);
+          out.send({ kind: 'control', session, path: 0, type, body });
+          break;
+        }
+        case 'publish':
+          this.#publish(action.title, nowMs, out);
+          break;
+        case 'tell':
+          this.#tell(action.to, action.titles, nowMs, out);
+          break;
+        case 'answer': {
+          const settle = this.#answers.get(action.id);
+          this.#answers.delete(action.id);
+          settle?.(action.outcome);
+          break;
+        }
+        case 'clash':
+          this.#emitClash(action.clash, action.isOurs);
+          break;
+        case 'event': {
+          const { code, text, peer } = action;
+          const of = peer ? ` of ${this.#components.nameOf(peer)}` : '';
+          this.#components.emit({
+            level: 'info',
+            code,
+            message: `${text}${of}`,
+            ...(peer && { peer }),
+          });
+          break;
+        }
+      }
+    }
+    if (cells.length > 0) this.#components.state.writeIpamCells(cells);
+  }
+
+  #publish(title: Title, nowMs: number, out: Actions): void {
+    const [key, version] = [titleRecordKey(title), titleRecordVersion(title)];
+    this.#components.records().speak(nowMs, out, (gossip, actions) => {
+      gossip.putShared(RECORD_KIND.TITLE, key, version, encodeTitle(title), nowMs, actions);
+    });
+  }
+
+  #tell(to: PeerId, titles: readonly Title[], nowMs: number, out: Actions): void {
+    const records = this.#components.records();
+    const found = titles.flatMap((title) => {
+      const record = records.store.getShared(RECORD_KIND.TITLE, titleRecordKey(title));
+      const said = record && decodeTitle(bodyOfRecord(record));
+      return record && said?.ok && titleText(said.value) === titleText(title) ? [record] : [];
+    });
+    records.speak(nowMs, out, (gossip, actions) => {
+      gossip.hand(to, found, actions);
+    });
+  }
+
+  #emitClash({ address, holder, loser }: Clash, isOurs: boolean): void {
+    const { emit, nameOf } = this.#components;
+    const text = formatAddress(address);
+    emit({
+      level: 'warn',
+      code: 'address-clash',
+      message: isOurs
+        ? `${text} is in use here and on ${nameOf(holder)}, whose it is`
+        : `${text} is in use here and on ${nameOf(loser)}, which must give it up`,
+      peer: isOurs ? holder : loser,
+      cure: isOurs ? 'Detach it and attach it again: it gets another address.' : '',
+    });
+  }
+
+  // ── what this host asks ──────────────────────────────────────────────────────────────────────────────────────────
+
+  async give(owner: string, subnet: string | undefined): Promise<string> {
+    const { defaultSubnet, pool } = this.#options;
+    const text = subnet ?? (defaultSubnet === pool ? undefined : defaultSubnet);
+    const cidr = text === undefined ? undefined : parseCidr(text, 'cut');
+    if (text !== undefined && !cidr) throw unavailable(text, `'${text}' is not a subnet`);
+    const outcome = await this.#request(owner, { kind: 'any', subnet: cidr });
+    if (outcome.ok) return `${formatAddress(outcome.address)}/${outcome.bits}`;
+    throw this.#refused(text ?? '', outcome.refusal);
+  }
+
+  async claim(owner: string, cidr: string): Promise<void> {
+    const address = parseAddress(cidr.split('/')[0] ?? '');
+    if (!address) return;
+    const outcome = await this.#request(owner, { kind: 'address', address });
+    if (outcome.ok || outcome.refusal.code === 'outside') return;
+    throw this.#refused(cidr, outcome.refusal);
+  }
+
+  release(owner: string, cidr: string): void {
+    const address = parseAddress(cidr.split('/')[0] ?? '');
+    if (!address) return;
+    this.#components.post((nowMs, out) => {
+      this.#with(nowMs, out, (ipam, actions) => {
+        ipam.release(owner, address, nowMs, actions);
+      });
+    });
+  }
+
+  keep(owners: ReadonlySet<string>): void {
+    this.#components.post((nowMs, out) => {
+      this.#with(nowMs, out, (ipam, actions) => {
+        for (const { owner, address } of ipam.used()) {
+          if (owners.has(owner) || owner.startsWith(RESERVED)) continue;
+          ipam.release(owner, address, nowMs, actions);
+        }
+      });
+    });
+  }
+
+  // ── for operators ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  document(): IpamDocument {
+    const { nameOf } = this.#components;
+    const who = (peer: PeerId): { readonly id: string; readonly nickname: string } => ({
+      id: peer,
+      nickname: nameOf(peer),
+    });
+    const used = this.#ipam?.used() ?? [];
+    return {
+      schema: SCHEMA_VERSION,
+      pools: (this.#ipam?.pools() ?? []).map(({ pool, holders, titles }) => ({
+        range: formatCidr(pool.range),
+        id: pool.id,
+        titles,
+        holders: holders.map(({ peer, addresses, blocks, isGone, waitingFor }) => ({
+          ...who(peer),
+          self: peer === this.#options.self,
+          addresses: Number(addresses),
+          blocks,
+          gone: isGone,
+          waitingFor: waitingFor.map(nameOf),
+        })),
+      })),
+      used: used
+        .filter(({ owner }) => !owner.startsWith(RESERVED))
+        .map(({ address, owner, isActive }) => ({
+          address: formatAddress(address),
+          owner,
+          active: isActive,
+        })),
+      reserved: used
+        .filter(({ owner }) => owner.startsWith(RESERVED))
+        .map(({ address }) => formatAddress(address)),
+      clashes: (this.#ipam?.clashes() ?? []).map(({ address, holder, loser }) => ({
+        address: formatAddress(address),
+        holder: nameOf(holder),
+        loser: nameOf(loser),
+      })),
+    };
+  }
+
+  /** Keeps an address from being handed out, by anybody. @throws OVL_ADDRESS_INVALID, OVL_ADDRESS_IN_USE, OVL_ADDRESS_UNAVAILABLE */
+  async reserve(text: string): Promise<void> {
+    const address = mustParse(text);
+    const outcome = await this.#request(RESERVED + formatAddress(address), {
+      kind: 'address',
+      address,
+    });
+    if (!outcome.ok) throw this.#refused(text, outcome.refusal);
+  }
+
+  /** No error when it was not reserved. @throws OVL_ADDRESS_INVALID */
+  unreserve(text: string): Promise<void> {
+    return new Promise((resolve) => {
+      const address = mustParse(text);
+      this.#components.post((nowMs, out) => {
+        this.#with(nowMs, out, (ipam, actions) => {
+          ipam.release(RESERVED + formatAddress(address), address, nowMs, actions);
+        });
+        resolve();
+      });
+    });
+  }
+
+  /** One more pool. @throws OVL_ADDRESS_INVALID for a range that overlaps another */
+  addPool(text: string): Promise<void> {
+    const range = parseCidr(text);
+    if (!range) {
+      throw new OverlayError('OVL_ADDRESS_INVALID', `'${text}' is not a range of addresses`, {
+        value: text,
+        cure: 'Give it by its first address and length, like 10.80.0.0/16 or fd12:3456::/64.',
+      });
+    }
+    return new Promise((resolve, reject) => {
+      this.#components.post((nowMs, out) => {
+        this.#with(nowMs, out, (ipam, actions) => {
+          const other = ipam.addPool(range, nowMs, actions);
+          if (!other) resolve();
+          else if (other.range.first === range.first && other.range.bits === range.bits) resolve();
+          else {
+            const cure = 'Choose a range beside it.';
+            const message = `${text} overlaps the pool ${formatCidr(other.range)}`;
+            reject(new OverlayError('OVL_ADDRESS_INVALID', message, { value: text, cure }));
+          }
+        });
+      });
+    });
+  }
+
+  #request(owner: string, want: Want): Promise<Outcome> {
+    const id = this.#nextRequest++;
+    return new Promise((resolve) => {
+      this.#answers.set(id, resolve);
+      this.#components.post((nowMs, out) => {
+        if (!this.#ipam) {
+          this.#answers.delete(id);
+          const text = 'this node is still starting';
+          resolve({ ok: false, refusal: { code: 'no pool', text, peer: undefined } });
+          return;
+        }
+        this.#with(nowMs, out, (ipam, actions) => {
+          ipam.request(id, owner, want, nowMs, actions);
+        });
+      });
+    });
+  }
+
+  #refused(value: string, { code, text, peer }: Refusal): OverlayError {
+    const isUs = peer === this.#options.self;
+    const who = peer && !isUs ? ` (${this.#components.nameOf(peer)})` : '';
+    if (code === 'in use') {
+      return new OverlayError('OVL_ADDRESS_IN_USE', `${value} cannot be given: ${text}${who}`, {
+        value,
+        cure: 'Choose another one, or leave it out and get a free one.',
+      });
+    }
+    const what = value === '' ? 'No address can be given' : `No address of ${value} can be given`;
+    return unavailable(value, `${what}: ${text}${who}`, code);
+  }
+}
+
+const CURES: Readonly<Record<Exclude<Refusal['code'], 'in use'>, string>> = {
+  full: 'Detach what is not needed, remove peers that are gone for good, or add a pool (overlayctl ipam pool).',
+  waiting: 'Try again when that peer is back; if it is gone for good, remove it.',
+  'no pool': 'Try again in a few seconds; without other nodes a pool is founded after ten.',
+  outside: 'Name a subnet of a pool (overlayctl ipam status).',
+  reserved: 'Choose another one.',
+  removed: 'Start it with an empty state directory to join again.',
+};
+
+function unavailable(
+  value: string,
+  message: string,
+  code: Exclude<Refusal['code'], 'in use'> = 'outside',
+): OverlayError {
+  return new OverlayError('OVL_ADDRESS_UNAVAILABLE', message, { value, cure: CURES[code] });
+}
+
+function mustParse(text: string): NonNullable<ReturnType<typeof parseAddress>> {
+  const address = parseAddress(text);
+  if (address) return address;
+  throw new OverlayError('OVL_ADDRESS_INVALID', `'${text}' is not an address`, {
+    value: text,
+    cure: 'Give it without length, like 10.32.0.9.',
+  });
+}

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+
+import { Sim, type SimNode } from './harness.js';
+
+/** Three hosts that were all given each other, as an operator's script would start them. */
+async function three(sim: Sim): Promise<SimNode[]> {
+  const nodes = ['a', 'b', 'c'].map((name) => sim.node(name));
+  for (const node of nodes) {
+    const peers = nodes.filter((other) => other !== node).map(({ address }) => address);
+    await node.start({ peers });
+  }
+  return nodes;
+}
+
+/** Runs virtual time until the mesh has answered. */
+async function give(sim: Sim, node: SimNode, owner: string): Promise<string> {
+  let address: string | undefined;
+  let failure: unknown;
+  const work = node.daemon.addresses.give(owner, undefined).then(
+    (given) => (address = given),
+    (error: unknown) => (failure = error),
+  );
+  await sim.until('an answer', () => address !== undefined || failure !== undefined, 2000);
+  await work;
+  if (failure !== undefined) throw failure as Error;
+  return address ?? '';
+}
+
+const pools = (node: SimNode) => node.daemon.addresses.document().pools;
+
+describe('addresses between daemons', () => {
+  it('come from one pool when three start at once with each other as peers', async () => {
+    const sim = await Sim.create(61);
+    const nodes = await three(sim);
+    const given = await Promise.all(nodes.map((node) => give(sim, node, 'web')));
+    assert.equal(new Set(given).size, 3, given.join());
+    await sim.run(30_000);
+    for (const node of nodes) {
+      assert.deepEqual(
+        pools(node).map(({ id }) => id),
+        pools(nodes[0]!).map(({ id }) => id),
+      );
+      assert.equal(pools(node).length, 1);
+      assert.deepEqual(node.daemon.addresses.document().clashes, []);
+    }
+    await sim.stopAll();
+  });
+
+  it('are there at once on a node alone, and the same after kill -9', async () => {
+    const sim = await Sim.create(62);
+    const node = sim.node('a');
+    await node.start();
+    const before = await give(sim, node, 'web');
+    node.kill();
+    await node.start();
+    assert.equal(await give(sim, node, 'web'), before);
+    assert.notEqual(await give(sim, node, 'db'), before);
+    await sim.stopAll();
+  });
+
+  it('of two meshes that meet end in one pool, and keep what they gave', async () => {
+    const sim = await Sim.create(63);
+    const [a, b] = [sim.node('a'), sim.node('b')];
+    await a.start();
+    await b.start();
+    const first = [await give(sim, a, 'web'), await give(sim, b, 'web')];
+    assert.notEqual(pools(a)[0]?.id, pools(b)[0]?.id);
+    await a.daemon.control.connect([b.address]);
+    await sim.until('one pool', () => pools(a)[0]?.id === pools(b)[0]?.id, 40_000);
+    await sim.run(15_000);
+    assert.deepEqual([pools(a).length, pools(b).length], [1, 1]);
+    // Different nodes begin at different places, so nothing clashed and nothing changed.
+    assert.deepEqual([await give(sim, a, 'web'), await give(sim, b, 'web')], first);
+    assert.deepEqual(a.daemon.addresses.document().clashes, []);
+    await sim.stopAll();
+  });
+});
