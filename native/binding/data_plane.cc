@@ -162,6 +162,10 @@ Napi::Object EventToJs(Napi::Env env, const Event& event) {
     case EventKind::kPeerWanted:
       of_kind("peerWanted", {{"peer", event.peer}, {"target", event.value}});
       break;
+    case EventKind::kTcpOpened:
+      of_kind("tcpOpened", {{"connection", event.value}});
+      endpoint("endpoint");
+      break;
     case EventKind::kTcpClosed:
       of_kind("tcpClosed", {{"connection", event.value}});
       break;
@@ -359,9 +363,9 @@ void DataPlane::Send(const Napi::CallbackInfo& info) {
     } else if (kind == "returnToken") {
       engine.ReturnToken(AddressOf(item, "from"));
     } else if (kind == "tcpConnect") {
-      engine.RefuseTcp(U32(item, "connection"));
+      engine.ConnectTcp(U32(item, "connection"), AddressOf(item, "to"));
     } else if (kind == "tcpClose") {
-      // None is ever open.
+      engine.CloseTcp(U32(item, "connection"));
     } else {
       Refuse(info.Env(), "send item kind " + kind + " is unknown");
     }

@@ -65,6 +65,15 @@ enum class AddressFamily : uint8_t { kRelay = 1, kTcp = 2 };
   return source.ip[0] == 0xff && source.ip[1] == static_cast<uint8_t>(AddressFamily::kRelay);
 }
 
+[[nodiscard]] inline bool IsTcp(const SourceAddress& source) {
+  return source.ip[0] == 0xff && source.ip[1] == static_cast<uint8_t>(AddressFamily::kTcp);
+}
+
+/// Of a TCP address.
+[[nodiscard]] inline uint32_t ConnectionOf(const SourceAddress& source) {
+  return LoadLe32(&source.ip[2]);
+}
+
 /// Of a relayed address.
 [[nodiscard]] inline uint32_t LabelOf(const SourceAddress& source) {
   return LoadLe32(&source.ip[2]);

@@ -103,6 +103,7 @@ bool Engine::Open(const EngineConfig& config, EngineInfo* info, OpenFailure* fai
     return false;
   }
   store_ = std::make_unique<TableStore>(*plane_);
+  OpenTcp(config, info->port);
   StartThreads();
   is_open_ = true;
   return true;
@@ -218,6 +219,25 @@ void Engine::AddSideQueues(const std::string& address, uint16_t port,
   lane.proven.push_back(std::move(queues.proven));
 }
 
+// The same number over TCP, for peers whose UDP is blocked. One who has it already costs that and nothing else.
+void Engine::OpenTcp(const EngineConfig& config, uint16_t port) {
+  const size_t worker = 2 * lanes_.size() + 1;
+  tcp_ = std::make_unique<TcpHub>(*plane_, worker, *lanes_.front()->tap, lanes_.front()->sockets);
+  for (auto& lane : lanes_) lane->sockets.tcp = tcp_.get();
+  const bool binds_any = config.bind.empty();
+  const std::vector<std::string> any{"0.0.0.0", "::"};
+  for (const std::string& address : binds_any ? any : config.bind) {
+    const char* step = "";
+    const int error = tcp_->Listen(address, port, &step);
+    const bool has_no_ipv6 = error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL;
+    if (error == 0 || (binds_any && address == "::" && has_no_ipv6)) continue;
+    Event fault{.kind = EventKind::kFault};
+    fault.code = "OVL_TCP_LISTEN";
+    fault.error = -error;
+    plane_->events.Push(EventRing::Ring::kAuthenticated, std::move(fault));
+  }
+}
+
 void Engine::StartThreads() {
   size_t worker = 0;
   for (auto& lane : lanes_) {
@@ -234,6 +254,10 @@ void Engine::StartThreads() {
   housekeeper_thread_ = std::thread([this] {
     ::prctl(PR_SET_NAME, "ovl-keeper");
     housekeeper_->Run(stop_.get());
+  });
+  tcp_thread_ = std::thread([this] {
+    ::prctl(PR_SET_NAME, "ovl-tcp");
+    tcp_->Run(stop_.get());
   });
 }
 
@@ -290,7 +314,9 @@ void Engine::Close() {
     lane->rx_thread.join();
   }
   housekeeper_thread_.join();
+  tcp_thread_.join();
   housekeeper_.reset();
+  tcp_.reset();
   store_.reset();
   lanes_.clear();
   plane_.reset();
@@ -352,10 +378,8 @@ void Engine::KickPath(uint32_t path) {
   housekeeper_->Wake();
 }
 
-void Engine::RefuseTcp(uint32_t connection) {
-  Event event{.kind = EventKind::kTcpClosed};
-  event.value = connection;
-  plane_->events.Push(EventRing::Ring::kAuthenticated, std::move(event));
+void Engine::ReturnToken(const core::SourceAddress& from) {
+  plane_->gate->ReturnToken(core::IsTcp(from) ? tcp_->RemoteOf(core::ConnectionOf(from)) : from);
 }
 
 std::string Engine::Apply(std::span<TableEntry> entries, size_t* refused) {
@@ -365,7 +389,8 @@ std::string Engine::Apply(std::span<TableEntry> entries, size_t* refused) {
 }
 
 uint64_t Engine::Total(core::Counter counter) const {
-  uint64_t sum = control_counters_.Total(counter) + housekeeper_->counters().Total(counter);
+  uint64_t sum = control_counters_.Total(counter) + housekeeper_->counters().Total(counter) +
+                 tcp_->counters().Total(counter);
   for (const auto& lane : lanes_) {
     sum += lane->tx_counters.Total(counter) + lane->rx_counters.Total(counter);
   }
@@ -373,7 +398,8 @@ uint64_t Engine::Total(core::Counter counter) const {
 }
 
 uint64_t Engine::Dropped(core::DropReason reason) const {
-  uint64_t sum = control_counters_.Dropped(reason) + housekeeper_->counters().Dropped(reason);
+  uint64_t sum = control_counters_.Dropped(reason) + housekeeper_->counters().Dropped(reason) +
+                 tcp_->counters().Dropped(reason);
   for (const auto& lane : lanes_) {
     sum += lane->tx_counters.Dropped(reason) + lane->rx_counters.Dropped(reason);
   }

@@ -15,6 +15,7 @@
 #include "native/engine/plane.h"
 #include "native/engine/rx_path.h"
 #include "native/engine/table_store.h"
+#include "native/engine/tcp_hub.h"
 #include "native/engine/tx_path.h"
 #include "native/io/tap_device.h"
 
@@ -24,6 +25,7 @@
  *   queue pair i:  tx thread   TAP queue i -> UDP sockets of pair i
  *                  rx thread   UDP sockets of pair i -> TAP queue i
  *   once:          housekeeper PINGs, reports, ageing
+ *                  tcp         connections, where UDP is blocked
  *
  * All methods but the threads' own belong to the control thread.
  */
@@ -85,9 +87,12 @@ class Engine {
   void SendProbe(uint32_t path, uint32_t datagram_bytes);
   /// The network changed under the path: PING at once, back-off from the start.
   void KickPath(uint32_t path);
-  /// There is no TCP connection to be had.
-  void RefuseTcp(uint32_t connection);
-  void ReturnToken(const core::SourceAddress& from) { plane_->gate->ReturnToken(from); }
+  /// kTcpOpened or kTcpClosed follows.
+  void ConnectTcp(uint32_t connection, const core::SourceAddress& to) {
+    tcp_->Connect(connection, to);
+  }
+  void CloseTcp(uint32_t connection) { tcp_->Close(connection); }
+  void ReturnToken(const core::SourceAddress& from);
 
   std::vector<Event> Drain() { return plane_->events.Drain(); }
 
@@ -100,6 +105,7 @@ class Engine {
   struct Lane;
 
   bool OpenDevices(const EngineConfig& config, EngineInfo* info, OpenFailure* failure);
+  void OpenTcp(const EngineConfig& config, uint16_t port);
   void ChooseSuites(const EngineConfig& config, EngineInfo* info);
   void AddSideQueues(const std::string& address, uint16_t port, const io::UdpOptions& options);
   void StartThreads();
@@ -111,8 +117,10 @@ class Engine {
   std::unique_ptr<TableStore> store_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::unique_ptr<Housekeeper> housekeeper_;
+  std::unique_ptr<TcpHub> tcp_;
   core::CounterBlock control_counters_;
   std::thread housekeeper_thread_;
+  std::thread tcp_thread_;
   io::Fd stop_;  // eventfd, readable when the threads shall end
   bool is_open_ = false;
 };

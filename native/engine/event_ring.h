@@ -32,6 +32,7 @@ enum class EventKind : uint8_t {
   kSessionLimit,
   kLabelUnknown,
   kPeerWanted,
+  kTcpOpened,
   kTcpClosed,
   kFault,
   kOverflow,

@@ -60,11 +60,13 @@ struct Plane {
 /// The sockets of one queue pair, by family.
 struct Sockets {
   std::vector<std::unique_ptr<io::UdpSocket>> all;
+  /// For addresses of the TCP family; nullptr: there is no TCP.
+  io::UdpSocket* tcp = nullptr;
 
   /// The one that can reach `to`; nullptr: no socket of that family, or no endpoint.
   [[nodiscard]] io::UdpSocket* For(const core::SourceAddress& to) const {
     if (core::IsMulticastOrVirtual(to)) [[unlikely]]
-      return nullptr;
+      return core::IsTcp(to) ? tcp : nullptr;
     const bool is_ipv6 = !core::IsIpv4(to);
     for (const auto& socket : all) {
       if (socket->IsForIpv6() == is_ipv6) return socket.get();

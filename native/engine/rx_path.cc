@@ -62,9 +62,10 @@ RxPath::RxPath(Plane& plane, size_t worker, io::TapQueue& tap, Sockets& sockets,
 
 RxPath::~RxPath() = default;
 
-void RxPath::Begin(uint64_t now_ms) {
+void RxPath::Begin(const io::UdpSocket& socket, uint64_t now_ms) {
   tables_ = plane_.tables.load(std::memory_order_acquire);
   now_ms_ = now_ms;
+  remote_ = socket.Remote();
   cached_index_ = 0;  // tables may have changed since
   cached_path_peer_ = 0;
   cached_mac_peer_ = 0;
@@ -72,7 +73,7 @@ void RxPath::Begin(uint64_t now_ms) {
 
 void RxPath::Drain(io::UdpSocket& socket, uint64_t now_ms) {
   const Quiescence::Guard guard(plane_.quiescence, worker_);
-  Begin(now_ms);
+  Begin(socket, now_ms);
   for (size_t batch = 0; batch < kBatchesPerDrain; ++batch) {
     const size_t slots = slots_in_use_;
     size_t datagrams = 0;
@@ -88,7 +89,7 @@ void RxPath::Drain(io::UdpSocket& socket, uint64_t now_ms) {
 
 bool RxPath::DrainStrangers(io::UdpSocket& socket, uint64_t now_ms) {
   const Quiescence::Guard guard(plane_.quiescence, worker_);
-  Begin(now_ms);
+  Begin(socket, now_ms);
   size_t datagrams = 0;
   const size_t got = ReceiveBatch(socket, kManySlots, &datagrams);
   // The queue is short and its pace ours, so this is our rate limit and no loss of traffic.
@@ -125,7 +126,7 @@ void RxPath::OnTrain(const io::InTrain& train, size_t* datagrams) {
                           train.stride == 0 ? 1 : (train.size + train.stride - 1) / train.stride);
   }
   ecn_ = train.ecn;
-  if (core::IsMulticastOrVirtual(train.from)) [[unlikely]] {
+  if (remote_ == nullptr && core::IsMulticastOrVirtual(train.from)) [[unlikely]] {
     return counters_.Drop(DropReason::kUdpType);  // no kernel delivers that
   }
   size_t at = 0;
@@ -188,7 +189,9 @@ void RxPath::OnStranger(uint8_t* data, size_t size, const core::SourceAddress& f
     return OnRelayedRun({data, size, size, from, ecn_});  // behind others in a train
   }
   if (!core::Gate::IsHandshake(data[0])) return counters_.Drop(DropReason::kUdpType);
-  const core::GateDecision decision = plane_.gate->Inspect({data, size}, from, now_ms_);
+  // Rates and cookies belong to hosts: a new connection is no new source.
+  const core::SourceAddress& source = core::IsTcp(from) ? *remote_ : from;
+  const core::GateDecision decision = plane_.gate->Inspect({data, size}, source, now_ms_);
   switch (decision.kind) {
     case core::GateDecision::Kind::kDrop:
       return counters_.Drop(decision.reason);
@@ -201,6 +204,7 @@ void RxPath::OnStranger(uint8_t* data, size_t size, const core::SourceAddress& f
       }
       return;
     case core::GateDecision::Kind::kPassUp: {
+      heard_.has_init |= data[0] == core::kTypeInit;
       Event event{.kind = EventKind::kHandshake};
       event.endpoint = from;
       event.has_cookie = decision.has_cookie;
@@ -258,6 +262,7 @@ void RxPath::OnData(uint8_t* data, size_t size, const core::SourceAddress& from)
     return counters_.Drop(DropReason::kReplay);
   }
   counters_.Add(Counter::kOpened);
+  heard_.is_authentic = true;
   const Opened opened{session,        cached_slot_, cached_index_,     phase_plus_one - 1,
                       header.counter, from,         front_size_ + size};
   session.rx_packets.fetch_add(1, std::memory_order_relaxed);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "native/core/fragment.h"
 #include "native/core/frame.h"
@@ -38,10 +39,17 @@ class RxPath {
   /// Moves one batch of what waits at a queue of strangers (io/port_sorter.h). True: more may wait.
   bool DrainStrangers(io::UdpSocket& socket, uint64_t now_ms = BootTimeMs());
 
+  /// What came since the last call.
+  struct Heard {
+    bool has_init = false;  // one that the gate let in
+    bool is_authentic = false;
+  };
+  Heard TakeHeard() { return std::exchange(heard_, {}); }
+
  private:
   struct Opened;  // an authentic datagram
 
-  void Begin(uint64_t now_ms);
+  void Begin(const io::UdpSocket& socket, uint64_t now_ms);
   /// Number of messages, 0 when there is none.
   size_t ReceiveBatch(io::UdpSocket& socket, size_t slots, size_t* datagrams);
   void OnTrain(const io::InTrain& train, size_t* datagrams);
@@ -74,7 +82,9 @@ class RxPath {
   core::CounterBlock& counters_;
   const core::Tables* tables_ = nullptr;
   uint64_t now_ms_ = 0;
-  uint8_t ecn_ = 0;        // of the IP header of the datagram at hand
+  uint8_t ecn_ = 0;  // of the IP header of the datagram at hand
+  Heard heard_;
+  const core::SourceAddress* remote_ = nullptr;  // of the stream at hand
   size_t front_size_ = 0;  // what stood in front of the datagram at hand: a RELAY header
 
   // The last session and sender, since datagrams come in runs.

@@ -57,6 +57,9 @@ class UdpSocket {
   /// Datagrams the kernel dropped for want of buffer, since the last call.
   virtual uint32_t TakeOverflows() = 0;
 
+  /// Of a stream: who is at its other end. What is received there comes from a TCP address.
+  [[nodiscard]] virtual const core::SourceAddress* Remote() const { return nullptr; }
+
   [[nodiscard]] virtual bool has_gso() const = 0;
   [[nodiscard]] virtual bool has_gro() const = 0;
 };

@@ -24,6 +24,8 @@ export interface Wire {
   /** Largest UDP payload; larger ones vanish. */
   readonly datagramBytes: number;
   readonly isCut: boolean;
+  /** Datagrams vanish; TCP passes. */
+  readonly isUdpBlocked: boolean;
 }
 
 export const GOOD_WIRE: Wire = {
@@ -33,12 +35,21 @@ export const GOOD_WIRE: Wire = {
   duplicates: 0,
   datagramBytes: 1472,
   isCut: false,
+  isUdpBlocked: false,
 };
 
 /** Handshake bytes as they are, or a sealed datagram as an object that only its key opens. */
 export interface FakeDatagram<Payload> {
   readonly bytes: number;
   readonly payload: Payload;
+}
+
+/** One end of a TCP connection, already cut into datagrams. */
+export interface FakePipe<Payload> {
+  send(datagram: FakeDatagram<Payload>): void;
+  close(): void;
+  /** What comes from the other end; before that it is lost. */
+  onEvents(events: { onDatagram(datagram: FakeDatagram<Payload>): void; onClosed(): void }): void;
 }
 
 const RELAY_BACK_MS = 60;
@@ -50,6 +61,8 @@ export class FakeNetwork<Payload> {
   readonly #rng: Rng;
   readonly #receivers = new Map<string, Receiver<Payload>>();
   readonly #wires = new Map<string, Wire>();
+  readonly #listeners = new Map<string, (from: Endpoint, pipe: FakePipe<Payload>) => void>();
+  #freePort = 50_000;
   #default: Wire = GOOD_WIRE;
   #delivered = 0;
   #tap: ((from: Endpoint, to: Endpoint, payload: Payload) => void) | undefined;
@@ -114,9 +127,9 @@ export class FakeNetwork<Payload> {
   /** @returns false when the wire swallows it for its size: what receiver reports would show a second later. */
   send(from: Endpoint, to: Endpoint, datagram: FakeDatagram<Payload>): boolean {
     this.#tap?.(from, to, datagram.payload);
-    const wire = this.#wires.get(`${from.address} ${to.address}`) ?? this.#default;
+    const wire = this.#wire(from, to);
     if (datagram.bytes > wire.datagramBytes) return false;
-    if (wire.isCut) return true;
+    if (wire.isCut || wire.isUdpBlocked) return true;
     this.#overtake(from, to, datagram);
     const copies = this.#rng.fraction() < wire.duplicates ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
@@ -130,6 +143,74 @@ export class FakeNetwork<Payload> {
       });
     }
     return true;
+  }
+
+  /** TCP connections to `endpoint` are accepted. @returns stop */
+  listen(
+    endpoint: Endpoint,
+    onAccepted: (from: Endpoint, pipe: FakePipe<Payload>) => void,
+  ): () => void {
+    const key = formatEndpoint(endpoint);
+    this.#listeners.set(key, onAccepted);
+    return () => {
+      if (this.#listeners.get(key) === onAccepted) this.#listeners.delete(key);
+    };
+  }
+
+  /** Undefined: nobody listens there, or nothing gets through. */
+  connect(
+    from: Endpoint,
+    to: Endpoint,
+    onDone: (pipe: FakePipe<Payload> | undefined) => void,
+  ): void {
+    const own = { ...from, port: this.#freePort++ };
+    this.#later(from, to, () => {
+      const wire = this.#wire(from, to);
+      const accept = wire.isCut ? undefined : this.#listeners.get(formatEndpoint(to));
+      if (!accept) {
+        this.#later(to, from, () => {
+          onDone(undefined);
+        });
+        return;
+      }
+      const [ours, theirs] = this.#pipes(from, to);
+      accept(own, theirs);
+      this.#later(to, from, () => {
+        onDone(ours);
+      });
+    });
+  }
+
+  #pipes(a: Endpoint, b: Endpoint): [FakePipe<Payload>, FakePipe<Payload>] {
+    type Events = Parameters<FakePipe<Payload>['onEvents']>[0];
+    const ends: (Events | undefined)[] = [undefined, undefined];
+    let isOpen = true;
+    const make = (own: number, from: Endpoint, to: Endpoint): FakePipe<Payload> => ({
+      send: (datagram) => {
+        if (!isOpen || this.#wire(from, to).isCut) return;
+        this.#later(from, to, () => {
+          if (isOpen) ends[1 - own]?.onDatagram(datagram);
+        });
+      },
+      close: () => {
+        if (!isOpen) return;
+        isOpen = false;
+        this.#later(from, to, () => ends[1 - own]?.onClosed());
+      },
+      onEvents: (events) => {
+        ends[own] = events;
+      },
+    });
+    return [make(0, a, b), make(1, b, a)];
+  }
+
+  #wire(from: Endpoint, to: Endpoint): Wire {
+    return this.#wires.get(`${from.address} ${to.address}`) ?? this.#default;
+  }
+
+  /** In order: no jitter. */
+  #later(from: Endpoint, to: Endpoint, act: () => void): void {
+    this.#scheduler.at(this.#wire(from, to).delayMs, act);
   }
 
   #overtake(from: Endpoint, to: Endpoint, datagram: FakeDatagram<Payload>): void {

@@ -12,6 +12,7 @@ import {
   type FakePayload,
   type FakeRelayed,
 } from './fake-relay.js';
+import { FakeTcp } from './fake-tcp.js';
 import { FakeSession, type FakeBody, type Sealed } from './fake-sessions.js';
 import type {
   Counters,
@@ -51,6 +52,7 @@ const KEEPALIVE_BYTES = 38;
 const PING_BYTES = 60;
 const SIZE_WATCH_MS = 1000;
 const FLOOR_BYTES = 548;
+const INIT_TYPE = 1;
 const SEEN_EVERY_MS = 1000;
 const RING_EVENTS = 4096;
 const FREE_PORT = 40_000;
@@ -86,6 +88,7 @@ export class FakeDataPlane implements DataPlane {
   readonly #pathsByAddress = new Map<string, FakePath>();
   readonly #fdb = new Map<string, FdbEntry>();
   readonly #labels = new FakeLabels();
+  readonly #tcp: FakeTcp<FakePayload>;
   readonly #seen = new Map<string, number>();
   readonly #totals = new Map<string, bigint>();
   readonly #drops = new Map<string, bigint>();
@@ -100,6 +103,17 @@ export class FakeDataPlane implements DataPlane {
     this.#scheduler = options.scheduler ?? options.network.scheduler;
     this.#addresses = options.addresses;
     this.#secret = options.secret;
+    this.#tcp = new FakeTcp(options.network, {
+      onOpened: (connection, endpoint) => {
+        this.#emit({ kind: 'tcpOpened', connection, endpoint });
+      },
+      onClosed: (connection) => {
+        this.#emit({ kind: 'tcpClosed', connection });
+      },
+      onDatagram: (connection, datagram) => {
+        this.#receive({ family: 'tcp', connection }, datagram);
+      },
+    });
   }
 
   // --- the port ---
@@ -165,6 +179,7 @@ export class FakeDataPlane implements DataPlane {
     for (const path of this.#paths.values()) path.cancelPing?.();
     for (const unbind of this.#unbind) unbind();
     this.#unbind = [];
+    this.#tcp.closeAll();
     this.#paths.clear();
     this.#sessions.clear();
     this.#peers.clear();
@@ -179,6 +194,7 @@ export class FakeDataPlane implements DataPlane {
   /** The host moves: datagrams leave from, and arrive at, other addresses from now on. */
   moveTo(addresses: readonly string[]): void {
     for (const unbind of this.#unbind) unbind();
+    this.#tcp.closeAll();
     this.#addresses = addresses;
     this.#bind();
   }
@@ -338,12 +354,13 @@ export class FakeDataPlane implements DataPlane {
         this.#ping(item.path);
         break;
       case 'returnToken':
-        this.#gate?.returnToken(item.from);
+        this.#gate?.returnToken(this.#sourceOf(item.from));
         break;
       case 'tcpConnect':
-        this.#emit({ kind: 'tcpClosed', connection: item.connection });
+        this.#tcp.connect(item.connection, this.#ownFor(item.to), item.to);
         break;
       case 'tcpClose':
+        this.#tcp.close(item.connection);
         break;
     }
   }
@@ -407,7 +424,7 @@ export class FakeDataPlane implements DataPlane {
       return;
     }
     if (to.family === 'tcp') {
-      this.#drop('no route');
+      if (!this.#tcp.send(to.connection, datagram)) this.#drop('no route');
       return;
     }
     const wrapped = this.#labels.wrap(to.label, datagram, onSwallowed);
@@ -426,25 +443,33 @@ export class FakeDataPlane implements DataPlane {
       this.#drop('relay_nested');
       return;
     }
-    if (!isEndpoint(path.address)) {
-      this.#drop('no route');
-      return;
-    }
     path.clock.onRelayed(this.#nowMs());
     path.clock.txDatagrams += 1n;
     path.clock.txBytes += BigInt(datagram.bytes);
-    if (!this.#sendTo(path.address, datagram)) datagram.payload.onSwallowed();
+    if (!isEndpoint(path.address)) {
+      if (!this.#tcp.send(path.address.connection, datagram)) this.#drop('no route');
+    } else if (!this.#sendTo(path.address, datagram)) datagram.payload.onSwallowed();
   }
 
   /** @returns false when the wire swallows it for its size. */
   #sendTo(to: Endpoint, datagram: FakeDatagram<FakePayload>): boolean {
-    const source = this.#addresses.find((address) => address.includes(':') === (to.family === 6));
+    const source = this.#ownFor(to);
     if (source === undefined || !this.#config) {
       this.#drop('no route');
       return true;
     }
     this.#count('txDatagrams');
-    return this.#network.send(this.#local(source), to, datagram);
+    return this.#network.send(source, to, datagram);
+  }
+
+  #ownFor(to: Endpoint): Endpoint | undefined {
+    const own = this.#addresses.find((address) => address.includes(':') === (to.family === 6));
+    return own === undefined ? undefined : this.#local(own);
+  }
+
+  /** Rates and cookies belong to hosts: a new connection is no new source. */
+  #sourceOf(from: PathAddress): PathAddress {
+    return from.family === 'tcp' ? (this.#tcp.remoteOf(from.connection) ?? from) : from;
   }
 
   // --- the clock of a path ---
@@ -522,7 +547,7 @@ export class FakeDataPlane implements DataPlane {
   }
 
   #receiveHandshake(from: PathAddress, bytes: Uint8Array): void {
-    const verdict = this.#gate?.judge(from, bytes, this.#nowMs());
+    const verdict = this.#gate?.judge(this.#sourceOf(from), bytes, this.#nowMs());
     if (!verdict) return;
     switch (verdict.kind) {
       case 'drop':
@@ -533,6 +558,7 @@ export class FakeDataPlane implements DataPlane {
         if (verdict.isOtherMesh) this.#emit({ kind: 'otherMesh', from });
         break;
       case 'pass': {
+        if (from.family === 'tcp' && bytes[0] === INIT_TYPE) this.#tcp.onInit(from.connection);
         const { hasCookie, isResumed } = verdict;
         const copy = bytes.slice();
         this.#emit({ kind: 'handshake', from, bytes: copy, hasCookie, resumed: isResumed });
@@ -552,6 +578,7 @@ export class FakeDataPlane implements DataPlane {
       this.#drop(outcome.reason);
       return;
     }
+    if (from.family === 'tcp') this.#tcp.onAuthentic(from.connection);
     if (outcome.isFirstOfPhase) {
       this.#emit({ kind: 'phaseConfirmed', session: session.index, phase: outcome.phase, from });
     }
@@ -666,11 +693,12 @@ export class FakeDataPlane implements DataPlane {
   }
 
   #bind(): void {
-    this.#unbind = this.#addresses.map((address) =>
+    this.#unbind = this.#addresses.flatMap((address) => [
       this.#network.bind(this.#local(address), (from, _to, datagram) => {
         this.#receive(from, datagram);
       }),
-    );
+      this.#tcp.listen(this.#local(address)),
+    ]);
   }
 
   #local(address: string): Endpoint {

@@ -7,6 +7,7 @@ import { VirtualTime } from '../sim/virtual-time.js';
 import { describeDataPlane, type Rig } from './data-plane-contract.js';
 import { MAC_A, MAC_B, MAC_C } from './fixtures.js';
 import { describeRelay, type Line } from './relay-contract.js';
+import { describeTcp } from './tcp-contract.js';
 
 const PORT = 6783;
 
@@ -92,3 +93,4 @@ const makeLine = (): Promise<Line> => {
 
 describeDataPlane('fake', makeRig, { hasFrames: true });
 describeRelay('fake', makeLine);
+describeTcp('fake', makeRig);

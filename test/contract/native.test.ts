@@ -12,6 +12,7 @@ import { must } from '../netns/lib/exec.js';
 import { describeDataPlane, type Rig } from './data-plane-contract.js';
 import { MAC_A, MAC_B, MAC_C } from './fixtures.js';
 import { describeRelay, type Line } from './relay-contract.js';
+import { describeTcp } from './tcp-contract.js';
 
 /*
  * The addon keeps the contract: two of them in this process, over loopback, each with a TAP without addresses.
@@ -130,3 +131,4 @@ before(async function () {
 
 describeDataPlane('native', makeRig, { hasFrames: true });
 describeRelay('native', makeLine);
+describeTcp('native', makeRig);

@@ -1,0 +1,269 @@
+#include "native/engine/tcp_hub.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <functional>
+#include <thread>
+
+#include "native/test/test_node.h"
+
+/*
+ * Hubs over the loopback interface: real connections, everything else as in the other tests of the engine.
+ */
+namespace overlayd::engine {
+namespace {
+
+using test::Bytes;
+using test::TestNode;
+
+constexpr uint8_t kLoopback[4] = {127, 0, 0, 1};
+
+bool Within(int ms, const std::function<bool()>& is_done) {
+  for (int i = 0; i < ms / 5; ++i) {
+    if (is_done()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return is_done();
+}
+
+Bytes Framed(const Bytes& datagram) {
+  Bytes out{static_cast<uint8_t>(datagram.size()), static_cast<uint8_t>(datagram.size() >> 8)};
+  out.insert(out.end(), datagram.begin(), datagram.end());
+  return out;
+}
+
+struct Running {
+  Running(test::FakeNet& net, uint8_t host)
+      : node(net, host), hub(node.plane, 3, node.tap, node.sockets) {
+    node.sockets.tcp = &hub;
+    const char* step = "";
+    static uint16_t next = static_cast<uint16_t>(20'000 + ::getpid() % 20'000);
+    for (port = next; hub.Listen("127.0.0.1", port, &step) != 0;) ++port;
+    next = static_cast<uint16_t>(port + 1);
+    thread = std::thread([this] { hub.Run(stop.get()); });
+  }
+  ~Running() {
+    const uint64_t one = 1;
+    EXPECT_EQ(::write(stop.get(), &one, sizeof one), static_cast<ssize_t>(sizeof one));
+    thread.join();
+  }
+  std::vector<Event> Take(EventKind kind) {
+    for (Event& event : node.plane.events.Drain()) seen.push_back(std::move(event));
+    std::vector<Event> out;
+    for (const Event& event : seen) {
+      if (event.kind == kind) out.push_back(event);
+    }
+    return out;
+  }
+  [[nodiscard]] core::SourceAddress address() const {
+    return core::SourceFromIpv4(kLoopback, port);
+  }
+
+  TestNode node;
+  TcpHub hub;
+  uint16_t port = 0;
+  io::Fd stop{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  std::thread thread;
+  std::vector<Event> seen;
+};
+
+/// A stranger's plain socket.
+struct Plain {
+  explicit Plain(uint16_t port, uint8_t host = 1, int flags = 0)
+      : fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + host);
+    ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    is_connected = ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  }
+  bool Send(const Bytes& bytes) const {
+    return ::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+           static_cast<ssize_t>(bytes.size());
+  }
+  [[nodiscard]] bool IsClosed() const {
+    uint8_t byte;
+    const ssize_t got = ::recv(fd.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+    return got == 0 || (got < 0 && errno != EAGAIN);
+  }
+
+  io::Fd fd;
+  bool is_connected = false;
+};
+
+class TcpHubTest : public testing::Test {
+ protected:
+  /// a dials b; both have a session and use the connection.
+  void Connect() {
+    a_.hub.Connect(7, b_.address());
+    ASSERT_TRUE(Within(3000, [&] { return !a_.Take(EventKind::kTcpOpened).empty(); }));
+    ASSERT_TRUE(Within(3000, [&] { return !b_.Take(EventKind::kTcpOpened).empty(); }));
+    accepted_ = b_.Take(EventKind::kTcpOpened)[0].value;
+    // Who accepts waits for nothing longer before there was an INIT.
+    const Bytes init = Init(b_.node);
+    ASSERT_EQ(a_.hub.SendOne(init.data(), init.size(), AddressOf(7)), 0);
+    ASSERT_TRUE(Within(3000, [&] { return !b_.Take(EventKind::kHandshake).empty(); }));
+    const test::Relation relation;
+    const auto entries = [](const test::Relation& r, uint32_t connection) {
+      return std::vector<TableEntry>{
+          SessionInstall{r.session, r.slot, r.remote, r.suite, test::KeyNumber(r.rx_key),
+                         test::KeyNumber(r.tx_key)},
+          PathSet{r.path, r.slot, r.session, AddressOf(connection), 1452},
+          PeerSet{r.slot, r.session, r.path}};
+    };
+    ASSERT_EQ(a_.node.Apply(entries(relation, 7)), "");
+    ASSERT_EQ(b_.node.Apply(entries(test::Mirrored(relation), accepted_)), "");
+  }
+  [[nodiscard]] static core::SourceAddress AddressOf(uint32_t connection) {
+    return core::SourceFromNumber(core::AddressFamily::kTcp, connection);
+  }
+  [[nodiscard]] static Bytes Init(TestNode& node) {
+    Bytes init(core::kHandshakeBytes);
+    init[0] = core::kTypeInit;
+    init[1] = 1;
+    init[4] = 9;  // sender_index
+    std::copy(node.plane.mesh_id.begin(), node.plane.mesh_id.end(), init.begin() + 8);
+    init[40] = 1;
+    return init;
+  }
+
+  test::FakeNet net_;
+  Running a_{net_, 1};
+  Running b_{net_, 2};
+  uint32_t accepted_ = 0;
+};
+
+TEST_F(TcpHubTest, FramesCrossBothWaysInOrder) {
+  OVERLAYD_TRACE_SEED();
+  std::mt19937_64 rng(test::TestSeed());
+  Connect();
+  ASSERT_GE(accepted_, TcpHub::kFirstAccepted);
+  std::vector<Bytes> frames;
+  for (int i = 0; i < 40; ++i) {
+    frames.push_back(test::RandomFrame(rng, 60 + rng() % 2500));
+    a_.node.Send(frames.back());
+    a_.node.DrainTx();
+  }
+  std::vector<Bytes> got;
+  EXPECT_TRUE(Within(5000, [&] {
+    for (auto& write : test::Delivered(b_.node.tap.Take())) got.push_back(std::move(write));
+    return got.size() >= frames.size();
+  }));
+  EXPECT_TRUE(got == frames);
+  b_.node.Send(frames[0]);
+  b_.node.DrainTx();
+  EXPECT_TRUE(Within(5000, [&] { return a_.node.tap.Take().size() == 1; }));
+  EXPECT_TRUE(net_.Take().empty()) << "no UDP";
+}
+
+TEST_F(TcpHubTest, RefusedConnectIsTold) {
+  a_.hub.Connect(5, core::SourceFromIpv4(kLoopback, 1));
+  EXPECT_TRUE(Within(3000, [&] { return a_.Take(EventKind::kTcpClosed).size() == 1; }));
+  a_.hub.Connect(TcpHub::kFirstAccepted, b_.address());
+  EXPECT_TRUE(Within(3000, [&] { return a_.Take(EventKind::kTcpClosed).size() == 2; }));
+  EXPECT_TRUE(a_.Take(EventKind::kTcpOpened).empty());
+}
+
+TEST_F(TcpHubTest, BothEndsHearOfTheEnd) {
+  Connect();
+  a_.hub.Close(7);
+  EXPECT_TRUE(Within(3000, [&] { return b_.Take(EventKind::kTcpClosed).size() == 1; }));
+  EXPECT_TRUE(a_.Take(EventKind::kTcpClosed).empty()) << "who closes knows";
+}
+
+TEST_F(TcpHubTest, InitInPiecesIsHandedUpFromTheConnection) {
+  const Plain stranger(b_.port);
+  const Bytes bytes = Framed(Init(b_.node));
+  for (const uint8_t byte : bytes) ASSERT_TRUE(stranger.Send({byte}));
+  ASSERT_TRUE(Within(3000, [&] { return !b_.Take(EventKind::kHandshake).empty(); }));
+  EXPECT_TRUE(core::IsTcp(b_.Take(EventKind::kHandshake)[0].endpoint));
+}
+
+// A cookie belongs to an address: the first INIT of a source needs none, further ones do, over whatever connection.
+TEST_F(TcpHubTest, AnotherConnectionIsNoOtherSource) {
+  for (uint8_t i = 0; i < 4; ++i) {
+    const Plain stranger(b_.port);
+    Bytes init = Init(b_.node);
+    init[24] = i;  // sid: another handshake
+    ASSERT_TRUE(stranger.Send(Framed(init)));
+    pollfd wait{stranger.fd.get(), POLLIN, 0};
+    if (i != 0) {
+      EXPECT_EQ(::poll(&wait, 1, 3000), 1) << "RETRY";
+    }
+    EXPECT_TRUE(Within(3000, [&] { return b_.Take(EventKind::kHandshake).size() == 1; }));
+  }
+}
+
+TEST_F(TcpHubTest, NonsenseEndsAConnection) {
+  for (const Bytes& nonsense : {Bytes{0, 0}, Bytes{1, 2}, Bytes{0xff, 0xff}}) {
+    const Plain stranger(b_.port);
+    ASSERT_TRUE(stranger.Send(nonsense));
+    EXPECT_TRUE(Within(3000, [&] { return stranger.IsClosed(); }));
+  }
+}
+
+TEST_F(TcpHubTest, OneSourceGetsEightOfAThousandAndAnotherStillGetsIn) {
+  std::vector<std::unique_ptr<Plain>> strangers;
+  for (int i = 0; i < 1000; ++i) {
+    strangers.push_back(std::make_unique<Plain>(b_.port, 1, SOCK_NONBLOCK));
+  }
+  EXPECT_TRUE(
+      Within(3000, [&] { return b_.hub.counters().Total(core::Counter::kTcpRefused) > 90; }));
+  const Plain honest(b_.port, 2, SOCK_NONBLOCK);
+  EXPECT_TRUE(Within(8000, [&] {
+    honest.Send(Framed(Init(b_.node)));
+    return !b_.Take(EventKind::kHandshake).empty();
+  }));
+  EXPECT_EQ(b_.hub.counters().Total(core::Counter::kTcpAccepted),
+            1 + TcpHub::kMaxStrangersOfSource);
+}
+
+TEST_F(TcpHubTest, WhoSaysNothingOrDrawsItOutIsGoneAfterFiveSeconds) {
+  const Plain silent(b_.port);
+  const Plain slow(b_.port);
+  const Bytes bytes = Framed(Init(b_.node));
+  const auto begin = std::chrono::steady_clock::now();
+  size_t at = 0;
+  EXPECT_TRUE(Within(8000, [&] {
+    if (at < 100 && ++at % 10 == 0) slow.Send({bytes[at / 10]});
+    return silent.IsClosed() && slow.IsClosed();
+  }));
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(4500));
+}
+
+TEST_F(TcpHubTest, WhoDoesNotReadHoldsUpNobody) {
+  OVERLAYD_TRACE_SEED();
+  std::mt19937_64 rng(test::TestSeed());
+  Connect();
+  // A member whose process stands still: connected, its buffers full.
+  const Plain stuck(a_.port);
+  ASSERT_TRUE(Within(3000, [&] { return !a_.Take(EventKind::kTcpOpened).empty(); }));
+  uint32_t number = 0;
+  ASSERT_TRUE(Within(3000, [&] {
+    for (const Event& event : a_.Take(EventKind::kTcpOpened)) {
+      if (event.value >= TcpHub::kFirstAccepted) number = event.value;
+    }
+    return number != 0;
+  }));
+  const Bytes datagram(60'000, 1);
+  const auto to = AddressOf(number);
+  int dropped = 0;
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 1000; ++i)
+    dropped += a_.hub.SendOne(datagram.data(), datagram.size(), to) != 0;
+  EXPECT_GT(dropped, 500);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(3));
+  a_.node.Send(test::RandomFrame(rng, 1000));
+  a_.node.DrainTx();
+  EXPECT_TRUE(Within(3000, [&] { return b_.node.tap.Take().size() == 1; }));
+}
+
+}  // namespace
+}  // namespace overlayd::engine
