@@ -24,6 +24,8 @@ export interface CandidateNews {
   readonly source: CandidateSource;
   /** Relays on the way; 1 when not said, and only relayed addresses have any. */
   readonly hops?: number;
+  /** It is known to be the peer's: a connection to the same port was. */
+  readonly isProven?: true;
 }
 
 export type LinkPathState = 'untried' | 'working' | 'dead';

@@ -75,6 +75,15 @@ export const PUNCH_PING_EVERY_MS = 200;
 /** A spare path is asked so often while the active one carries traffic. */
 export const SPARE_EVERY_MS = 3000;
 
+/** TCP is dialled too where UDP was silent for so long; the next try there comes after the pause. */
+export const TCP_AFTER_MS = 2500;
+export const TCP_AGAIN_MS = 10_000;
+/** Stays as a standby for so long after UDP took over. */
+export const TCP_IDLE_MS = 60_000;
+export const TCP_SWEEP_MS = 5000;
+export const TCP_PER_TARGET = 4;
+export const TCP_CONNECTIONS_MAX = 64;
+
 export const PMTU_FLOOR_BYTES = 548;
 export const PMTU_START_BYTES = 1200;
 export const PMTU_STEP_BYTES = 8;

@@ -24,6 +24,7 @@ import {
 import type { HandshakeDone, LinkCrypto, Resume } from './crypto-port.js';
 import { gapMs, makeTarget, type DialProblem, type DialTarget } from './dial-target.js';
 import type { IndexPool } from './index-pool.js';
+import type { TcpDial } from './tcp-dial.js';
 import { TokenBucket, TokenBuckets } from '../base/token-bucket.js';
 
 /*
@@ -62,6 +63,7 @@ export interface DialerComponents {
   readonly indexes: IndexPool;
   readonly view: PeerView;
   readonly unfit: CandidateRule;
+  readonly tcp: TcpDial;
   /** Datagrams to addresses from which nothing authentic ever came. */
   readonly strangerProbes: TokenBucket;
 }
@@ -185,6 +187,21 @@ export class Dialer {
       this.#schedule(target);
     }
     this.#sweepAttempts();
+  }
+
+  /** A connection of ours stands: dialled at once for whom it was opened, and beside their endpoints from now on. */
+  onTcpOpened(connection: number, nowMs: number, out: Actions): void {
+    const endpoint = this.#components.tcp.endpointOf({ family: 'tcp', connection });
+    if (!endpoint) return;
+    const text = formatPathAddress(endpoint);
+    for (const target of this.#targets.values()) {
+      const places = [...target.endpoints, ...target.vouched].map(formatPathAddress);
+      const isWanted = target.nextAtMs !== Number.POSITIVE_INFINITY && places.includes(text);
+      if (!isWanted || target.attempts.some(({ state }) => state === 'finishing')) continue;
+      const guarded = this.#withGuesses(target, [{ family: 'tcp', connection }], nowMs, out);
+      const isFull = target.attempts.length >= ATTEMPTS_PER_TARGET;
+      if (guarded && !isFull) this.#start(target, guarded, [], nowMs, out);
+    }
   }
 
   /** It is not reachable any more, or its keys grow old: dial now, or after `delayMs`. */
@@ -400,7 +417,9 @@ export class Dialer {
     if (target.contact !== undefined && this.#isMetOtherwise(target, others)) return;
     const allowed = this.#withGuesses(target, others, nowMs, out);
     if (!allowed) return;
-    const free = allowed.filter((endpoint) => !this.#busy.has(formatPathAddress(endpoint)));
+    this.#openTcp(target, allowed, once, nowMs, out);
+    const ways = [...allowed, ...this.#components.tcp.openTo(allowed)];
+    const free = ways.filter((endpoint) => !this.#busy.has(formatPathAddress(endpoint)));
     const isFull = target.attempts.length >= ATTEMPTS_PER_TARGET;
     if (free.length === 0 || isFull) {
       target.nextAtMs = nowMs + BUSY_AGAIN_MS;
@@ -409,6 +428,24 @@ export class Dialer {
     this.#start(target, free, once, nowMs, out);
     const lastInit = nowMs + (INIT_REPEATS_MS.at(-1) ?? 0);
     target.nextAtMs = lastInit + gapMs(target, nowMs, wait);
+  }
+
+  /** Where nobody answers over UDP. A SYN to a stranger is paid for like an INIT. */
+  #openTcp(
+    target: DialTarget,
+    endpoints: readonly PathAddress[],
+    strangers: readonly PathAddress[],
+    nowMs: number,
+    out: Actions,
+  ): void {
+    const { tcp, strangerProbes } = this.#components;
+    if (target.attemptsMade === 0 || target.attempts.some((attempt) => attempt.wasAnswered)) return;
+    const places = endpoints
+      .filter(isEndpoint)
+      .filter((endpoint) => !strangers.includes(endpoint) || strangerProbes.take(nowMs));
+    for (const { connection, to } of tcp.wanted(places, target.wantedSinceMs, nowMs)) {
+      out.send({ kind: 'tcpConnect', connection, to });
+    }
   }
 
   #start(
@@ -462,12 +499,10 @@ export class Dialer {
     out: Actions,
   ): readonly PathAddress[] | undefined {
     const allowed = endpoints.filter((endpoint) =>
-      this.#guesses.has(formatPathAddress(endpoint), nowMs),
+      this.#guesses.has(this.#placeOf(endpoint), nowMs),
     );
     if (allowed.length > 0 && this.#guessesOfNode.has(nowMs)) return allowed;
-    const waits = endpoints.map((endpoint) =>
-      this.#guesses.waitMs(formatPathAddress(endpoint), nowMs),
-    );
+    const waits = endpoints.map((endpoint) => this.#guesses.waitMs(this.#placeOf(endpoint), nowMs));
     const wait = Math.max(this.#guessesOfNode.waitMs(nowMs), Math.min(...waits));
     target.nextAtMs = nowMs + Math.max(BUSY_AGAIN_MS, wait);
     this.#trouble(target, 'paused', endpoints[0], out);
@@ -483,7 +518,7 @@ export class Dialer {
   ): void {
     switch (reason) {
       case 'confirm':
-        this.#guesses.take(formatPathAddress(from), nowMs);
+        this.#guesses.take(this.#placeOf(from), nowMs);
         this.#guessesOfNode.take(nowMs);
         this.#trouble(target, 'wrong-password', from, out);
         break;
@@ -509,7 +544,11 @@ export class Dialer {
   #markOwn(endpoint: PathAddress): void {
     const oldest = this.#own.values().next();
     if (this.#own.size >= OWN_ENDPOINTS_MAX && !oldest.done) this.#own.delete(oldest.value);
-    this.#own.add(formatPathAddress(endpoint));
+    this.#own.add(this.#placeOf(endpoint));
+  }
+
+  #placeOf(address: PathAddress): string {
+    return formatPathAddress(this.#components.tcp.placeOf(address));
   }
 
   #trouble(

@@ -19,6 +19,7 @@ import {
   MAX_PEERS,
   STRANGER_PROBES_BURST,
   STRANGER_PROBES_PER_SECOND,
+  TCP_SWEEP_MS,
 } from './constants.js';
 import type { HandshakeDone, LinkCrypto, Resume } from './crypto-port.js';
 import { Dialer } from './dialer.js';
@@ -26,6 +27,7 @@ import { isRefusal, PROBLEM_TEXT, type DialTarget } from './dial-target.js';
 import { HalfOpenTable, UnfinishedCounter } from './half-open.js';
 import { IndexPool, SlotPool } from './index-pool.js';
 import { PeerLink } from './peer-link.js';
+import { TcpDial } from './tcp-dial.js';
 import { Vouched } from './vouched.js';
 import { TokenBucket } from '../base/token-bucket.js';
 
@@ -97,6 +99,10 @@ export class Links {
   readonly #strangerProbes = new TokenBucket(STRANGER_PROBES_BURST, STRANGER_PROBES_PER_SECOND);
   /** Where peers are said to be, linked or not. */
   readonly #vouched = new Vouched();
+  /** Connections that we opened, and whose path each connection is, accepted ones too. */
+  readonly #tcp = new TcpDial();
+  readonly #peerOfTcp = new Map<number, PeerId>();
+  #tcpSweepMs = 0;
   readonly #peers = new Map<PeerId, PeerLink>();
   readonly #known = new Set<PeerId>();
   /** Slots of peers without a link, and whose each slot is. */
@@ -124,6 +130,7 @@ export class Links {
       ...components,
       indexes: this.#indexes,
       unfit: this.#unfit,
+      tcp: this.#tcp,
       strangerProbes: this.#strangerProbes,
       view: {
         isReachable: (peer) => this.#peers.get(peer)?.isReachable ?? false,
@@ -225,6 +232,7 @@ export class Links {
     return Math.min(
       this.dialer.nextDeadlineMs,
       this.#halfOpen.nextDeadlineMs,
+      this.#tcp.size > 0 ? this.#tcpSweepMs : Number.POSITIVE_INFINITY,
       this.#deadlines.nextMs,
     );
   }
@@ -319,6 +327,7 @@ export class Links {
       case 'endpointSeen':
         if (this.#unfit(event.from)) return undefined;
         this.#with(this.#bySession.get(event.session), nowMs, out, (peer) => {
+          this.#noteTcp(event.from, peer.id);
           peer.onEndpointSeen(event.from, nowMs, out);
         });
         return undefined;
@@ -347,11 +356,16 @@ export class Links {
           peer.onLimit(event.session, nowMs, out);
         });
         return undefined;
+      case 'tcpOpened':
+        this.#tcp.onOpened(event.connection, nowMs);
+        this.dialer.onTcpOpened(event.connection, nowMs, out);
+        return undefined;
+      case 'tcpClosed':
+        this.#onTcpClosed(event.connection, nowMs, out);
+        return undefined;
       case 'observed':
       case 'labelUnknown':
       case 'peerWanted':
-      case 'tcpOpened':
-      case 'tcpClosed':
       case 'fault':
       case 'overflow':
         return undefined;
@@ -371,6 +385,7 @@ export class Links {
         peer.dropSession(index, 'the handshake was not confirmed', nowMs, out);
       });
     }
+    if (nowMs >= this.#tcpSweepMs) this.#sweepTcp(nowMs, out);
     for (const entry of this.#halfOpen.expire(nowMs)) {
       if (entry.fin) continue;
       this.#indexes.release(entry.localIndex, nowMs);
@@ -453,6 +468,34 @@ export class Links {
     return stateOfTarget(target);
   }
 
+  #noteTcp(address: PathAddress, peer: PeerId): void {
+    if (address.family === 'tcp') this.#peerOfTcp.set(address.connection, peer);
+  }
+
+  #onTcpClosed(connection: number, nowMs: number, out: Actions): void {
+    this.#tcp.onClosed(connection);
+    const id = this.#peerOfTcp.get(connection);
+    if (id === undefined) return;
+    this.#peerOfTcp.delete(connection);
+    this.#with(this.#peers.get(id), nowMs, out, (peer) => {
+      peer.removeCandidate({ family: 'tcp', connection }, nowMs, out);
+    });
+  }
+
+  /** Ends connections of ours that carry nothing, since UDP does. */
+  #sweepTcp(nowMs: number, out: Actions): void {
+    this.#tcpSweepMs = nowMs + TCP_SWEEP_MS;
+    const isUsed = (connection: number): boolean => {
+      const id = this.#peerOfTcp.get(connection);
+      const active = id === undefined ? undefined : this.#peers.get(id)?.paths.active?.address;
+      return active?.family === 'tcp' && active.connection === connection;
+    };
+    for (const connection of this.#tcp.sweep(isUsed, nowMs)) {
+      out.send({ kind: 'tcpClose', connection });
+      this.#onTcpClosed(connection, nowMs, out);
+    }
+  }
+
   #onHandshake(
     from: PathAddress,
     bytes: Uint8Array,
@@ -527,7 +570,11 @@ export class Links {
     this.#unfinished.onFinished(entry.from);
     const how = { isInitiator: false, initAtMs: entry.createdAtMs, from };
     if (!this.#install(result.value, how, nowMs, out)) return;
-    this.#acquaint(acquaintanceOf(result.value, from, this.#components.crypto), nowMs, out);
+    this.#acquaint(
+      acquaintanceOf(result.value, this.#tcp.placeOf(from), this.#components.crypto),
+      nowMs,
+      out,
+    );
     out.send({ kind: 'keepalive', session: entry.localIndex, to: from });
   }
 
@@ -537,7 +584,10 @@ export class Links {
     const { done, attempt } = dialled;
     const how = { isInitiator: true, initAtMs: attempt.startedAtMs, from };
     if (this.#install(done, how, nowMs, out)) {
-      this.#unconfirmed.set(done.localIndex, acquaintanceOf(done, from, this.#components.crypto));
+      this.#unconfirmed.set(
+        done.localIndex,
+        acquaintanceOf(done, this.#tcp.placeOf(from), this.#components.crypto),
+      );
       const others = attempt.endpoints.filter(
         (endpoint) =>
           formatPathAddress(endpoint) !== formatPathAddress(from) && !this.#unfit(endpoint),
@@ -566,6 +616,12 @@ export class Links {
     if (!peer) return false;
     this.#with(peer, nowMs, out, () => {
       peer.install(done, how, nowMs, out);
+      this.#noteTcp(how.from, peer.id);
+      // Who is there by TCP is there by UDP as soon as that gets through.
+      const place = this.#tcp.endpointOf(how.from);
+      if (place) {
+        peer.addCandidates([{ address: place, source: 'configured', isProven: true }], nowMs, out);
+      }
       peer.addCandidates(this.#vouched.of(peer.id), nowMs, out);
     });
     return true;

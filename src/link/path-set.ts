@@ -136,6 +136,7 @@ export class PathSet {
     const { path, asking } = entry;
     if (isLasting(news.source) || !isLasting(path.source)) path.source = news.source;
     if (news.hops !== undefined) path.hops = news.hops;
+    if (news.isProven) path.isProven = true;
     if (path.state !== 'working' && path !== this.#active) asking.wake(this.#basis(path), nowMs);
   }
 
@@ -274,7 +275,7 @@ export class PathSet {
     return path.state === 'working' || path === this.#active || asking.isAsking;
   }
 
-  #add({ address, source, hops }: CandidateNews, nowMs: number): Entry {
+  #add({ address, source, hops, isProven }: CandidateNews, nowMs: number): Entry {
     const path: LinkPath = {
       id: this.#takeId(),
       address,
@@ -284,7 +285,7 @@ export class PathSet {
       createdAtMs: nowMs,
       state: 'untried',
       // A relay and a connection are peers already: nobody else hears what is asked there.
-      isProven: !isEndpoint(address),
+      isProven: !isEndpoint(address) || isProven === true,
       rttMs: 0,
       sinceMs: nowMs,
       cost: undefined,

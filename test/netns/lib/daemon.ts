@@ -50,6 +50,7 @@ export interface Report {
     readonly state: string;
     readonly endpoint: string | null;
     readonly pmtu: number | null;
+    readonly path: string | null;
   }[];
   readonly dataplane: { readonly offloads: readonly string[] };
   readonly counters: Readonly<Record<string, number>>;
