@@ -152,12 +152,13 @@ export class Contest {
       }
       try {
         await readBare();
-        this.comparisons.push(...(await compare(scenario, ours, other, bare, this.#options)));
+        const options = { ...this.#options, isStopped: () => this.#isStopped };
+        this.comparisons.push(...(await compare(scenario, ours, other, bare, options)));
       } catch (error) {
         this.absent.push({ name: `${other.name} in ${scenario.name}`, reason: words(error) });
       }
     }
-    if (bareGbps.length === 0) return;
+    if (bareGbps.length === 0 || this.#isStopped) return;
     await readBare();
     this.fitness.push({ scenario: scenario.name, ...fitness(bareGbps), bareGbps });
   }

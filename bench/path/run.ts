@@ -64,6 +64,8 @@ export interface RunOptions {
   readonly pairs: number;
   readonly seconds: number;
   readonly progress: (text: string) => void;
+  /** No further pair is wanted; what was measured counts. */
+  readonly isStopped: () => boolean;
 }
 
 /** Of that many pairs the run was told, those of a scenario. */
@@ -98,7 +100,7 @@ export async function compare(
     theirs: readonly number[];
     base: readonly number[];
   }[] = [];
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < rounds && !options.isStopped(); round++) {
     const base = needsBare ? await measure(bare) : [];
     const reading = { base, ours: await measure(ours), theirs: await measure(theirs) };
     readings.push(reading);
@@ -113,7 +115,7 @@ export async function compare(
     const column = (who: 'ours' | 'theirs' | 'base'): number[] =>
       readings.map((reading) => reading[who][at] ?? Number.NaN);
     const [a, b] = [column('ours'), column('theirs')];
-    if (![...a, ...b].every(Number.isFinite)) return [];
+    if (a.length === 0 || ![...a, ...b].every(Number.isFinite)) return [];
     const base = isAddedToBarePath === true ? column('base') : a.map(() => 0);
     const ratio = a.map((value, row) => {
       const bareValue = base[row] ?? Number.NaN;

@@ -64,7 +64,7 @@ describe('search for the highest UDP rate', () => {
 });
 
 describe('comparison of two systems', () => {
-  const options = { pairs: 2, seconds: 1, progress: () => undefined };
+  const options = { pairs: 2, seconds: 1, progress: () => undefined, isStopped: () => false };
   const bare = contestant('veth', [
     [0.01, 0.02],
     [0.01, 0.02],
@@ -83,6 +83,16 @@ describe('comparison of two systems', () => {
     assert.ok(Math.abs(added!.ratio.median - 0.5) < 1e-9);
     assert.equal(p99!.ratio.median, 0.5);
     assert.equal(p99!.figure, 'ping-p99');
+  });
+
+  it('ends after the pair under way when it is stopped, and counts what it has', async () => {
+    const plain = { ...scenario, figures: scenario.figures.slice(1) };
+    const [ours, theirs] = [contestant('overlayd', [[1], [9]]), contestant('tinc', [[2], [9]])];
+    let rounds = 0;
+    const stopping = { ...options, isStopped: () => rounds++ > 0 };
+    const [figure] = await compare(plain, ours, theirs, bare, stopping);
+    assert.deepEqual(figure!.ratio.samples, [0.5]);
+    assert.deepEqual(await compare(plain, ours, theirs, bare, stopping), []);
   });
 
   it('leaves a figure out that says nothing of one of them', async () => {
