@@ -70,3 +70,13 @@ export const BAD_SIGNATURES_BURST = 8;
 export const BAD_SIGNATURES_PER_SECOND = 0.1;
 /** A neighbour that spread forgeries is not listened to for this long. */
 export const DEAF_MS = MINUTE_MS;
+
+/** Records that a neighbour may push and that have to be verified: 1.4 % of a core. Answers to what we ask are apart. */
+export const PUSHED_BURST = 1024;
+export const PUSHED_PER_SECOND = 128;
+/** A member that says more than its share is named this often … */
+export const ACCUSE_AGAIN_MS = 10 * MINUTE_MS;
+export const ACCUSED_KEPT = 256;
+/** … once its signature was looked at: so many of these. */
+export const ACCUSE_CHECKS_BURST = 4;
+export const ACCUSE_CHECKS_PER_SECOND = 0.2;

@@ -27,6 +27,7 @@ import {
 } from './constants.js';
 import type { SignedRecord } from './signed-record.js';
 import type { RecordStore } from './store.js';
+import { Shares } from './shares.js';
 import { Sync } from './sync.js';
 import { VerifyQueue } from './verify-queue.js';
 
@@ -59,6 +60,7 @@ export class Gossip {
   readonly #store: RecordStore;
   readonly #rng: Rng;
   readonly #queue = new VerifyQueue();
+  readonly #shares = new Shares();
   readonly #syncs = new Map<PeerId, Sync>();
   /** To be caught up with, in this order. */
   readonly #due = new Set<PeerId>();
@@ -135,6 +137,7 @@ export class Gossip {
       this.#due.delete(peer);
       this.#syncedAtMs.delete(peer);
       this.#answers.delete(peer);
+      this.#shares.forget(peer);
     }
     this.#queue.keep(now, nowMs);
     this.#startSyncs(nowMs, out);
@@ -209,7 +212,12 @@ export class Gossip {
       const read = this.#store.reader(bytes);
       if (!read.ok) continue;
       const offer = this.#store.judge(read.value, nowMs);
+      if (offer === 'over quota') this.#onOverQuota(read.value, peer, nowMs, out);
       if (offer !== 'new' && offer !== 'equivocation') continue;
+      if (!isAnswer && !this.#shares.mayPush(peer, nowMs)) {
+        this.#tellQuota(peer, 'pushes', nowMs, out);
+        break;
+      }
       brought = true;
       this.#queue.add({ record: read.value, from: peer, isNews }, nowMs);
     }
@@ -236,6 +244,25 @@ export class Gossip {
     }
     if (this.#queue.size > 0) return;
     for (const sync of [...this.#syncs.values()]) this.#settle(sync, nowMs, out);
+  }
+
+  /** A full store refuses strangers too, which is nobody's fault. */
+  #onOverQuota(record: SignedRecord, from: PeerId, nowMs: number, out: RecordActions): void {
+    const { owner } = record;
+    if (this.#store.isFull || !this.#shares.mayCheck(owner, nowMs)) return;
+    if (this.#store.verify(record)) this.#tellQuota(owner, 'signs', nowMs, out);
+    else this.#onForged(from, nowMs, out);
+  }
+
+  #tellQuota(peer: PeerId, verb: 'signs' | 'pushes', nowMs: number, out: RecordActions): void {
+    if (!this.#shares.accuse(peer, nowMs)) return;
+    out.event({
+      level: 'warn',
+      code: 'record-quota',
+      message: `Peer ${shortPeerId(peer)} ${verb} more records than its share; the rest is not taken`,
+      peer,
+      cure: 'Look at that peer: it is broken or hostile. Remove it from the mesh if it goes on.',
+    });
   }
 
   #onForged(from: PeerId, nowMs: number, out: RecordActions): void {

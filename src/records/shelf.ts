@@ -84,7 +84,10 @@ export class Shelf {
   judge(record: SignedRecord, nowMs: number): Offer {
     if (this.#limits.isAgeing && record.version < this.#newest - DEAD_BEHIND) return 'older';
     const current = this.#records.get(record.slot);
-    if (!current) return this.#isClosed ? 'over quota' : 'new';
+    if (!current) {
+      if (this.#isClosed || (this.#isFull && !this.#hasToken(nowMs))) return 'over quota';
+      return 'new';
+    }
     if (record.version < current.version) return 'older';
     if (record.version > current.version) return this.#hasToken(nowMs) ? 'new' : 'over quota';
     const twin = this.#twins?.get(record.slot);
@@ -98,8 +101,10 @@ export class Shelf {
     const offer = isFree ? this.#judgeFree(record, nowMs) : this.judge(record, nowMs);
     if (offer !== 'new' && offer !== 'equivocation') return { offer, gone: [] };
     const gone: SignedRecord[] = [];
-    // A new key takes no token, the quota of the shelf bounds those: or a newcomer would learn for minutes.
-    if (!isFree && (offer === 'equivocation' || this.#records.has(record.slot))) this.#tokens -= 1;
+    // A new key takes no token while the quota of the shelf bounds those: or a newcomer would learn for minutes. On a
+    // full shelf it pushes another out, and that could go on for ever.
+    const isChange = offer === 'equivocation' || this.#records.has(record.slot);
+    if (!isFree && (isChange || this.#isFull)) this.#tokens -= 1;
     if (offer === 'equivocation') this.#addTwin(record, gone);
     else {
       this.#drop(record.slot, gone);
@@ -125,8 +130,12 @@ export class Shelf {
 
   /** Shared records are kept for ever, so a full shelf takes no new key: nobody may push others' out. */
   get #isClosed(): boolean {
-    const { isAgeing, records, bytes } = this.#limits;
-    return !isAgeing && (this.#records.size >= records || this.#bytes >= bytes);
+    return !this.#limits.isAgeing && this.#isFull;
+  }
+
+  get #isFull(): boolean {
+    const { records, bytes } = this.#limits;
+    return this.#records.size >= records || this.#bytes >= bytes;
   }
 
   #judgeFree(record: SignedRecord, nowMs: number): Offer {
