@@ -68,7 +68,7 @@ function memory({ name, idleMb, peakMb }: System): string {
 
 function fitnessLine(report: Report, scenario: Scenario): string {
   const found = report.fitness.find((one) => one.scenario === scenario.name);
-  if (found === undefined) return '';
+  if (found === undefined) return 'bare veth not read to the end: no judgement';
   const percent = (found.spread * 100).toFixed(0);
   const word = found.isFit ? 'fit' : 'UNFIT: no judgement';
   return `bare veth spread ${percent} %, ${word}`;
