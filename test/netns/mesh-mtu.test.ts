@@ -36,9 +36,9 @@ describe('an underlay that swallows large packets for a while', function () {
     await topology.link(bob, carol, { underlay: 'ipv4' });
     await wire.set('both', { capBytes: 1500 });
     a = await alice.startDaemon();
-    await a.wait('ready');
+    await a.wait('ready', 30_000);
     b = await bob.startDaemon({ peers: [alice.address(4)] });
-    await Promise.all([a.wait('peers=2'), b.wait('peers=2')]);
+    await Promise.all([a.wait('peers=2', 30_000), b.wait('peers=2', 30_000)]);
   });
   afterEach(async function () {
     if (this.currentTest?.state === 'failed') console.error(await topology.logs());
@@ -78,7 +78,7 @@ describe('an underlay that swallows large packets for a while', function () {
   it('carries control messages that are larger than the hole, with no frame on the way', async () => {
     await wire.set('both', { capBytes: 700 });
     const c = await carol.startDaemon({ peers: [bob.addresses.at(-1)!] });
-    await c.wait('ready');
+    await c.wait('ready', 30_000);
     const startMs = performance.now();
     await waitFor(
       'news of carol at alice',

@@ -27,9 +27,9 @@ describe('an underlay that drops UDP', function () {
     lan = await topology.lan([alice, bob], { underlay: 'ipv4' });
     await lan.blockUdp(bob);
     a = await alice.startDaemon();
-    await a.wait('ready');
+    await a.wait('ready', 30_000);
     b = await bob.startDaemon({ peers: [alice.address(4)] });
-    await b.wait('ready');
+    await b.wait('ready', 30_000);
   });
   afterEach(async function () {
     if (this.currentTest?.state === 'failed') console.error(await topology.logs());
