@@ -65,7 +65,8 @@ export class FakeNetwork<Payload> {
   #freePort = 50_000;
   #default: Wire = GOOD_WIRE;
   #delivered = 0;
-  #tap: ((from: Endpoint, to: Endpoint, payload: Payload) => void) | undefined;
+  #tap: ((from: Endpoint, to: Endpoint, payload: Payload, bytes: number) => void) | undefined;
+  #isCut: ((from: string, to: string) => boolean) | undefined;
   #relay:
     { readonly victim: string; readonly attacker: string; readonly target: string } | undefined;
 
@@ -120,16 +121,22 @@ export class FakeNetwork<Payload> {
   }
 
   /** Sees everything that is sent. */
-  onSend(tap: (from: Endpoint, to: Endpoint, payload: Payload) => void): void {
+  onSend(tap: (from: Endpoint, to: Endpoint, payload: Payload, bytes: number) => void): void {
     this.#tap = tap;
+  }
+
+  /** Cuts all wires between addresses for which it says so, beside those that are cut one by one. */
+  divide(isCut: ((from: string, to: string) => boolean) | undefined): void {
+    this.#isCut = isCut;
   }
 
   /** @returns false when the wire swallows it for its size: what receiver reports would show a second later. */
   send(from: Endpoint, to: Endpoint, datagram: FakeDatagram<Payload>): boolean {
-    this.#tap?.(from, to, datagram.payload);
+    this.#tap?.(from, to, datagram.payload, datagram.bytes);
     const wire = this.#wire(from, to);
     if (datagram.bytes > wire.datagramBytes) return false;
-    if (wire.isCut || wire.isUdpBlocked) return true;
+    const isDivided = this.#isCut?.(from.address, to.address) ?? false;
+    if (wire.isCut || wire.isUdpBlocked || isDivided) return true;
     this.#overtake(from, to, datagram);
     const copies = this.#rng.fraction() < wire.duplicates ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {

@@ -31,7 +31,7 @@ export async function meshFromMemory(count: number, seed: number): Promise<Mesh>
 }
 
 /** One more, not started. */
-function addTo(sim: Sim, nodes: SimNode[], peers?: readonly string[]): SimNode {
+export function addTo(sim: Sim, nodes: SimNode[], peers?: readonly string[]): SimNode {
   const at = nodes.length;
   const contact = nodes[Math.floor(sim.rng.fraction() * at)];
   const node = sim.node(`n${at}`, {
@@ -41,6 +41,11 @@ function addTo(sim: Sim, nodes: SimNode[], peers?: readonly string[]): SimNode {
   });
   nodes.push(node);
   return node;
+}
+
+/** Members a node knows, itself included. */
+export function knownTo(node: SimNode): number {
+  return node.daemon.memberCount + 1;
 }
 
 export function established(node: SimNode): number {
@@ -69,14 +74,14 @@ export function arpRequestFrom(node: SimNode, target: string): Uint8Array {
   return frame;
 }
 
-async function makeSim(seed: number): Promise<Sim> {
+export async function makeSim(seed: number): Promise<Sim> {
   const sim = await Sim.create(seed);
   sim.network.setAll({ delayMs: 10 });
   return sim;
 }
 
 /** Its peer record, as another node stored it before the simulation began. */
-function peerCellOf(sim: Sim, node: SimNode): readonly [string, Uint8Array] {
+export function peerCellOf(sim: Sim, node: SimNode): readonly [string, Uint8Array] {
   const { identity } = node.state;
   const body = encodePeerRecord({
     nickname: node.name,
