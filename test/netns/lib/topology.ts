@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import assert from 'node:assert/strict';
@@ -201,6 +201,12 @@ async function removeOrphans(): Promise<void> {
     const found = /^(overlayd-t(\d+)-\S+)/.exec(line);
     if (found?.[1] === undefined || existsSync(`/proc/${found[2] ?? ''}`)) continue;
     await run(['ip', 'netns', 'delete', found[1]]); // Another run may have been faster.
+  }
+  // Their resolv.conf, if an attachment was never detached.
+  for (const name of await readdir('/etc/netns').catch(() => [])) {
+    const pid = /^overlayd-t(\d+)-/.exec(name)?.[1];
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    await rm(`/etc/netns/${name}`, { recursive: true, force: true });
   }
 }
 
