@@ -1,7 +1,7 @@
 /*
  * Who may import whom between the rooms of src/ (docs/architecture.md). An arrow goes down only:
  *
- *   bin -> cli, api, daemon -> workload, dns, link, records, routing, ipam, crypto, netdev, dataplane
+ *   bin -> cli, api, daemon -> workload, dns, link, records, routing, ipam, ethernet, crypto, netdev, dataplane
  *       -> wire -> model -> base
  *
  * A port is the exception: the rooms on both sides of it speak its types.
@@ -23,6 +23,7 @@ const MAY = {
   routing: ['base', 'model', 'wire'],
   relay: ['base', 'model', 'wire', 'routing'],
   ipam: ['base', 'model', 'wire'],
+  ethernet: ['base', 'model', 'wire'],
   dns: ['base', 'model', 'wire'],
   netdev: ['base', 'model'],
   dataplane: ['base', 'model'],
@@ -36,6 +37,7 @@ const MAY = {
 const PORTS = {
   crypto: [DATAPLANE_PORT],
   link: [DATAPLANE_PORT],
+  ethernet: [DATAPLANE_PORT],
   dns: [HOST_PORTS],
   load: [HOST_PORTS],
   netdev: [HOST_PORTS],

@@ -66,6 +66,17 @@ TableEntry EntryOf(const Napi::Object& entry) {
     return engine::FdbSet{U32(entry, "network"), MacOf(entry, "mac"), U32(entry, "peer")};
   }
   if (kind == "fdbRemove") return engine::FdbRemove{U32(entry, "network"), MacOf(entry, "mac")};
+  if (kind == "groupSet") {
+    const auto list = Field(entry, "peers").As<Napi::Array>();
+    std::vector<uint32_t> peers;
+    for (uint32_t i = 0; i < list.Length(); ++i) {
+      peers.push_back(list.Get(i).As<Napi::Number>().Uint32Value());
+    }
+    return engine::GroupSet{U32(entry, "network"), MacOf(entry, "mac"), std::move(peers)};
+  }
+  if (kind == "groupRemove") {
+    return engine::GroupRemove{U32(entry, "network"), MacOf(entry, "mac")};
+  }
   if (kind == "resumeSet") {
     return engine::ResumeSet{FixedBytes<core::kHintBytes>(entry, "hint"),
                              FixedBytes<core::kPairKeyBytes>(entry, "pairKey")};
@@ -101,6 +112,24 @@ Napi::Value BytesToJs(Napi::Env env, const std::vector<uint8_t>& bytes) {
   auto out = Napi::Uint8Array::New(env, bytes.size());
   if (!bytes.empty()) std::memcpy(out.Data(), bytes.data(), bytes.size());
   return out;
+}
+
+Napi::Value MacToJs(Napi::Env env, core::Mac mac) {
+  auto out = Napi::Uint8Array::New(env, 6);
+  core::StoreMac(out.Data(), mac);
+  return out;
+}
+
+const char* VerdictName(engine::MacVerdict verdict) {
+  switch (verdict) {
+    case engine::MacVerdict::kLocal:
+      return "local";
+    case engine::MacVerdict::kFlapping:
+      return "flapping";
+    case engine::MacVerdict::kRefused:
+      return "refused";
+  }
+  return "";
 }
 
 Napi::Object EventToJs(Napi::Env env, const Event& event) {
@@ -165,6 +194,15 @@ Napi::Object EventToJs(Napi::Env env, const Event& event) {
     case EventKind::kTcpOpened:
       of_kind("tcpOpened", {{"connection", event.value}});
       endpoint("endpoint");
+      break;
+    case EventKind::kMacClaim:
+      of_kind("macClaim", {{"network", 0}, {"peer", event.peer}});
+      out.Set("mac", MacToJs(env, event.mac));
+      out.Set("verdict", VerdictName(event.verdict));
+      break;
+    case EventKind::kMembership:
+      of_kind("membership", {{"network", 0}, {"missed", event.value}});
+      out.Set("frame", BytesToJs(env, event.bytes));
       break;
     case EventKind::kTcpClosed:
       of_kind("tcpClosed", {{"connection", event.value}});
@@ -358,6 +396,8 @@ void DataPlane::Send(const Napi::CallbackInfo& info) {
       engine.SendKeepalive(U32(item, "session"), AddressOf(item, "to"));
     } else if (kind == "probe") {
       engine.SendProbe(U32(item, "path"), U32(item, "datagramBytes"));
+    } else if (kind == "tapFrame") {
+      engine.WriteTap(Bytes(item, "frame"));
     } else if (kind == "kick") {
       engine.KickPath(U32(item, "path"));
     } else if (kind == "returnToken") {
@@ -457,9 +497,7 @@ Napi::Value DataPlane::DumpFdb(const Napi::CallbackInfo& info) {
                        uint32_t age_s) {
     auto row = Napi::Object::New(env);
     row.Set("network", Napi::Number::New(env, network));
-    auto bytes = Napi::Uint8Array::New(env, 6);
-    core::StoreMac(bytes.Data(), mac);
-    row.Set("mac", bytes);
+    row.Set("mac", MacToJs(env, mac));
     row.Set("peer", Napi::Number::New(env, peer));
     row.Set("isDeclared", Napi::Boolean::New(env, is_declared));
     row.Set("ageSeconds", Napi::Number::New(env, age_s));

@@ -37,6 +37,7 @@
   X(kFragmentsRx, fragments_rx)                                                  \
   X(kReassembled, reassembled)                                                   \
   X(kFlooded, flooded)                                                           \
+  X(kGrouped, grouped) /* multicast sent to its listeners only */                \
   X(kFdbLearned, fdb_learned)                                                    \
   X(kFdbMoved, fdb_moved)                                                        \
   X(kPingsTx, pings_tx)                                                          \

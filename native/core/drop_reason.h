@@ -19,8 +19,12 @@
   X(kNoSession, no_session)                 /* peer without keys */                      \
   X(kNoPath, no_path)                       /* peer without a usable path */             \
   X(kFloodNoMembers, flood_no_members)      /* nobody to flood to */                     \
+  X(kGroupNobody, group_nobody)             /* its listeners are all out of reach */     \
   X(kSourceGuard, source_guard)             /* source address not allowed */             \
   X(kReservedMulticast, reserved_multicast) /* 01:80:c2:00:00:0x */                      \
+  X(kMacControl, mac_control)               /* pause frames, to any address */           \
+  X(kOwnDestination, own_destination)       /* to a local port's MAC */                  \
+  X(kUnknownUnicast, unknown_unicast)       /* more than may be flooded */               \
   X(kTooBig, too_big)                       /* exceeds every limit we have */            \
   X(kArenaFull, arena_full)                 /* send arena exhausted */                   \
   X(kSendEnobufs, send_enobufs)             /* kernel queue full */                      \

@@ -147,12 +147,14 @@ void Fdb::ClearLocked(size_t index) {
   --size_;
 }
 
-void Fdb::Remove(uint32_t network, Mac mac) {
+uint16_t Fdb::Remove(uint32_t network, Mac mac) {
   uint64_t value = 0;
-  if (Find(network, mac, value) == kPlaces) return;
+  if (Find(network, mac, value) == kPlaces) return 0;
   const std::lock_guard guard(mutex_);
   const size_t index = Find(network, mac, value);
-  if (index != kPlaces) ClearLocked(index);
+  if (index == kPlaces) return 0;
+  ClearLocked(index);
+  return PeerOf(value);
 }
 
 size_t Fdb::Forget(uint16_t peer) {

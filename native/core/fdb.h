@@ -76,9 +76,9 @@ class Fdb {
   /// something changes.
   Learned Learn(uint32_t network, Mac mac, uint16_t peer, uint32_t now_s);
 
-  /// Forgets one MAC: it was seen on a local port, and local evidence wins. Cheap when it is not
-  /// there.
-  void Remove(uint32_t network, Mac mac);
+  /// Forgets one MAC: it was seen on a local port, and local evidence wins. Who had it, or 0. Cheap
+  /// when it is not there.
+  uint16_t Remove(uint32_t network, Mac mac);
 
   /// Forgets all of one peer: it left. Returns how many.
   size_t Forget(uint16_t peer);

@@ -17,6 +17,8 @@ namespace overlayd::core {
 
 inline constexpr uint32_t kMaxPeers = 4096;
 inline constexpr uint32_t kNoSlot = UINT32_MAX;
+/// In the declared FDB: a port of this host, no peer.
+inline constexpr uint32_t kLocalPeer = 0;
 
 /// A way to a peer. `state` indexes the engine's path states, which outlive snapshots.
 struct PathEntry {
@@ -82,10 +84,12 @@ struct Tables {
   std::vector<uint32_t> reachable;  // peers with session and path: whom a flood goes to
   bool has_absent = false;          // there are peers that are not
   FlatMap sessions;                 // receiver_index -> session slot
-  FlatMap declared_fdb;             // FdbKey -> peer
-  std::vector<LabelEntry> labels;   // dense
-  FlatMap label_positions;          // label -> position
-  FlatMap path_by_address;          // AddressKey -> position of a path, to be compared
+  FlatMap declared_fdb;             // FdbKey -> peer, or kLocalPeer
+  FlatMap groups;                   // FdbKey of a group -> position in group_peers
+  std::vector<std::vector<uint32_t>> group_peers;  // reachable ones
+  std::vector<LabelEntry> labels;                  // dense
+  FlatMap label_positions;                         // label -> position
+  FlatMap path_by_address;  // AddressKey -> position of a path, to be compared
 };
 
 /// Key of an address, never zero. Two addresses may have the same one.

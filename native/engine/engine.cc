@@ -368,6 +368,18 @@ void Engine::SendProbe(uint32_t path, uint32_t datagram_bytes) {
   }
 }
 
+void Engine::WriteTap(std::span<const uint8_t> frame) {
+  if (frame.size() < core::kEthernetHeaderSize) {
+    return control_counters_.Drop(core::DropReason::kTapWrite);
+  }
+  // The kernel takes frames of several threads: each write is a frame.
+  std::vector<uint8_t> copy(frame.begin(), frame.end());
+  const core::Slice slice{copy.data(), copy.size()};
+  if (lanes_.front()->tap->Write({}, &slice, 1) < 0) {
+    control_counters_.Drop(core::DropReason::kTapWrite);
+  }
+}
+
 void Engine::KickPath(uint32_t path) {
   for (const core::PathEntry& entry : plane_->tables.load()->paths) {
     if (entry.id != path) continue;

@@ -85,6 +85,8 @@ class Engine {
   void SendControl(uint32_t session, uint32_t path, uint8_t type, std::span<const uint8_t> body);
   void SendKeepalive(uint32_t session, const core::SourceAddress& to);
   void SendProbe(uint32_t path, uint32_t datagram_bytes);
+  /// A frame for this host's bridge.
+  void WriteTap(std::span<const uint8_t> frame);
   /// The network changed under the path: PING at once, back-off from the start.
   void KickPath(uint32_t path);
   /// kTcpOpened or kTcpClosed follows.

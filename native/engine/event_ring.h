@@ -33,9 +33,18 @@ enum class EventKind : uint8_t {
   kLabelUnknown,
   kPeerWanted,
   kTcpOpened,
+  kMacClaim,
+  kMembership,
   kTcpClosed,
   kFault,
   kOverflow,
+};
+
+/// What a frame's source MAC was, where that is news.
+enum class MacVerdict : uint8_t {
+  kLocal,     ///< On a port of this host, where a peer had it.
+  kFlapping,  ///< Moved too often: `peer` did not get it.
+  kRefused,   ///< Sent by `peer`, declared elsewhere or a local port's.
 };
 
 struct Event {
@@ -50,6 +59,8 @@ struct Event {
   const char* code = "";  // OVL_ code, static storage
   bool has_cookie = false;
   bool is_resumed = false;
+  MacVerdict verdict = MacVerdict::kLocal;
+  uint64_t mac = 0;
   core::SourceAddress endpoint{};
   std::vector<uint8_t> bytes{};
 };

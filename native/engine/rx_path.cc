@@ -28,6 +28,7 @@ constexpr size_t kBatchesPerDrain = 16;
 constexpr uint64_t kEndpointEventEveryMs = 1000;
 constexpr uint64_t kJoinProbeEveryMs = 1000;
 constexpr size_t kControlDatagram = 1200;
+constexpr core::TokenRate kMacEventRate{16, 4'000};
 constexpr uint32_t kReportsToShrink = 2;
 constexpr uint32_t kFloorDatagram = 548;  // docs/protocol.md §8: a path carries that, or nothing
 constexpr uint32_t kProbesRemembered = 64;
@@ -52,6 +53,7 @@ RxPath::RxPath(Plane& plane, size_t worker, io::TapQueue& tap, Sockets& sockets,
       tap_(tap),
       sockets_(sockets),
       counters_(counters),
+      mac_events_(kMacEventRate),
       buffer_(new uint8_t[kHeadroom + kManySlots * kSlotStride]),
       slots_in_use_(kManySlots),
       joiner_({.may_join_tcp = plane.has_offload_header && plane.may_join_tcp,
@@ -368,6 +370,9 @@ void RxPath::OnFrame(const Opened& opened, uint8_t flags, uint8_t* frame, size_t
   if (core::IsReservedMulticast(core::LoadMac(frame))) {
     return counters_.Drop(DropReason::kReservedMulticast);
   }
+  if (arrival.info.ether_type == core::kEtherTypeMacControl) {
+    return counters_.Drop(DropReason::kMacControl);
+  }
   if (ecn_ != core::kEcnNotCapable && !core::CombineEcn(frame, size, arrival.info, ecn_)) {
     return counters_.Drop(DropReason::kEcn);
   }
@@ -382,7 +387,9 @@ void RxPath::OnFrame(const Opened& opened, uint8_t flags, uint8_t* frame, size_t
     }
     const uint32_t declared = tables_->declared_fdb.Find(core::FdbKey(0, mac));
     if (declared != core::kNoSlot && declared != peer) {
-      return counters_.Drop(DropReason::kSourceGuard);
+      TellMacClaim(MacVerdict::kRefused, mac, opened);
+      return counters_.Drop(declared == core::kLocalPeer ? DropReason::kOwnSource
+                                                         : DropReason::kSourceGuard);
     }
     if (declared == core::kNoSlot) {
       switch (plane_.fdb.Learn(0, mac, static_cast<uint16_t>(peer), now_s)) {
@@ -391,6 +398,9 @@ void RxPath::OnFrame(const Opened& opened, uint8_t flags, uint8_t* frame, size_t
           break;
         case core::Fdb::Learned::kMoved:
           counters_.Add(Counter::kFdbMoved);
+          break;
+        case core::Fdb::Learned::kFlapping:
+          TellMacClaim(MacVerdict::kFlapping, mac, opened);
           break;
         default:
           break;
@@ -415,6 +425,16 @@ void RxPath::OnFrame(const Opened& opened, uint8_t flags, uint8_t* frame, size_t
   if (joiner_.is_open() && joiner_.Append(arrival)) return;
   WriteRun();
   joiner_.Start(arrival);
+}
+
+void RxPath::TellMacClaim(MacVerdict verdict, core::Mac mac, const Opened& opened) {
+  if (!mac_events_.TryTake(now_ms_)) return;
+  Event event{.kind = EventKind::kMacClaim};
+  event.session = opened.index;  // whose quota it takes
+  event.peer = opened.session.peer;
+  event.mac = mac;
+  event.verdict = verdict;
+  plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(event));
 }
 
 void RxPath::WriteRun() {

@@ -9,6 +9,7 @@
 #include "native/core/fragment.h"
 #include "native/core/frame.h"
 #include "native/core/joiner.h"
+#include "native/core/token_bucket.h"
 #include "native/engine/plane.h"
 #include "native/engine/relay_path.h"
 #include "native/engine/sealer.h"
@@ -72,6 +73,7 @@ class RxPath {
                    const core::ReceiverReport& report, uint32_t largest_sent);
   void NoteArrival(const Opened& opened, bool is_newest, core::InnerKind kind, uint8_t flags);
   uint32_t PathFrom(uint32_t peer, const core::SourceAddress& from);
+  void TellMacClaim(MacVerdict verdict, core::Mac mac, const Opened& opened);
   void WriteRun();
   void OnRefused(core::Session& session, size_t segments);
 
@@ -96,6 +98,7 @@ class RxPath {
   uint64_t cached_mac_ = 0;
   uint32_t cached_mac_peer_ = 0;
   uint32_t cached_mac_second_ = 0;
+  core::TokenBucket mac_events_;
 
   std::unique_ptr<uint8_t[]> buffer_;
   io::InTrain trains_[io::UdpSocket::kMaxBatch];

@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -10,6 +11,7 @@ namespace {
 
 constexpr uint32_t kMinDatagramBytes = 548;
 constexpr uint32_t kMaxDatagramBytes = 65507;
+constexpr size_t kMaxGroups = 4096;
 
 template <typename... Handlers>
 struct Overloaded : Handlers... {
@@ -199,12 +201,27 @@ std::string TableStore::Check(Plan& plan, const TableEntry& entry) {
             return {};
           },
           [&](const FdbSet& e) -> std::string {
-            if (e.peer == 0 || e.peer > core::kMaxPeers) return "peer slot out of range";
+            if (e.peer > core::kMaxPeers) return "peer slot out of range";
             master.fdb[{e.network, e.mac}] = e.peer;
             return {};
           },
           [&](const FdbRemove& e) -> std::string {
             master.fdb.erase({e.network, e.mac});
+            return {};
+          },
+          [&](const GroupSet& e) -> std::string {
+            const bool is_peer_known =
+                std::all_of(e.peers.begin(), e.peers.end(),
+                            [](uint32_t peer) { return peer != 0 && peer <= core::kMaxPeers; });
+            if (!is_peer_known) return "peer slot out of range";
+            const bool is_new = !master.groups.contains({e.network, e.mac});
+            if (is_new && master.groups.size() >= kMaxGroups) return "group table is full";
+            master.groups[{e.network, e.mac}] =
+                std::make_shared<const std::vector<uint32_t>>(e.peers);
+            return {};
+          },
+          [&](const GroupRemove& e) -> std::string {
+            master.groups.erase({e.network, e.mac});
             return {};
           },
           [](const ResumeSet&) -> std::string { return {}; },
@@ -255,6 +272,9 @@ void TableStore::Commit(Plan& plan, std::span<TableEntry> entries) {
                      }
                    },
                    [&](const PeerRemove& e) { plane_.fdb.Forget(static_cast<uint16_t>(e.peer)); },
+                   // What was learned before is older than what is declared now, or not any more.
+                   [&](const FdbSet& e) { plane_.fdb.Remove(e.network, e.mac); },
+                   [&](const FdbRemove& e) { plane_.fdb.Remove(e.network, e.mac); },
                    [&](const ResumeSet& e) { (void)plane_.gate->SetResume(e.hint, e.pair_key); },
                    [&](const ResumeRemove& e) { plane_.gate->RemoveResume(e.hint); },
                    [](const auto&) {},
@@ -303,6 +323,7 @@ void TableStore::Publish() {
       tables->has_absent = true;
     }
   }
+  PublishGroups(*tables);
   PublishLabels(*tables);
   plane_.tables.store(tables.get());
   // The old snapshot, removed sessions and paths are out of every worker's hands after this.
@@ -311,6 +332,22 @@ void TableStore::Publish() {
 }
 
 // Follows labels to where their datagrams go, so that nothing is left to be found out per datagram.
+void TableStore::PublishGroups(core::Tables& tables) const {
+  tables.groups = core::FlatMap(master_.groups.size());
+  tables.group_peers.reserve(master_.groups.size());
+  const auto is_reachable = [&](uint32_t slot) {
+    const core::PeerEntry& peer = tables.peers[slot];
+    return peer.session != core::kNoSlot && peer.path != core::kNoSlot;
+  };
+  for (const auto& [key, peers] : master_.groups) {
+    if (key.first != 0) continue;  // as with declared MACs
+    tables.groups.Insert(core::FdbKey(key.first, key.second),
+                         static_cast<uint32_t>(tables.group_peers.size()));
+    std::vector<uint32_t>& listeners = tables.group_peers.emplace_back();
+    std::copy_if(peers->begin(), peers->end(), std::back_inserter(listeners), is_reachable);
+  }
+}
+
 void TableStore::PublishLabels(core::Tables& tables) const {
   tables.label_positions = core::FlatMap(master_.labels.size());
   tables.labels.reserve(master_.labels.size());

@@ -83,9 +83,18 @@ struct LabelRemove {
 struct FdbSet {
   uint32_t network;
   uint64_t mac;
-  uint32_t peer;
+  uint32_t peer;  // 0: a port of this host
 };
 struct FdbRemove {
+  uint32_t network;
+  uint64_t mac;
+};
+struct GroupSet {
+  uint32_t network;
+  uint64_t mac;
+  std::vector<uint32_t> peers;
+};
+struct GroupRemove {
   uint32_t network;
   uint64_t mac;
 };
@@ -97,9 +106,10 @@ struct ResumeRemove {
   std::array<uint8_t, core::kHintBytes> hint;
 };
 
-using TableEntry = std::variant<SessionInstall, SessionRxKey, SessionTxKey, SessionRxRetire,
-                                SessionRemove, PeerSet, PeerRemove, PathSet, PathRemove, LabelSet,
-                                LabelRemove, FdbSet, FdbRemove, ResumeSet, ResumeRemove>;
+using TableEntry =
+    std::variant<SessionInstall, SessionRxKey, SessionTxKey, SessionRxRetire, SessionRemove,
+                 PeerSet, PeerRemove, PathSet, PathRemove, LabelSet, LabelRemove, FdbSet, FdbRemove,
+                 GroupSet, GroupRemove, ResumeSet, ResumeRemove>;
 
 class TableStore {
  public:
@@ -158,12 +168,16 @@ class TableStore {
     std::map<uint32_t, Label> labels;
     std::unordered_map<uint32_t, uint32_t> sessions;         // receiver_index -> slot
     std::map<std::pair<uint32_t, core::Mac>, uint32_t> fdb;  // network, MAC -> peer
+    // Shared, since every batch is tried on a copy.
+    using GroupPeers = std::shared_ptr<const std::vector<uint32_t>>;
+    std::map<std::pair<uint32_t, core::Mac>, GroupPeers> groups;
   };
   struct Plan;
 
   std::string Check(Plan& plan, const TableEntry& entry);
   void Commit(Plan& plan, std::span<TableEntry> entries);
   void Publish();
+  void PublishGroups(core::Tables& tables) const;
   void PublishLabels(core::Tables& tables) const;
   void InstallRx(core::Session& session, uint32_t phase, const DirectionKey& key);
   void InstallTx(core::Session& session, uint32_t phase, const DirectionKey& key);

@@ -12,6 +12,7 @@
 #include "native/core/ecn.h"
 #include "native/core/fragment.h"
 #include "native/core/mss.h"
+#include "native/core/multicast.h"
 #include "native/core/relay_header.h"
 #include "native/core/segment.h"
 #include "native/engine/relay_path.h"
@@ -36,6 +37,13 @@ constexpr size_t kFramesPerDrain = 256;
 constexpr size_t kMinSegmentPayload = 64;
 constexpr int kWritableWaitMs = 100;
 constexpr int kWritableWaitInsideMs = 10;
+// Frames to a MAC that nobody knows, in units of one packet of the usual MTU. Each costs a copy per member, and a host
+// that is there answers the first.
+constexpr core::TokenRate kUnknownUnicastRate{1000, 1'000'000};
+constexpr size_t kUnknownUnicastUnit = 1500;
+constexpr core::TokenRate kMacEventRate{64, 16'000};
+constexpr core::TokenRate kMembershipEventRate{256, 64'000};
+constexpr size_t kMaxMembershipFrame = 2048;
 constexpr uint64_t kSessionLimitPackets = uint64_t{1} << 30;
 // Counters beyond this would endanger the nonce; a rekey was asked for long before.
 constexpr uint64_t kHardLimitPackets = uint64_t{1} << 40;
@@ -64,6 +72,9 @@ TxPath::TxPath(Plane& plane, size_t worker, io::TapQueue& tap, Sockets& sockets,
       tap_(tap),
       sockets_(sockets),
       counters_(counters),
+      unknown_unicast_(kUnknownUnicastRate),
+      mac_events_(kMacEventRate),
+      membership_events_(kMembershipEventRate),
       read_buffer_(new uint8_t[kHeadroom + kMaxFrame]),
       flood_buffer_(new uint8_t[kHeadroom + kMaxFrame]),
       wanted_(plane.events),
@@ -76,6 +87,7 @@ bool TxPath::Drain(uint64_t now_ms) {
   const Quiescence::Guard guard(plane_.quiescence, worker_);
   tables_ = plane_.tables.load(std::memory_order_acquire);
   now_ms_ = now_ms;
+  cached_source_ = kNoMac;
   for (size_t i = 0; i < kFramesPerDrain; ++i) {
     core::OffloadHeader offload;
     uint8_t* frame = read_buffer_.get() + kHeadroom;
@@ -104,6 +116,7 @@ void TxPath::Forward(uint8_t* frame, size_t size, const core::OffloadHeader& off
   ecn_ = core::EcnOf(frame, size, info);
   const core::Mac destination = core::LoadMac(frame);
   if (core::IsReservedMulticast(destination)) return counters_.Drop(DropReason::kReservedMulticast);
+  if (info.ether_type == core::kEtherTypeMacControl) return counters_.Drop(DropReason::kMacControl);
   bool is_partial = false;
   if (!SettleChecksum(frame, size, offload, info, &is_partial)) {
     return counters_.Drop(DropReason::kTapParse);
@@ -112,16 +125,50 @@ void TxPath::Forward(uint8_t* frame, size_t size, const core::OffloadHeader& off
       (offload.gso_type & ~core::kGsoEcn) == core::kGsoNone ? 0 : offload.gso_size;
   if (gso_size != 0 && !is_partial) return counters_.Drop(DropReason::kTapParse);
 
-  const auto now_s = static_cast<uint32_t>(now_ms_ / 1000);
-  // Local evidence wins: who sends from here is not behind a peer any more.
-  plane_.fdb.Remove(0, core::LoadMac(frame + 6));
-  if (core::IsGroup(destination)) return Flood(frame, size, info, is_partial, gso_size);
+  if (const core::Mac source = core::LoadMac(frame + 6); source != cached_source_) {
+    NoteLocalSource(source);
+  }
+  if (core::IsGroup(destination)) {
+    const std::vector<uint32_t>* listeners = ListenersOf(destination, frame, size, info);
+    if (listeners == nullptr) {
+      return Flood(tables_->reachable, frame, size, info, is_partial, gso_size);
+    }
+    if (listeners->empty()) {
+      if (tables_->has_absent) TellFlood(frame, size, info);
+      return counters_.Drop(DropReason::kGroupNobody);
+    }
+    counters_.Add(Counter::kGrouped);
+    return Flood(*listeners, frame, size, info, is_partial, gso_size);
+  }
   uint32_t peer = tables_->declared_fdb.Find(core::FdbKey(0, destination));
   if (peer == core::kNoSlot) {
+    const auto now_s = static_cast<uint32_t>(now_ms_ / 1000);
     peer = plane_.fdb.Lookup(0, destination, now_s);
-    if (peer == 0) return Flood(frame, size, info, is_partial, gso_size);
+    if (peer == 0) {
+      const auto units = static_cast<uint32_t>(size / kUnknownUnicastUnit + 1);
+      if (!unknown_unicast_.TryTake(now_ms_, units)) {
+        return counters_.Drop(DropReason::kUnknownUnicast);
+      }
+      return Flood(tables_->reachable, frame, size, info, is_partial, gso_size);
+    }
+  } else if (peer == core::kLocalPeer) {
+    return counters_.Drop(DropReason::kOwnDestination);  // the bridge has flooded it to that port
   }
   ToPeer(peer, frame, size, info, is_partial, gso_size);
+}
+
+// Local evidence wins: who sends from here is not behind a peer any more, and the control plane tells the others.
+void TxPath::NoteLocalSource(core::Mac mac) {
+  cached_source_ = mac;
+  uint32_t holder = plane_.fdb.Remove(0, mac);
+  const uint32_t declared = tables_->declared_fdb.Find(core::FdbKey(0, mac));
+  if (declared != core::kNoSlot) holder = declared;
+  if (holder == core::kLocalPeer || !mac_events_.TryTake(now_ms_)) return;
+  Event event{.kind = EventKind::kMacClaim};
+  event.peer = holder;
+  event.mac = mac;
+  event.verdict = MacVerdict::kLocal;
+  plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(event));
 }
 
 // The kernel's offsets are believed only where they agree with our parse; other unfinished checksums are completed here.
@@ -148,9 +195,37 @@ bool TxPath::SettleChecksum(uint8_t* frame, size_t size, const core::OffloadHead
   return true;
 }
 
-void TxPath::Flood(uint8_t* frame, size_t size, const FrameInfo& info, bool is_partial,
-                   size_t gso_size) {
-  const std::vector<uint32_t>& members = tables_->reachable;
+// Tagged frames are flooded: nobody asks for listeners in there.
+const std::vector<uint32_t>* TxPath::ListenersOf(core::Mac group, const uint8_t* frame, size_t size,
+                                                 const FrameInfo& info) {
+  if (info.ether_type != core::kEtherTypeIpv4 && info.ether_type != core::kEtherTypeIpv6) {
+    return nullptr;
+  }
+  const core::Membership membership = core::MembershipOf(frame, size, info);
+  if (membership != core::Membership::kNone) TellMembership(frame, size);
+  // Who hears the report of another keeps his own to himself: only routers get them (RFC 4541 §2.1.1).
+  if (membership == core::Membership::kReport) {
+    group = core::kRouterGroup;
+  } else if (info.has_vlan_tag || !core::IsSnooped(group)) {
+    return nullptr;
+  }
+  const uint32_t position = tables_->groups.Find(core::FdbKey(0, group));
+  return position == core::kNoSlot ? nullptr : &tables_->group_peers[position];
+}
+
+void TxPath::TellMembership(const uint8_t* frame, size_t size) {
+  if (size > kMaxMembershipFrame || !membership_events_.TryTake(now_ms_)) {
+    ++memberships_missed_;
+    return;
+  }
+  Event event{.kind = EventKind::kMembership};
+  event.value = std::exchange(memberships_missed_, 0);
+  event.bytes.assign(frame, frame + size);
+  plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(event));
+}
+
+void TxPath::Flood(const std::vector<uint32_t>& members, uint8_t* frame, size_t size,
+                   const FrameInfo& info, bool is_partial, size_t gso_size) {
   if (tables_->has_absent) [[unlikely]]
     TellFlood(frame, size, info);
   if (members.empty()) return counters_.Drop(DropReason::kFloodNoMembers);

@@ -6,6 +6,8 @@
 
 #include "native/core/frame.h"
 #include "native/core/joiner.h"
+#include "native/core/mac.h"
+#include "native/core/token_bucket.h"
 #include "native/engine/plane.h"
 #include "native/engine/wanted_peers.h"
 #include "native/io/tap_device.h"
@@ -34,14 +36,21 @@ class TxPath {
   bool Drain(uint64_t now_ms = BootTimeMs());
 
  private:
+  static constexpr core::Mac kNoMac = UINT64_MAX;
+
   struct Train;
 
   void Forward(uint8_t* frame, size_t size, const core::OffloadHeader& offload);
+  void NoteLocalSource(core::Mac mac);
   bool SettleChecksum(uint8_t* frame, size_t size, const core::OffloadHeader& offload,
                       const core::FrameInfo& info, bool* is_partial);
   void TellFlood(const uint8_t* frame, size_t size, const core::FrameInfo& info);
-  void Flood(uint8_t* frame, size_t size, const core::FrameInfo& info, bool is_partial,
-             size_t gso_size);
+  /// Whom a frame to a group goes to; nullptr: everybody.
+  const std::vector<uint32_t>* ListenersOf(core::Mac group, const uint8_t* frame, size_t size,
+                                           const core::FrameInfo& info);
+  void TellMembership(const uint8_t* frame, size_t size);
+  void Flood(const std::vector<uint32_t>& members, uint8_t* frame, size_t size,
+             const core::FrameInfo& info, bool is_partial, size_t gso_size);
   void ToPeer(uint32_t peer, uint8_t* frame, size_t size, const core::FrameInfo& info,
               bool is_partial, size_t gso_size);
   void SendWhole(const core::PathEntry& path, core::Session& session, uint8_t* frame, size_t size,
@@ -74,7 +83,12 @@ class TxPath {
   core::CounterBlock& counters_;
   const core::Tables* tables_ = nullptr;
   uint64_t now_ms_ = 0;
-  uint8_t ecn_ = 0;  // of the frame at hand
+  uint8_t ecn_ = 0;                   // of the frame at hand
+  core::Mac cached_source_ = kNoMac;  // looked at in this Drain
+  core::TokenBucket unknown_unicast_;
+  core::TokenBucket mac_events_;
+  core::TokenBucket membership_events_;
+  uint32_t memberships_missed_ = 0;
 
   std::unique_ptr<uint8_t[]> read_buffer_;
   std::unique_ptr<uint8_t[]> flood_buffer_;

@@ -148,6 +148,7 @@ TEST_F(HousekeeperTest, BlackHoleUnderSparseTrafficIsFoundAndTheFloorUsedAtOnce)
 // One session sealed by the control thread, the housekeeper and the tx thread at once: no counter twice.
 TEST_F(HousekeeperTest, ConcurrentSealersNeverShareACounter) {
   Connect(a_, b_);
+  ASSERT_EQ(a_.Apply({FdbSet{0, 0x020000000001, 1}}), "");
   keeper_.Wake();
   std::thread tx([&] {
     test::Packet packet;

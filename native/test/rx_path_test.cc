@@ -259,6 +259,53 @@ TEST_F(RxPathTest, SourceDeclaredForAnotherPeer) {
   ExpectOnlyDrop(DropReason::kSourceGuard);
 }
 
+TEST_F(RxPathTest, SourceOfALocalPort) {
+  ASSERT_EQ(b_.Apply({FdbSet{0, 0x020000000002, core::kLocalPeer}}), "");
+  ArriveFrame(Frame());
+  ExpectOnlyDrop(DropReason::kOwnSource);
+}
+
+TEST_F(RxPathTest, RefusedSourcesAreToldWithTheirPeerAndNotOften) {
+  ASSERT_EQ(b_.Apply({FdbSet{0, 0x020000000002, 5}}), "");
+  b_.plane.events.Drain();
+  for (int i = 0; i < 200; ++i) ArriveFrame(Frame());
+  size_t claims = 0;
+  for (const Event& event : b_.plane.events.Drain()) {
+    if (event.kind != EventKind::kMacClaim) continue;
+    ++claims;
+    EXPECT_EQ(event.verdict, MacVerdict::kRefused);
+    EXPECT_EQ(event.mac, 0x020000000002u);
+    EXPECT_EQ(event.peer, 1u);
+  }
+  EXPECT_GE(claims, 1u);
+  EXPECT_LE(claims, 24u);
+  EXPECT_EQ(b_.RxDropped(DropReason::kSourceGuard), 200u);
+}
+
+TEST_F(RxPathTest, AMacThatFlapsStaysAndIsTold) {
+  const auto now_s = static_cast<uint32_t>(b_.NowMs() / 1000);
+  for (uint16_t i = 0; i < 5; ++i) b_.plane.fdb.Learn(0, 0x020000000002, 2 + i % 2, now_s);
+  b_.plane.events.Drain();
+  ArriveFrame(Frame());
+  EXPECT_EQ(b_.tap.Take().size(), 1u) << "its frames still arrive";
+  EXPECT_EQ(b_.plane.fdb.Lookup(0, 0x020000000002, now_s), 2u);
+  for (const Event& event : b_.plane.events.Drain()) {
+    if (event.kind != EventKind::kMacClaim) continue;
+    EXPECT_EQ(event.verdict, MacVerdict::kFlapping);
+    EXPECT_EQ(event.peer, 1u);
+    return;
+  }
+  FAIL() << "not told";
+}
+
+TEST_F(RxPathTest, PauseFramesToAnyAddress) {
+  Bytes frame = Frame();
+  frame[12] = 0x88;
+  frame[13] = 0x08;
+  ArriveFrame(frame);
+  ExpectOnlyDrop(DropReason::kMacControl);
+}
+
 TEST_F(RxPathTest, SourceDeclaredMeanwhileIsRefusedAtOnce) {
   ArriveFrame(Frame());
   EXPECT_EQ(b_.tap.Take().size(), 1u);
@@ -598,6 +645,7 @@ class Rekey : public RxPathTest {
 
 TEST_F(Rekey, ThreeHundredPhasesWithFramesInFlight) {
   OVERLAYD_TRACE_SEED();
+  ASSERT_EQ(a_.Apply({FdbSet{0, 0x020000000001, 1}}), "");
   std::set<std::tuple<uint32_t, uint64_t>> seen;  // (phase, counter)
   for (uint32_t phase = 1; phase <= 300; ++phase) {
     SendFrames(3);  // in flight while keys change

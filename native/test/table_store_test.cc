@@ -62,7 +62,7 @@ TEST_F(TableStoreTest, RefusesWhatIsOutOfRange) {
   EXPECT_NE(node_.Apply({PeerSet{0, 0, 0}}), "");
   EXPECT_NE(node_.Apply({PeerSet{4097, 0, 0}}), "");
   EXPECT_NE(node_.Apply({PeerSet{1, 0, 9}}), "");
-  EXPECT_NE(node_.Apply({FdbSet{0, 1, 0}}), "");
+  EXPECT_NE(node_.Apply({FdbSet{0, 1, 4097}}), "");
   EXPECT_NE(node_.Apply({FdbSet{0, 1, 4097}}), "");
   EXPECT_NE(node_.Apply({SessionRxKey{5, 1, {}}}), "");
   EXPECT_NE(node_.Apply({SessionTxKey{5, 1, {}}}), "");
@@ -84,6 +84,26 @@ TEST_F(TableStoreTest, RefusesSessionsAndPathsOfAnotherPeer) {
 TEST_F(TableStoreTest, OtherNetworksDoNotReachIntoThisOne) {
   ASSERT_EQ(node_.Apply({FdbSet{0x10000, 2, 1}, FdbSet{0x8000, 0, 1}}), "");
   EXPECT_EQ(Tables().declared_fdb.Find(core::FdbKey(0, 2)), core::kNoSlot);
+}
+
+TEST_F(TableStoreTest, DeclaringOrWithdrawingAMacForgetsWhatWasLearnedOfIt) {
+  const auto learned = [&] { return node_.plane.fdb.Lookup(0, 2, 0); };
+  node_.plane.fdb.Learn(0, 2, 7, 0);
+  ASSERT_EQ(node_.Apply({FdbSet{0, 2, 1}}), "");
+  EXPECT_EQ(learned(), 0u);
+  node_.plane.fdb.Learn(0, 2, 7, 0);
+  ASSERT_EQ(node_.Apply({FdbRemove{0, 2}}), "");
+  EXPECT_EQ(learned(), 0u);
+}
+
+TEST_F(TableStoreTest, GroupsAreBounded) {
+  std::vector<TableEntry> entries;
+  for (uint32_t i = 0; i < 4096; ++i) entries.push_back(GroupSet{0, 0x01005e000100ULL + i, {1}});
+  ASSERT_EQ(node_.Apply(std::move(entries)), "");
+  EXPECT_EQ(node_.Apply({GroupSet{0, 0x01005e000101, {1}}}), "");
+  EXPECT_EQ(node_.Apply({GroupSet{0, 0x01005e7f0101, {1}}}), "group table is full");
+  EXPECT_EQ(node_.Apply({GroupRemove{0, 0x01005e000101}, GroupSet{0, 0x01005e7f0101, {1}}}), "");
+  EXPECT_EQ(node_.Apply({GroupSet{0, 0x01005e7f0101, {4097}}}), "peer slot out of range");
 }
 
 TEST_F(TableStoreTest, RemovalsAreIdempotent) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <thread>
 
+#include "native/core/multicast.h"
 #include "native/test/test_node.h"
 
 namespace overlayd::engine {
@@ -58,6 +59,7 @@ Packet Udp(size_t payload) {
 TEST_F(TxPathTest, SuperFramesComeOutIdentical) {
   OVERLAYD_TRACE_SEED();
   Connect(a_, b_, {.datagram_bytes = 9000});
+  ASSERT_EQ(a_.Apply({FdbSet{0, 0x020000000001, 1}}), "");
   for (int round = 0; round < 300; ++round) {
     net_.coalesces = round % 2 == 0;
     const Packet packet = test::RandomPacket(rng_, 60000);
@@ -604,7 +606,227 @@ TEST_F(TxPathTest, WhatWaitedIsNotAccountedToAnotherPath) {
   EXPECT_EQ(a_.plane.paths[a_.store->Paths()[0].state].tx_datagrams.load(), 0u);
 }
 
+// --- who has which MAC ---
+
+constexpr core::Mac kGuest = 0x020000000002;  // Build's source
+constexpr core::Mac kHost = 0x020000000001;   // and destination
+
+std::vector<Event> MacClaims(TestNode& node) {
+  std::vector<Event> out;
+  for (Event& event : node.plane.events.Drain()) {
+    if (event.kind == EventKind::kMacClaim) out.push_back(std::move(event));
+  }
+  return out;
+}
+
+TEST_F(TxPathTest, ALocalSourceIsTakenFromThePeerThatHadIt) {
+  Connect(a_, b_);
+  a_.plane.fdb.Learn(0, kGuest, 1, static_cast<uint32_t>(a_.NowMs() / 1000));
+  a_.Send(Build(Tcp(1)));
+  a_.DrainTx();
+  EXPECT_EQ(a_.plane.fdb.Lookup(0, kGuest, static_cast<uint32_t>(a_.NowMs() / 1000)), 0u);
+  const std::vector<Event> claims = MacClaims(a_);
+  ASSERT_EQ(claims.size(), 1u);
+  EXPECT_EQ(claims[0].mac, kGuest);
+  EXPECT_EQ(claims[0].peer, 1u);
+  EXPECT_EQ(claims[0].verdict, MacVerdict::kLocal);
+  a_.Send(Build(Tcp(1)));
+  a_.DrainTx();
+  EXPECT_TRUE(MacClaims(a_).empty());
+}
+
+TEST_F(TxPathTest, ALocalSourceDeclaredAtAPeerIsToldAndOneOfOursIsNot) {
+  Connect(a_, b_);
+  ASSERT_EQ(a_.Apply({FdbSet{0, kGuest, 1}}), "");
+  a_.Send(Build(Tcp(1)));
+  a_.DrainTx();
+  EXPECT_EQ(MacClaims(a_).size(), 1u);
+  ASSERT_EQ(a_.Apply({FdbSet{0, kGuest, core::kLocalPeer}}), "");
+  a_.Send(Build(Tcp(1)));
+  a_.DrainTx();
+  EXPECT_TRUE(MacClaims(a_).empty());
+}
+
+TEST_F(TxPathTest, MovesAreToldNotMoreOftenThanTheControlPlaneCanHear) {
+  Connect(a_, b_);
+  ASSERT_EQ(a_.Apply({FdbSet{0, kGuest, 1}}), "");
+  for (int i = 0; i < 500; ++i) {
+    a_.Send(Build(Tcp(1)));
+    a_.DrainTx();
+  }
+  const size_t claims = MacClaims(a_).size();
+  EXPECT_GE(claims, 64u);
+  EXPECT_LE(claims, 80u);
+}
+
+TEST_F(TxPathTest, FramesToALocalPortStayHere) {
+  Connect(a_, b_);
+  ASSERT_EQ(a_.Apply({FdbSet{0, kHost, core::kLocalPeer}}), "");
+  a_.Send(Build(Tcp(1)));
+  Cross();
+  EXPECT_EQ(a_.TxDropped(DropReason::kOwnDestination), 1u);
+  EXPECT_TRUE(b_.tap.Take().empty());
+}
+
+TEST_F(TxPathTest, UnknownUnicastIsFloodedUpToARate) {
+  Connect(a_, b_);
+  const auto send = [&](int count, core::Mac to) {
+    for (int i = 0; i < count; ++i) {
+      Bytes frame = Build(Udp(1));
+      core::StoreMac(frame.data(), to);
+      a_.Send(std::move(frame));
+      if (i % 200 == 199) Cross();
+    }
+    Cross();
+    return b_.tap.Take().size();
+  };
+  EXPECT_EQ(send(1000, kHost), 1000u);
+  const size_t more = send(1000, kHost);
+  EXPECT_EQ(a_.TxDropped(DropReason::kUnknownUnicast), 1000 - more);
+  EXPECT_LT(more, 900u) << "this took longer than 0.9 s";
+  // Broadcasts and what is known are not its business.
+  EXPECT_EQ(send(500, core::kMaxMac), 500u);
+  ASSERT_EQ(a_.Apply({FdbSet{0, kHost, 1}}), "");
+  EXPECT_EQ(send(500, kHost), 500u);
+  a_.passed_ms += 500;
+  ASSERT_EQ(a_.Apply({FdbRemove{0, kHost}}), "");
+  EXPECT_GE(send(500, kHost), 500u) << "half of it has come back";
+}
+
+TEST_F(TxPathTest, SuperFramesToAnUnknownMacCountAsWhatTheyCost) {
+  Connect(a_, b_);
+  for (int i = 0; i < 100; ++i) {
+    a_.SendPartial(Build(Tcp(59000)), 1300);
+    Cross();
+  }
+  // 40 units each: the burst holds 25 of them.
+  EXPECT_GE(a_.TxDropped(DropReason::kUnknownUnicast), 50u);
+}
+
+// --- groups ---
+
+constexpr core::Mac kGroup = 0x01005e010203;
+
+Bytes ToGroup(core::Mac group) {
+  Bytes frame = Build(Udp(30));
+  test::NaiveComplete(frame);
+  core::StoreMac(frame.data(), group);
+  return frame;
+}
+
+/// IGMP in the frame of an IPv4 packet.
+Bytes Igmp(core::Mac group, uint8_t type) {
+  Bytes frame = ToGroup(group);
+  frame[14 + 9] = 2;
+  frame[14 + 20] = type;
+  return frame;
+}
+
+class GroupTest : public TxPathTest {
+ protected:
+  void SetUp() override {
+    Connect(a_, b_);
+    Connect(a_, c_, kOther);
+  }
+  /// How many frames b and c got.
+  std::pair<size_t, size_t> SendAndCount(Bytes frame) {
+    a_.Send(std::move(frame));
+    a_.DrainTx();
+    b_.DrainRx();
+    c_.DrainRx();
+    return {b_.tap.Take().size(), c_.tap.Take().size()};
+  }
+  using Counts = std::pair<size_t, size_t>;
+  static constexpr Relation kOther{
+      .slot = 2, .session = 102, .remote = 202, .path = 12, .tx_key = 3, .rx_key = 4};
+  TestNode c_{net_, 3};
+};
+
+TEST_F(GroupTest, FramesToAGroupGoToItsListenersAndOthersToAll) {
+  EXPECT_EQ(SendAndCount(ToGroup(kGroup)), Counts(1, 1)) << "nobody said anything yet";
+  ASSERT_EQ(a_.Apply({GroupSet{0, kGroup, {2}}}), "");
+  EXPECT_EQ(SendAndCount(ToGroup(kGroup)), Counts(0, 1));
+  EXPECT_EQ(SendAndCount(ToGroup(kGroup + 1)), Counts(1, 1));
+  EXPECT_EQ(a_.TxTotal(Counter::kGrouped), 1u);
+  ASSERT_EQ(a_.Apply({GroupSet{0, kGroup, {}}}), "");
+  EXPECT_EQ(SendAndCount(ToGroup(kGroup)), Counts(0, 0));
+  EXPECT_EQ(a_.TxDropped(DropReason::kGroupNobody), 1u);
+  ASSERT_EQ(a_.Apply({GroupRemove{0, kGroup}}), "");
+  EXPECT_EQ(SendAndCount(ToGroup(kGroup)), Counts(1, 1));
+}
+
+TEST_F(GroupTest, ListenersOutOfReachAreLeftOut) {
+  ASSERT_EQ(a_.Apply({GroupSet{0, kGroup, {1, 2, 7}}, PeerSet{2, 0, 0}}), "");
+  EXPECT_EQ(SendAndCount(ToGroup(kGroup)), Counts(1, 0));
+  EXPECT_EQ(a_.AllDropped(), 0u);
+  ASSERT_EQ(a_.Apply({PeerSet{2, 102, 12}}), "");
+  EXPECT_EQ(SendAndCount(ToGroup(kGroup)), Counts(1, 1));
+}
+
+TEST_F(GroupTest, GroupsOfTheLinkAndTaggedFramesAreFloodedWhateverTheTableSays) {
+  for (const core::Mac group : {0x01005e0000fbULL, 0x3333000000fbULL, 0x3333ff000001ULL}) {
+    ASSERT_EQ(a_.Apply({GroupSet{0, group, {2}}}), "");
+    EXPECT_EQ(SendAndCount(ToGroup(group)), Counts(1, 1)) << std::hex << group;
+  }
+  ASSERT_EQ(a_.Apply({GroupSet{0, kGroup, {2}}}), "");
+  Packet tagged = Udp(30);
+  tagged.vlan_tags = 1;
+  Bytes frame = Build(tagged);
+  test::NaiveComplete(frame);
+  core::StoreMac(frame.data(), kGroup);
+  EXPECT_EQ(SendAndCount(frame), Counts(1, 1));
+}
+
+TEST_F(GroupTest, ReportsGoToRoutersOnlyOnceThoseAreKnown) {
+  const Bytes report = Igmp(kGroup, 0x16);
+  EXPECT_EQ(SendAndCount(report), Counts(1, 1));
+  ASSERT_EQ(a_.Apply({GroupSet{0, core::kRouterGroup, {1}}, GroupSet{0, kGroup, {2}}}), "");
+  EXPECT_EQ(SendAndCount(report), Counts(1, 0));
+  EXPECT_EQ(SendAndCount(Igmp(0x01005e000001, 0x11)), Counts(1, 1)) << "queries go to all hosts";
+}
+
+TEST_F(GroupTest, ReportsAndQueriesAreToldUpToARate) {
+  a_.plane.events.Drain();
+  const auto memberships = [&] {
+    std::vector<Event> out;
+    for (Event& event : a_.plane.events.Drain()) {
+      if (event.kind == EventKind::kMembership) out.push_back(std::move(event));
+    }
+    return out;
+  };
+  const Bytes report = Igmp(kGroup, 0x22);
+  SendAndCount(report);
+  SendAndCount(ToGroup(kGroup));
+  std::vector<Event> told = memberships();
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].bytes, report);
+  EXPECT_EQ(told[0].value, 0u);
+  for (int i = 0; i < 1000; ++i) SendAndCount(report);
+  told = memberships();
+  EXPECT_GE(told.size(), 250u);
+  EXPECT_LT(told.size(), 900u);
+  a_.passed_ms += 1000;
+  SendAndCount(report);
+  told = memberships();
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_GT(told[0].value, 0u) << "how many it did not hear of";
+}
+
 // --- what is refused ---
+
+TEST_F(TxPathTest, PauseFramesAndBpdusStayHere) {
+  Connect(a_, b_);
+  Bytes pause = Build(Tcp(1));
+  test::Put16(pause, 12, 0x8808);
+  a_.Send(pause);
+  Bytes bpdu = Build(Tcp(1));
+  core::StoreMac(bpdu.data(), 0x0180c2000000);
+  a_.Send(bpdu);
+  Cross();
+  EXPECT_EQ(a_.TxDropped(DropReason::kMacControl), 1u);
+  EXPECT_EQ(a_.TxDropped(DropReason::kReservedMulticast), 1u);
+  EXPECT_TRUE(b_.tap.Take().empty());
+}
 
 TEST_F(TxPathTest, DropsWithTheirReasons) {
   a_.Send(Bytes(13, 0));

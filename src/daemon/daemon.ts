@@ -35,6 +35,7 @@ import { LinksRoom } from './links-room.js';
 import { LoadTests, type LoadTestsComponents } from './load-tests.js';
 import { Loop } from './loop.js';
 import { MeshIpam } from './mesh-ipam.js';
+import { MeshEthernet } from './mesh-ethernet.js';
 import { MeshNode, type NodeInput } from './mesh-node.js';
 import {
   MeshRecords,
@@ -139,6 +140,7 @@ class OverlayDaemon implements Daemon {
   #appetite: Appetite;
   #links: Links;
   #linksRoom: LinksRoom;
+  #ethernet: MeshEthernet;
   #records: MeshRecords;
   #relays: MeshRelays;
   #node: MeshNode;
@@ -199,6 +201,7 @@ class OverlayDaemon implements Daemon {
     this.addresses = this.#makeIpam();
     this.#links = this.#makeLinks(options.suites);
     this.#linksRoom = new LinksRoom(options.relay);
+    this.#ethernet = this.#makeEthernet();
     this.#records = this.#makeRecords();
     this.#relays = this.#makeRelays();
     this.#loads = this.#makeLoads();
@@ -283,6 +286,7 @@ class OverlayDaemon implements Daemon {
     });
     // The order of preference is measured by the data plane, so handshakes are made only now.
     this.#links = this.#makeLinks(this.#info.suites.map(({ suite }) => suite));
+    this.#ethernet = this.#makeEthernet();
     this.#records = this.#makeRecords();
     this.#relays = this.#makeRelays();
     this.#loads = this.#makeLoads();
@@ -460,6 +464,7 @@ class OverlayDaemon implements Daemon {
         loads: this.#loads,
         appetite: this.#appetite,
         ipam: this.addresses,
+        ethernet: this.#ethernet,
         clones: this.#clones,
         onClone: (verdict, peer) => {
           this.#onClone(verdict, peer);
@@ -517,6 +522,13 @@ class OverlayDaemon implements Daemon {
     );
   }
 
+  #makeEthernet(): MeshEthernet {
+    const { state, clock } = this.#components;
+    const nowMs = clock.monotonicMs();
+    const options = { network: 0, selfId: state.identity.id, nowMs };
+    return new MeshEthernet({ links: this.#links, emit: this.#emit }, options);
+  }
+
   #makeRecords(): MeshRecords {
     const { state, clock, rng } = this.#components;
     const signer = recordSigner(state.identity, meshIdOf(this.#options.meshName));
@@ -550,7 +562,12 @@ class OverlayDaemon implements Daemon {
         if (record) this.#keeper.onClaim(peer, record.addresses);
         this.#relays.onMember(peer, record !== undefined, nowMs, out);
       },
-      rooms: [...(this.#components.rooms ?? []), this.#linksRoom, this.addresses],
+      rooms: [
+        ...(this.#components.rooms ?? []),
+        this.#linksRoom,
+        this.addresses,
+        ...this.#ethernet.rooms,
+      ],
     };
     return new MeshRecords(components, options);
   }

@@ -22,6 +22,7 @@ import { perform } from './effects.js';
 import type { LoadTests } from './load-tests.js';
 import { MeshPresence } from './mesh-presence.js';
 import type { MeshIpam } from './mesh-ipam.js';
+import type { MeshEthernet } from './mesh-ethernet.js';
 import type { MeshRecords } from './mesh-records.js';
 import type { MeshRelays } from './mesh-relays.js';
 import type { Logger, Resolver, StateStore } from './ports.js';
@@ -54,6 +55,7 @@ export interface MeshNodeComponents {
   readonly loads: LoadTests;
   readonly appetite: Appetite;
   readonly ipam: MeshIpam;
+  readonly ethernet: MeshEthernet;
   readonly clones: CloneWatch | undefined;
   /** A peer met another process with our identity. */
   readonly onClone: (verdict: 'move' | 'stay', peer: PeerId) => void;
@@ -85,13 +87,14 @@ export class MeshNode {
   }
 
   get nextDeadlineMs(): number {
-    const { links, records, relays, loads, ipam, appetite } = this.#components;
+    const { links, records, relays, loads, ipam, appetite, ethernet } = this.#components;
     return Math.min(
       links.nextDeadlineMs,
       records.nextDeadlineMs,
       relays.nextDeadlineMs,
       loads.nextDeadlineMs,
       ipam.turnDeadlineMs,
+      ethernet.nextDeadlineMs,
       this.#infoDue.nextMs,
       appetite.nextDeadlineMs,
     );
@@ -144,6 +147,7 @@ export class MeshNode {
     const { links, emit, log, dataplane, records } = this.#components;
     const message = links.onEvent(event, nowMs, out);
     if (message) this.#onMessage(message, nowMs, out);
+    this.#components.ethernet.onEvent(event, nowMs);
     if (event.kind === 'observed') {
       const peer = links.peerOfPath(event.path);
       if (peer) records.onObserved(peer.id, event.endpoint, nowMs);
@@ -251,6 +255,8 @@ export class MeshNode {
     this.#components.records.onDeadline(nowMs, out);
     this.#components.relays.onDeadline(nowMs, out);
     this.#components.loads.onDeadline(nowMs, out);
+    // Last, since it follows who can be reached; its records are said in the next turn.
+    this.#components.ethernet.onDeadline(nowMs, out);
     for (const peer of this.#infoDue.takeDue(nowMs)) {
       const sent = this.#infosSent.get(peer) ?? 0;
       this.#infosSent.set(peer, sent + 1);

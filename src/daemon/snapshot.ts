@@ -167,7 +167,7 @@ export function reportDocument(source: SnapshotSource): ReportDocument {
     fdb: fdb.map((entry) => ({
       network: entry.network,
       mac: entry.mac,
-      peer: peerOfSlot.get(entry.peer) ?? '',
+      peer: entry.peer === 0 ? source.ownId : (peerOfSlot.get(entry.peer) ?? ''),
       declared: entry.isDeclared,
       ageSeconds: entry.ageSeconds,
     })),

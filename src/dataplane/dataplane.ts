@@ -116,7 +116,10 @@ export type TableEntry =
       readonly forward: number;
     }
   | { readonly kind: 'labelRemove'; readonly label: number }
-  /** A declared MAC, never learned over. */
+  /**
+   * A declared MAC, never learned over: frames that name it as source are refused from all but this peer. `peer` 0: a
+   * port of this host, whose MAC no peer may use, and to which nothing is sent.
+   */
   | {
       readonly kind: 'fdbSet';
       readonly network: number;
@@ -124,6 +127,18 @@ export type TableEntry =
       readonly peer: PeerSlot;
     }
   | { readonly kind: 'fdbRemove'; readonly network: number; readonly mac: Mac }
+  /**
+   * Frames to this group MAC go to these peers and no others; without an entry to all. At most 4096 entries. MACs of
+   * groups whose listeners do not report (native/core/multicast.h) are flooded whatever stands here; so are tagged
+   * frames. MAC 00:00:00:00:00:00: who gets the reports themselves.
+   */
+  | {
+      readonly kind: 'groupSet';
+      readonly network: number;
+      readonly mac: Mac;
+      readonly peers: readonly PeerSlot[];
+    }
+  | { readonly kind: 'groupRemove'; readonly network: number; readonly mac: Mac }
   /** Lets INITs with this resumption hint pass the gate without a guess token (protocol §2). */
   | { readonly kind: 'resumeSet'; readonly hint: Uint8Array; readonly pairKey: Uint8Array }
   | { readonly kind: 'resumeRemove'; readonly hint: Uint8Array };
@@ -144,6 +159,8 @@ export type SendItem =
   | { readonly kind: 'keepalive'; readonly session: SessionIndex; readonly to: PathAddress }
   /** PING padded so that the UDP payload is `datagramBytes`; answered: `probeAnswered`. */
   | { readonly kind: 'probe'; readonly path: PathId; readonly datagramBytes: number }
+  /** A whole Ethernet frame, untagged, for the bridge of this host. */
+  | { readonly kind: 'tapFrame'; readonly network: number; readonly frame: Uint8Array }
   /** The network changed under the path: its clock PINGs at once, and a dead one from the shortest pause on. */
   | { readonly kind: 'kick'; readonly path: PathId }
   /** Gives a guess token back to the gate's bucket of this source (a valid FIN arrived). */
@@ -205,6 +222,25 @@ export type DataPlaneEvent =
    * a flooded ARP asks for, as a number; 0: none. Once per (peer, target) and second.
    */
   | { readonly kind: 'peerWanted'; readonly peer: PeerSlot; readonly target: number }
+  /**
+   * A source MAC is not where it was; at most some per second. `local`: on a port of this host, and `peer` had it
+   * (learned: forgotten now; declared: still declared). `flapping`: it moved too often, and `peer` did not get it.
+   * `refused`: `peer` sent it, and it is declared elsewhere or a local port's.
+   */
+  | {
+      readonly kind: 'macClaim';
+      readonly network: number;
+      readonly mac: Mac;
+      readonly peer: PeerSlot;
+      readonly verdict: 'local' | 'flapping' | 'refused';
+    }
+  /** The TAP read an IGMP or MLD frame; it goes its way. `missed`: more came since the last event than are told. */
+  | {
+      readonly kind: 'membership';
+      readonly network: number;
+      readonly frame: Uint8Array;
+      readonly missed: number;
+    }
   /** A TCP connection stands: ours, or accepted (from 2³¹ on). An accepted one without a handshake within 5 s is closed. */
   | { readonly kind: 'tcpOpened'; readonly connection: number; readonly endpoint: Endpoint }
   | { readonly kind: 'tcpClosed'; readonly connection: number }

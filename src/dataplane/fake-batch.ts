@@ -62,7 +62,9 @@ export function checkBatch(batch: readonly TableEntry[], before: FakeTableKeys):
         if (!paths.delete(entry.path)) refuse(position, `path ${entry.path} does not exist`);
         break;
       case 'fdbSet':
-        if (!peers.has(entry.peer)) refuse(position, `peer ${entry.peer} does not exist`);
+        if (entry.peer !== 0 && !peers.has(entry.peer)) {
+          refuse(position, `peer ${entry.peer} does not exist`);
+        }
         break;
       case 'labelSet':
         if (entry.label === 0) refuse(position, 'label is 0');
@@ -73,6 +75,8 @@ export function checkBatch(batch: readonly TableEntry[], before: FakeTableKeys):
         labels.delete(entry.label);
         break;
       case 'fdbRemove':
+      case 'groupSet':
+      case 'groupRemove':
       case 'resumeSet':
       case 'resumeRemove':
         break;

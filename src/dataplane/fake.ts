@@ -1,7 +1,8 @@
 import { endpointFromBytes, endpointToBytes, type Endpoint } from '../model/endpoint.js';
-import { macFromBytes, type Mac } from '../model/mac.js';
+import { isSnoopedMac, macFromBytes, type Mac } from '../model/mac.js';
 import { formatPathAddress, isEndpoint, type PathAddress } from '../model/path-address.js';
 import { checkBatch } from './fake-batch.js';
+import { isLinkLocal, isMacControl, membershipOf, ROUTER_GROUP } from './fake-ethernet.js';
 import { FakeGate } from './fake-gate.js';
 import type { FakeDatagram, FakeNetwork, Scheduler } from './fake-network.js';
 import { FakePathClock } from './fake-path-clock.js';
@@ -31,7 +32,8 @@ import type {
 /*
  * A data plane without kernel, threads or ciphers, on a FakeNetwork and virtual time, that keeps the promises of
  * dataplane.ts: test/contract holds it and the addon to them. What is left out: trains, checksums, fragments (an
- * oversized frame travels as one datagram of the path's size), MSS, ageing of learned MACs, rates of labels.
+ * oversized frame travels as one datagram of the path's size), MSS, ageing of learned MACs, rates of labels and of
+ * unknown unicast, flapping.
  */
 
 export type { FakePayload } from './fake-relay.js';
@@ -56,6 +58,8 @@ const INIT_TYPE = 1;
 const SEEN_EVERY_MS = 1000;
 const RING_EVENTS = 4096;
 const FREE_PORT = 40_000;
+/** In the FDB: a port of this host. */
+const LOCAL_PEER: PeerSlot = 0;
 
 interface FakePeer {
   session: SessionIndex;
@@ -87,6 +91,7 @@ export class FakeDataPlane implements DataPlane {
   readonly #paths = new Map<PathId, FakePath>();
   readonly #pathsByAddress = new Map<string, FakePath>();
   readonly #fdb = new Map<string, FdbEntry>();
+  readonly #groups = new Map<string, readonly PeerSlot[]>();
   readonly #labels = new FakeLabels();
   readonly #tcp: FakeTcp<FakePayload>;
   readonly #seen = new Map<string, number>();
@@ -207,7 +212,18 @@ export class FakeDataPlane implements DataPlane {
   /** A frame that the TAP read. */
   injectFrame(frame: Uint8Array): void {
     if (!this.#config) return;
-    const entry = this.#fdb.get(fdbKey(0, macFromBytes(frame.subarray(0, 6))));
+    const destination = macFromBytes(frame.subarray(0, 6));
+    if (isLinkLocal(destination) || isMacControl(frame)) {
+      this.#drop(isLinkLocal(destination) ? 'reserved_multicast' : 'mac_control');
+      return;
+    }
+    this.#noteLocalSource(macFromBytes(frame.subarray(6, 12)));
+    const entry = this.#fdb.get(fdbKey(0, destination));
+    if (entry?.peer === LOCAL_PEER) {
+      this.#drop('own_destination');
+      return;
+    }
+    const listeners = this.#listenersOf(destination, frame);
     if (entry) {
       this.#sendFrame(entry.peer, frame);
       return;
@@ -216,10 +232,28 @@ export class FakeDataPlane implements DataPlane {
     if (reachable.length < this.#peers.size && !isHousekeeping(frame)) {
       this.#tellWanted(0, arpTargetOf(frame));
     }
-    for (const [slot] of reachable) this.#sendFrame(slot, frame);
+    for (const [slot] of reachable) {
+      if (listeners?.includes(slot) !== false) this.#sendFrame(slot, frame);
+    }
   }
 
-  /** Called for each frame that would be written to the TAP. */
+  #listenersOf(group: Mac, frame: Uint8Array): readonly PeerSlot[] | undefined {
+    const membership = membershipOf(frame);
+    if (membership !== 'none') {
+      this.#emit({ kind: 'membership', network: 0, frame: frame.slice(), missed: 0 });
+    }
+    if (membership === 'report') return this.#groups.get(fdbKey(0, ROUTER_GROUP));
+    return isSnoopedMac(group) ? this.#groups.get(fdbKey(0, group)) : undefined;
+  }
+
+  #noteLocalSource(mac: Mac): void {
+    const known = this.#fdb.get(fdbKey(0, mac));
+    if (!known || known.peer === LOCAL_PEER) return;
+    if (!known.isDeclared) this.#fdb.delete(fdbKey(0, mac));
+    this.#emit({ kind: 'macClaim', network: 0, mac, peer: known.peer, verdict: 'local' });
+  }
+
+  /** Called for each frame that would be written to the TAP; peer 0: the control plane's own. */
   onFrame(callback: (frame: Uint8Array, peer: PeerSlot) => void): void {
     this.#onFrame = callback;
   }
@@ -270,6 +304,12 @@ export class FakeDataPlane implements DataPlane {
       }
       case 'fdbRemove':
         this.#fdb.delete(fdbKey(entry.network, entry.mac));
+        break;
+      case 'groupSet':
+        this.#groups.set(fdbKey(entry.network, entry.mac), entry.peers);
+        break;
+      case 'groupRemove':
+        this.#groups.delete(fdbKey(entry.network, entry.mac));
         break;
       case 'resumeSet':
         this.#gate?.addHint(entry.hint);
@@ -352,6 +392,9 @@ export class FakeDataPlane implements DataPlane {
         break;
       case 'kick':
         this.#ping(item.path);
+        break;
+      case 'tapFrame':
+        this.#onFrame?.(item.frame, LOCAL_PEER);
         break;
       case 'returnToken':
         this.#gate?.returnToken(this.#sourceOf(item.from));
@@ -641,8 +684,18 @@ export class FakeDataPlane implements DataPlane {
       this.#drop('source mac');
       return;
     }
+    if (isLinkLocal(macFromBytes(frame.subarray(0, 6))) || isMacControl(frame)) {
+      this.#drop(isMacControl(frame) ? 'mac_control' : 'reserved_multicast');
+      return;
+    }
     const key = fdbKey(0, source);
-    if (!this.#fdb.get(key)?.isDeclared) {
+    const known = this.#fdb.get(key);
+    if (known?.isDeclared && known.peer !== peer) {
+      this.#emit({ kind: 'macClaim', network: 0, mac: source, peer, verdict: 'refused' });
+      this.#drop(known.peer === LOCAL_PEER ? 'own_source' : 'source_guard');
+      return;
+    }
+    if (!known?.isDeclared) {
       this.#fdb.set(key, { network: 0, mac: source, peer, isDeclared: false, ageSeconds: 0 });
     }
     path?.clock.onFrame(this.#nowMs());

@@ -117,6 +117,8 @@ function toAddonEntry(entry: TableEntry): object {
       return { ...entry, endpoint: pathAddressToBytes(entry.address) };
     case 'fdbSet':
     case 'fdbRemove':
+    case 'groupSet':
+    case 'groupRemove':
       return { ...entry, mac: macBytes(entry.mac) };
     default:
       return entry;
@@ -149,10 +151,11 @@ function addressOf(bytes: unknown): PathAddress {
   return address;
 }
 
-/** Endpoints and addresses come as bytes; all other fields are as dataplane.ts has them. */
+/** Endpoints, addresses and MACs come as bytes; all other fields are as dataplane.ts has them. */
 function toEvent(raw: Record<string, unknown>): DataPlaneEvent {
   if (raw['from'] !== undefined) raw['from'] = addressOf(raw['from']);
   if (raw['endpoint'] !== undefined) raw['endpoint'] = endpointOf(raw['endpoint']);
+  if (raw['mac'] !== undefined) raw['mac'] = macFromBytes(raw['mac'] as Uint8Array);
   return raw as unknown as DataPlaneEvent;
 }
 

@@ -366,6 +366,8 @@ export class Links {
       case 'observed':
       case 'labelUnknown':
       case 'peerWanted':
+      case 'macClaim':
+      case 'membership':
       case 'fault':
       case 'overflow':
         return undefined;

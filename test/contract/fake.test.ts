@@ -5,6 +5,7 @@ import type { Mac } from '../../src/model/mac.js';
 import { SeededRng } from '../sim/seeded-rng.js';
 import { VirtualTime } from '../sim/virtual-time.js';
 import { describeDataPlane, type Rig } from './data-plane-contract.js';
+import { describeEthernet } from './ethernet-contract.js';
 import { MAC_A, MAC_B, MAC_C } from './fixtures.js';
 import { describeRelay, type Line } from './relay-contract.js';
 import { describeTcp } from './tcp-contract.js';
@@ -94,3 +95,4 @@ const makeLine = (): Promise<Line> => {
 describeDataPlane('fake', makeRig, { hasFrames: true });
 describeRelay('fake', makeLine);
 describeTcp('fake', makeRig);
+describeEthernet('fake', makeLine);

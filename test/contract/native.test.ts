@@ -10,6 +10,7 @@ import { createNativeDataPlane } from '../../src/dataplane/native.js';
 import type { Mac } from '../../src/model/mac.js';
 import { must } from '../netns/lib/exec.js';
 import { describeDataPlane, type Rig } from './data-plane-contract.js';
+import { describeEthernet } from './ethernet-contract.js';
 import { MAC_A, MAC_B, MAC_C } from './fixtures.js';
 import { describeRelay, type Line } from './relay-contract.js';
 import { describeTcp } from './tcp-contract.js';
@@ -132,3 +133,4 @@ before(async function () {
 describeDataPlane('native', makeRig, { hasFrames: true });
 describeRelay('native', makeLine);
 describeTcp('native', makeRig);
+describeEthernet('native', makeLine);

@@ -183,7 +183,9 @@ export class SimNode {
       scheduler: this.machine,
     });
     this.#process = new SimProcess(sim, this.machine);
-    this.#plane.onFrame((frame) => this.frames.push(frame));
+    this.#plane.onFrame((frame, peer) => {
+      if (peer !== 0) this.frames.push(frame);
+    });
     const password = this.#settings.password ?? 'secret';
     this.#daemon = createDaemon(
       {

@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+
+import {
+  SUITE_AES256GCM,
+  type DataPlaneEvent,
+  type TableEntry,
+} from '../../src/dataplane/dataplane.js';
+import { macBytes, type Mac } from '../../src/model/mac.js';
+import { frameOf, keyOf, MAC_A, MAC_C, macOf, peerOf, sameFrame } from './fixtures.js';
+import type { Line } from './relay-contract.js';
+
+/*
+ * What every data plane promises about MACs and groups (docs/protocol.md §10), told by a, which has sessions with b and
+ * c, and by what c writes to its TAP.
+ */
+
+type Side = 'a' | 'b' | 'c';
+
+const SLOT = { a: 1, b: 2, c: 3 } as const;
+const WAIT_MS = 3000;
+const BROADCAST = macOf('ff:ff:ff:ff:ff:ff');
+const GUEST = macOf('02:00:00:00:00:77');
+const GROUP = macOf('01:00:5e:01:02:03');
+const ROUTERS = macOf('00:00:00:00:00:00');
+const TTL_AND_IGMP = [1, 2] as const;
+
+const sessionOf = (own: Side, peer: Side): number => 0x1000 * SLOT[own] + SLOT[peer];
+const keyFor = (from: Side, to: Side) => keyOf(SLOT[from] * 16 + SLOT[to]);
+
+/** IPv4 to a group; `igmp`: of this IGMP type, else UDP. */
+function groupFrame(group: Mac, text: string, igmp?: number): Uint8Array {
+  const frame = frameOf(group, MAC_A, '');
+  frame.set([0x08, 0x00, 0x45, 0, 0, 46], 12);
+  frame.set(igmp === undefined ? [1, 17] : TTL_AND_IGMP, 22);
+  frame.set([10, 0, 0, 1, 224, ...macBytes(group).subarray(3)], 26);
+  frame.set([igmp ?? 0, 0, 0, 0, ...Buffer.from(text)], 34);
+  return frame;
+}
+
+export function describeEthernet(name: string, makeLine: () => Promise<Line>): void {
+  describe(`data plane contract, Ethernet: ${name}`, () => {
+    let line: Line;
+    let seen: Record<Side, DataPlaneEvent[]>;
+
+    beforeEach(async () => {
+      line = await makeLine();
+      seen = { a: [], b: [], c: [] };
+      for (const side of ['a', 'b', 'c'] as const) {
+        const plane = line.planes[side];
+        plane.onReadable(() => seen[side].push(...plane.drain()));
+      }
+      for (const peer of ['b', 'c'] as const) {
+        link('a', peer);
+        link(peer, 'a');
+      }
+      await eventually('neighbours', () => ofKind('a', 'pathAlive').length === 2);
+    });
+
+    afterEach(async () => {
+      await line.close();
+    });
+
+    const link = (own: Side, peer: Side) => {
+      const [session, path] = [sessionOf(own, peer), 10 + SLOT[peer]];
+      const id = peerOf(peer.repeat(32));
+      const address = line.endpoints[peer];
+      const entries: TableEntry[] = [
+        { kind: 'peerSet', peer: SLOT[peer], id, session: 0, path: 0 },
+        {
+          kind: 'sessionInstall',
+          session,
+          peer: SLOT[peer],
+          remoteIndex: sessionOf(peer, own),
+          suite: SUITE_AES256GCM,
+          tx: keyFor(own, peer),
+          rx: keyFor(peer, own),
+        },
+        { kind: 'pathSet', path, peer: SLOT[peer], session, address, datagramBytes: 1200 },
+        { kind: 'peerSet', peer: SLOT[peer], id, session, path },
+      ];
+      line.planes[own].apply(entries);
+    };
+    const ofKind = <K extends DataPlaneEvent['kind']>(side: Side, kind: K) =>
+      seen[side].filter(
+        (event): event is Extract<DataPlaneEvent, { kind: K }> => event.kind === kind,
+      );
+    const eventually = async (what: string, isDone: () => boolean) => {
+      assert.ok(await line.until(isDone, WAIT_MS), what);
+    };
+    const hasC = (frame: Uint8Array) => line.framesC.some((got) => sameFrame(got, frame));
+    /** Injects it, and a broadcast behind it: once c has that, the first has come or never will. */
+    let marks = 0;
+    const reachesC = async (frame: Uint8Array): Promise<boolean> => {
+      line.injectA(frame);
+      const mark = frameOf(BROADCAST, MAC_A, `mark ${marks++}`);
+      line.injectA(mark);
+      await eventually('the mark', () => hasC(mark));
+      return hasC(frame);
+    };
+    const claims = (side: Side) =>
+      ofKind(side, 'macClaim').map(({ network, mac, peer, verdict }) => {
+        return { network, mac, peer, verdict };
+      });
+
+    it('refuses a source that is declared elsewhere, and says who sent it', async () => {
+      line.planes.c.apply([
+        { kind: 'peerSet', peer: SLOT.b, id: peerOf('b'.repeat(32)), session: 0, path: 0 },
+        { kind: 'fdbSet', network: 0, mac: GUEST, peer: SLOT.b },
+      ]);
+      assert.ok(!(await reachesC(frameOf(BROADCAST, GUEST, 'stolen'))));
+      await eventually('told', () => claims('c').length > 0);
+      const expected = { network: 0, mac: GUEST, peer: SLOT.a, verdict: 'refused' };
+      assert.deepEqual(claims('c')[0], expected);
+      assert.equal(line.planes.c.readCounters().drops['source_guard'], 1n);
+    });
+
+    it('refuses the MAC of a local port from every peer, and sends nothing to it', async () => {
+      line.planes.c.apply([{ kind: 'fdbSet', network: 0, mac: GUEST, peer: 0 }]);
+      assert.ok(!(await reachesC(frameOf(BROADCAST, GUEST, 'mine'))));
+      assert.equal(line.planes.c.readCounters().drops['own_source'], 1n);
+      line.planes.a.apply([{ kind: 'fdbSet', network: 0, mac: GUEST, peer: 0 }]);
+      assert.ok(!(await reachesC(frameOf(GUEST, MAC_A, 'stays'))));
+      assert.equal(line.planes.a.readCounters().drops['own_destination'], 1n);
+      line.planes.c.apply([{ kind: 'fdbRemove', network: 0, mac: GUEST }]);
+      line.planes.a.apply([{ kind: 'fdbRemove', network: 0, mac: GUEST }]);
+      assert.ok(await reachesC(frameOf(BROADCAST, GUEST, 'free')));
+    });
+
+    it('tells that a MAC declared at a peer sends from here, and does not while it is ours', async () => {
+      line.planes.a.apply([{ kind: 'fdbSet', network: 0, mac: GUEST, peer: SLOT.b }]);
+      await reachesC(frameOf(BROADCAST, GUEST, 'moved'));
+      await eventually('told', () => claims('a').length > 0);
+      assert.deepEqual(claims('a'), [{ network: 0, mac: GUEST, peer: SLOT.b, verdict: 'local' }]);
+      line.planes.a.apply([{ kind: 'fdbSet', network: 0, mac: GUEST, peer: 0 }]);
+      await reachesC(frameOf(BROADCAST, GUEST, 'again'));
+      assert.equal(claims('a').length, 1);
+    });
+
+    it('keeps pause frames and those of the link to this host', async () => {
+      const pause = frameOf(BROADCAST, MAC_A, 'pause');
+      pause.set([0x88, 0x08], 12);
+      assert.ok(!(await reachesC(pause)));
+      assert.ok(!(await reachesC(frameOf(macOf('01:80:c2:00:00:00'), MAC_A, 'bpdu'))));
+      const { drops } = line.planes.a.readCounters();
+      assert.equal(drops['mac_control'], 1n);
+      assert.equal(drops['reserved_multicast'], 1n);
+    });
+
+    it('sends frames of a group to its listeners, and those of other groups to all', async () => {
+      line.planes.a.apply([{ kind: 'groupSet', network: 0, mac: GROUP, peers: [SLOT.b] }]);
+      assert.ok(!(await reachesC(groupFrame(GROUP, 'for b'))));
+      assert.ok(await reachesC(groupFrame(macOf('01:00:5e:01:02:04'), 'for all')));
+      line.planes.a.apply([{ kind: 'groupSet', network: 0, mac: GROUP, peers: [SLOT.c] }]);
+      assert.ok(await reachesC(groupFrame(GROUP, 'for c')));
+      line.planes.a.apply([{ kind: 'groupRemove', network: 0, mac: GROUP }]);
+      assert.ok(await reachesC(groupFrame(GROUP, 'for all again')));
+    });
+
+    it('floods groups of the link whatever was set for them', async () => {
+      const mdns = macOf('01:00:5e:00:00:fb');
+      line.planes.a.apply([{ kind: 'groupSet', network: 0, mac: mdns, peers: [SLOT.b] }]);
+      assert.ok(await reachesC(groupFrame(mdns, 'mdns')));
+    });
+
+    it('tells of IGMP, and hands reports to routers only', async () => {
+      const report = groupFrame(GROUP, 'report', 0x16);
+      assert.ok(await reachesC(report), 'while nobody is known to be none');
+      await eventually('told', () => ofKind('a', 'membership').length === 1);
+      const [event] = ofKind('a', 'membership');
+      assert.ok(sameFrame(new Uint8Array(event!.frame), report));
+      assert.equal(event?.missed, 0);
+      line.planes.a.apply([{ kind: 'groupSet', network: 0, mac: ROUTERS, peers: [SLOT.b] }]);
+      assert.ok(!(await reachesC(groupFrame(GROUP, 'another report', 0x16))));
+      const query = groupFrame(macOf('01:00:5e:00:00:01'), 'query', 0x11);
+      assert.ok(await reachesC(query));
+      await eventually('all told', () => ofKind('a', 'membership').length === 3);
+    });
+
+    it("writes the control plane's own frames to the TAP", async () => {
+      const frame = frameOf(BROADCAST, MAC_C, 'from above');
+      line.planes.c.send([{ kind: 'tapFrame', network: 0, frame }]);
+      await eventually('written', () => hasC(frame));
+    });
+  });
+}
