@@ -135,7 +135,7 @@ describe('attached namespaces', function () {
     assert.equal(await refused('10.9.0.2/24', bob.namespace), 'OVL_TARGET_CONFLICT');
     assert.equal(await refused('10.9.0.2/24', 'no-such-namespace'), 'OVL_TARGET_UNKNOWN');
     assert.equal(await refused('10.9.0.2/24', 'tap:eth0'), 'OVL_IFACE_FOREIGN');
-    assert.equal(await refused(c.namespace), 'OVL_ADDRESS_UNAVAILABLE');
+    assert.equal(await refused('net:10.9.0.0/24', c.namespace), 'OVL_ADDRESS_UNAVAILABLE');
     // The kernel refuses the route: the interface was there by then.
     const route = ['--gateway', '10.9.0.1', '--route', 'fe80::/10,ff00::/8,::/128'];
     await c.must(['sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1']);
