@@ -135,8 +135,7 @@ export class FakeNetwork<Payload> {
     this.#tap?.(from, to, datagram.payload, datagram.bytes);
     const wire = this.#wire(from, to);
     if (datagram.bytes > wire.datagramBytes) return false;
-    const isDivided = this.#isCut?.(from.address, to.address) ?? false;
-    if (wire.isCut || wire.isUdpBlocked || isDivided) return true;
+    if (wire.isCut || wire.isUdpBlocked) return true;
     this.#overtake(from, to, datagram);
     const copies = this.#rng.fraction() < wire.duplicates ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
@@ -212,7 +211,8 @@ export class FakeNetwork<Payload> {
   }
 
   #wire(from: Endpoint, to: Endpoint): Wire {
-    return this.#wires.get(`${from.address} ${to.address}`) ?? this.#default;
+    const wire = this.#wires.get(`${from.address} ${to.address}`) ?? this.#default;
+    return this.#isCut?.(from.address, to.address) ? { ...wire, isCut: true } : wire;
   }
 
   /** In order: no jitter. */
