@@ -23,6 +23,7 @@ const SAYS_PER_SECOND = 0.1;
 const LEAST_COST_MS = 1;
 /** A quarter beyond the border of a step is still that step: a cost on the border would write again and again. */
 const BORDER = 1.25;
+const STEPS_DOWN = 3;
 
 export class LinksRoom implements RecordRoom {
   readonly kind = RECORD_KIND.LINKS;
@@ -96,9 +97,14 @@ export class LinksRoom implements RecordRoom {
   }
 }
 
-/** The step said last stays while the cost is near it. */
+/**
+ * The step said last stays while the cost is near it. Downwards that is two steps: a new link looks dear until its
+ * variation is known, which takes minutes of PINGs, and each step on the way down would be a record of every node.
+ */
 function stepOf(costMs: number, said: number | undefined): number {
   const cost = Math.max(costMs, LEAST_COST_MS);
-  const near = [costStep(cost), costStep(cost * BORDER), costStep(cost / BORDER)];
-  return said !== undefined && near.includes(said) ? said : costStep(cost);
+  const step = costStep(cost);
+  if (said === undefined) return step;
+  const isNear = step > said ? costStep(cost / BORDER) <= said : step > said - STEPS_DOWN;
+  return isNear ? said : step;
 }

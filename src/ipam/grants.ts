@@ -300,7 +300,10 @@ export class Grants {
     }
   }
 
-  /** Free blocks go back to whom they came from, as long as half of the rest stays free. */
+  /**
+   * Free blocks go back to whom they came from, as long as half of the rest stays free, and only to one that holds more
+   * than we do: two that need nothing would hand a block to and fro for ever.
+   */
   #giveBack(pool: Pool, nowMs: number, out: IpamActions): void {
     const { allocations, members, ledger, self } = this.#estate;
     const titles = ledger.titles(pool.id).filter(({ holder }) => holder === self);
@@ -314,6 +317,8 @@ export class Grants {
       const { block } = title;
       const heir = this.#estate.heirOf(title);
       const left = capacity - sizeOfCidr(block);
+      const theirs = heir ? this.#heldBy(pool, heir) : 0n;
+      if (theirs < capacity || (theirs === capacity && heir !== undefined && heir > self)) continue;
       if (!heir || !members.isReachable(heir) || this.#estate.isLate(title)) continue;
       if (left < 2n * used || allocations.isAnyTaken(block, nowMs)) continue;
       if (this.#estate.isPending(pool.id, block)) continue;
@@ -321,6 +326,14 @@ export class Grants {
       capacity = left;
       this.#give(pool, block, heir, 0, out);
     }
+  }
+
+  /** Addresses of a pool whose titles are the peer's. */
+  #heldBy(pool: Pool, peer: PeerId): bigint {
+    return this.#estate.ledger
+      .spans(pool.id)
+      .filter(({ title }) => title.holder === peer)
+      .reduce((sum, { first, last }) => sum + last - first + 1n, 0n);
   }
 }
 

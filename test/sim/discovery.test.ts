@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 
 import { Sim, type SimNode } from './harness.js';
+import { rootOf } from './mesh.js';
 
 /** Each is given only the address of the one before. */
 function chain(sim: Sim, length: number, discovery = true): SimNode[] {
@@ -80,6 +81,38 @@ describe('discovery', () => {
       await sim.until('all reach all', () => nodes.every((node) => reachable(node) === 6), 60_000);
       await sim.stopAll();
     }
+  });
+
+  it('says nothing new when nothing happens', async () => {
+    const sim = await Sim.create(47);
+    sim.network.setAll({ delayMs: 10 });
+    const nodes = chain(sim, 5);
+    for (const node of nodes) await node.start();
+    await sim.run(150_000);
+    const roots = nodes.map(rootOf);
+    assert.equal(new Set(roots).size, 1);
+    await sim.run(300_000);
+    assert.deepEqual(nodes.map(rootOf), roots, 'no record was written in five minutes');
+    await sim.stopAll();
+  });
+
+  it('is whole again soon after five minutes in two parts', async () => {
+    const sim = await Sim.create(46);
+    sim.network.setAll({ delayMs: 10 });
+    const nodes = chain(sim, 12);
+    for (const node of nodes) await node.start();
+    const isWhole = () => nodes.every((node) => direct(node) === nodes.length - 1);
+    await sim.until('all reach all', isWhole, 10_000);
+    const apart = new Set(nodes.slice(0, 4).map(({ address }) => address));
+    sim.network.divide((from, to) => apart.has(from) !== apart.has(to));
+    await sim.run(300_000);
+    assert.ok(nodes.every((node) => direct(node) < nodes.length - 1));
+    sim.network.divide(undefined);
+    const tookMs = await sim.until('all reach all directly', isWhole, 60_000);
+    const roots = () => new Set(nodes.map(rootOf)).size;
+    const sameMs = await sim.until('the same records', () => roots() === 1, 60_000);
+    console.log(`      linked ${tookMs} ms after, the same records ${tookMs + sameMs} ms after`);
+    await sim.stopAll();
   });
 
   it('follows a member to its new address, told by the others', async () => {

@@ -87,7 +87,7 @@ describe('agreeing on a measurement', () => {
 
   it('survives lost messages: one receiver, however often it was asked', async () => {
     await start({ allowBench: true });
-    sim.network.setAll({ loss: 0.4 });
+    sim.network.setAll({ loss: 0.3 });
     let agreed = 0;
     for (let round = 0; round < 10; round++) {
       if (codeOf(await bench(6000)) === 'agreed') agreed += 1;
