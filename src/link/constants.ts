@@ -69,6 +69,9 @@ export const STRANGER_PAUSE_MS = 3_600_000;
 /** Datagrams to such addresses, of the whole node: at most 20 in any second. */
 export const STRANGER_PROBES_BURST = 10;
 export const STRANGER_PROBES_PER_SECOND = 10;
+/** After the path in use died all others are asked, at these times and for so long. */
+export const FAILOVER_ASKS_MS = [0, 100, 300] as const;
+export const FAILOVER_MS = 1500;
 /** PINGs of a PUNCH to one address, 200 ms apart by the clock of the path. */
 export const PUNCH_PINGS = 4;
 export const PUNCH_PING_EVERY_MS = 200;

@@ -11,6 +11,7 @@ import {
   PMTU_FLOOR_BYTES,
   SPARE_EVERY_MS,
 } from './constants.js';
+import { Failover } from './failover.js';
 import { bestWorking, PathChoice } from './path-choice.js';
 import { pathCost } from './path-cost.js';
 import { PmtuSearch } from './pmtu.js';
@@ -64,6 +65,7 @@ export class PathSet {
   #spareAskMs = 0;
   #activeFrameMs = 0;
   #roaming: Roaming | undefined;
+  #failover: Failover | undefined;
 
   /** `budget`: datagrams to addresses from which nothing authentic ever came, of the whole node. */
   constructor(takeId: () => number, usefulBytes: number, budget: TokenBucket) {
@@ -103,6 +105,7 @@ export class PathSet {
 
   get nextDeadlineMs(): number {
     let next = this.#roaming?.nextDeadlineMs ?? Number.POSITIVE_INFINITY;
+    next = Math.min(next, this.#failover?.nextDeadlineMs ?? next);
     let working = 0;
     for (const { path, asking } of this.#entries.values()) {
       if (path.state === 'working') {
@@ -218,7 +221,9 @@ export class PathSet {
     asking.afterDeath(nowMs);
     if (path !== this.#active) return;
     const best = bestWorking(this.all);
-    if (best) this.#switchTo(best, 'the path in use is dead', nowMs);
+    if (!best) return;
+    this.#switchTo(best, 'the path in use is dead', nowMs);
+    this.#failover = new Failover(nowMs);
   }
 
   onProbeAnswered(id: number, bytes: number, rttUs: number, nowMs: number): void {
@@ -227,6 +232,10 @@ export class PathSet {
     path.rttMs = rttUs / 1000;
     this.#roaming?.onAnswered(path);
     if (path.state !== 'working') this.onAlive(id, rttUs, nowMs);
+    if (this.#failover) {
+      this.#failover = undefined;
+      if (path !== this.#active) this.#switchTo(path, 'it answered first', nowMs);
+    }
     path.pmtu.onAnswered(bytes, nowMs);
   }
 
@@ -248,7 +257,7 @@ export class PathSet {
         else this.#ask(entry, nowMs);
       }
     }
-    probes.push(...this.#roam(nowMs));
+    probes.push(...this.#roam(nowMs), ...this.#askAll(nowMs));
     if (nowMs >= this.#costCheckMs) {
       this.#costCheckMs = nowMs + COST_CHECK_MS;
       probes.push(...this.#compare(nowMs, counters));
@@ -260,6 +269,7 @@ export class PathSet {
     this.#entries.clear();
     this.#active = undefined;
     this.#roaming = undefined;
+    this.#failover = undefined;
   }
 
   #find(address: PathAddress): Entry | undefined {
@@ -353,6 +363,17 @@ export class PathSet {
     }
     if (!roaming.onDeadline(nowMs)) return [];
     return [candidate, old].map((path) => ({ path: path.id, bytes: ALIVE_PROBE_BYTES }));
+  }
+
+  #askAll(nowMs: number): PathProbe[] {
+    const failover = this.#failover;
+    if (!failover) return [];
+    const isAsking = failover.onDeadline(nowMs);
+    if (failover.isOver(nowMs)) this.#failover = undefined;
+    if (!isAsking) return [];
+    return this.all
+      .filter((path) => path.state === 'working')
+      .map((path) => ({ path: path.id, bytes: ALIVE_PROBE_BYTES }));
   }
 
   #compare(nowMs: number, counters: CountersOf): PathProbe[] {

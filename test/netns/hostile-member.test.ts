@@ -54,13 +54,15 @@ describe('a hostile member', function () {
     return (links as { address: string }[])[0]!.address;
   }
 
-  /** Drops since `before` that are not zero. */
+  /** Drops since `before` that are not zero, but for what alice's own chatter to groups adds at any time. */
   async function dropsSince(before: Report): Promise<Record<string, number>> {
     const now = await a.report();
     const grown = Object.entries(now.drops).map(
       ([name, count]) => [name, count - (before.drops[name] ?? 0)] as const,
     );
-    return Object.fromEntries(grown.filter(([, count]) => count > 0));
+    return Object.fromEntries(
+      grown.filter(([name, count]) => count > 0 && name !== 'group_nobody'),
+    );
   }
 
   /** All authentic datagrams of mallory's were opened: `count` more than before. */
@@ -105,7 +107,10 @@ describe('a hostile member', function () {
       const words = ['busybox', 'udhcpc', '-i', 'eth0', '-n', '-q', '-t', '5', '-T', '1'];
       const outcome = await client.run([...words, '-s', script]);
       assert.equal(outcome.code, 0, outcome.stderr + said);
-      assert.match(await client.ip(['-4', 'address', 'show', 'eth0']), /inet 10\.99\.0\.1\d\/24/);
+      assert.match(
+        await client.ip(['-4', 'address', 'show', 'eth0']),
+        /inet 10\.99\.0\.(1\d|20)\/24/,
+      );
       await pingAll(client, SERVER_IP);
     } finally {
       const ended = once(dnsmasq, 'exit');
@@ -250,26 +255,24 @@ describe('a hostile member', function () {
       frames.ethernet('01:80:c2:00:00:03', MALLORY_MAC, 0x888e, Buffer.alloc(46)),
       frames.ethernet('01:80:c2:00:00:0e', MALLORY_MAC, 0x88cc, Buffer.alloc(46)),
     ];
+    const pauses = [frames.ethernet(own, MALLORY_MAC, 0x8808, pause)];
     const posing = [own, tap].map((mac) => frames.ethernet(BROADCAST, mac, 0x88b5, TEXT));
     const invalid = [
       frames.ethernet(BROADCAST, '00:00:00:00:00:00', 0x88b5, TEXT),
       frames.ethernet(BROADCAST, '03:00:00:00:00:01', 0x88b5, TEXT),
     ];
     // They reach the kernel, which is to make nothing of them.
-    const delivered = [
-      advertisement,
-      frames.ethernet(own, MALLORY_MAC, 0x8808, pause),
-      frames.ethernet(BROADCAST, port, 0x88b5, TEXT),
-    ];
+    const delivered = [advertisement, frames.ethernet(BROADCAST, port, 0x88b5, TEXT)];
 
     const seen = await picture();
     const capture = await scene.alice.capture('overlay0-t');
     const before = await a.report();
-    const all = [...reserved, ...posing, ...invalid, ...delivered];
+    const all = [...reserved, ...pauses, ...posing, ...invalid, ...delivered];
     await member.sendFrames(all);
     await opened(before, all.length);
     assert.deepEqual(await dropsSince(before), {
       reserved_multicast: reserved.length,
+      mac_control: pauses.length,
       own_mac: posing.length,
       zero_source: 1,
       multicast_source: 1,

@@ -121,9 +121,10 @@ describe('relays between daemons', () => {
     for (const isOneWay of [false, true]) {
       const sim = await Sim.create(isOneWay ? 75 : 74);
       sim.network.setAll({ delayMs: 2 });
-      const a = sim.node('a');
-      const b = sim.node('b', { peers: [a.address] });
-      const c = sim.node('c', { peers: [a.address] });
+      // Two addresses each: what cuts one way cuts the other too.
+      const a = sim.node('a', { underlay: ['192.0.2.1', '2001:db8::1'] });
+      const b = sim.node('b', { peers: [a.address], underlay: ['192.0.2.2', '2001:db8::2'] });
+      const c = sim.node('c', { peers: [a.address], underlay: ['192.0.2.3', '2001:db8::3'] });
       for (const node of [a, b, c]) await node.start();
       const all = [a, b, c];
       const isWhole = () => all.every((x) => all.every((y) => x === y || isDirect(x, y)));
@@ -131,15 +132,21 @@ describe('relays between daemons', () => {
       const there = stream(sim, a, c);
       const back = stream(sim, c, a);
       await sim.run(8000);
-      if (isOneWay) sim.network.setOneWay(a.address, c.address, CUT);
-      else sim.network.set(a.address, c.address, CUT);
+      for (const [from, to] of [
+        ['192.0.2.1', '192.0.2.3'],
+        ['2001:db8::1', '2001:db8::3'],
+      ] as const) {
+        if (isOneWay) sim.network.setOneWay(from, to, CUT);
+        else sim.network.set(from, to, CUT);
+      }
       await sim.until('over b', () => isRelayed(a, c) && isRelayed(c, a), 5000);
       await sim.run(1000);
       assert.ok(there.longestHoleMs() <= 1000, `hole of ${there.longestHoleMs()} ms`);
       assert.ok(back.longestHoleMs() <= 1000, `hole of ${back.longestHoleMs()} ms`);
       there.stop();
       back.stop();
-      sim.network.set(a.address, c.address, HEALED);
+      sim.network.set('192.0.2.1', '192.0.2.3', HEALED);
+      sim.network.set('2001:db8::1', '2001:db8::3', HEALED);
       await sim.until('direct again', () => isDirect(a, c) && isDirect(c, a), 30_000);
       await sim.stopAll();
     }

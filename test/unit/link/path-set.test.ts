@@ -183,6 +183,27 @@ describe('ways to a peer', () => {
     assert.equal(bench.activeAddress, direct, '16.6 is not 0.8 times 18');
   });
 
+  it('take the first that answers when the one in use died, and not another that died with it', () => {
+    const bench = new Bench();
+    const [first, second] = [at(1), at(2)];
+    bench.paths.prove(first, 0);
+    bench.paths.addCandidate({ address: second, source: 'record' }, 0);
+    bench.paths.addCandidate({ address: RELAY, source: 'relay' }, 0);
+    bench.run(10);
+    bench.alive(first, 1);
+    bench.alive(second, 1);
+    bench.alive(RELAY, 2);
+    bench.run(1000);
+    bench.paths.onDead(bench.idOf(first), bench.nowMs);
+    assert.equal(bench.activeAddress, second, 'it costs least, as far as is known');
+    const asked = bench.paths.onDeadline(bench.nowMs, () => undefined).map(({ path }) => path);
+    assert.deepEqual(asked.sort(), [bench.idOf(second), bench.idOf(RELAY)].sort());
+    bench.paths.onProbeAnswered(bench.idOf(RELAY), 100, 2000, bench.nowMs);
+    assert.equal(bench.activeAddress, RELAY);
+    bench.paths.onProbeAnswered(bench.idOf(second), 100, 9000, bench.nowMs);
+    assert.equal(bench.activeAddress, RELAY, 'that is a matter of cost now');
+  });
+
   it('change at most once on any two constant costs', () => {
     for (const srttA of [0.1, 1, 9, 10, 12, 50]) {
       for (const srttB of [0.2, 1, 8, 10, 13, 200]) {
