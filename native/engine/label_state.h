@@ -11,7 +11,7 @@
 namespace overlayd::engine {
 
 /// Datagrams a label may bring to be passed on: far above what one path carries, below what would starve all others.
-inline constexpr core::TokenRate kRelayRate{.burst = 50'000, .milli_per_second = 200'000'000};
+inline constexpr core::TokenRate kRelayRate{.burst = 200'000, .milli_per_second = 1'000'000'000};
 
 /// What a label remembers across table snapshots.
 struct alignas(64) LabelState {
