@@ -16,6 +16,7 @@ import { tinc, veth, vxlan, wireguardGo } from './tunnels.js';
 /* Throughput of overlayd against other overlays, two hosts on one machine. Run by scripts/bench.sh, which has the usage. */
 
 /** Exit code of a run on a machine that did not hold still. */
+const USAGE = 2;
 const UNFIT = 3;
 const INTERRUPTED = 130;
 
@@ -35,6 +36,12 @@ const { values } = parseArgs({
   },
 });
 
+/** A word on the command line that cannot be used. */
+function refuse(why: string): never {
+  console.error(`error: ${why}`);
+  process.exit(USAGE);
+}
+
 /** Of the list given by an option those that it names; all when it is not given. */
 function pick<T extends { readonly name: string }>(
   option: string,
@@ -45,7 +52,7 @@ function pick<T extends { readonly name: string }>(
   return names.split(',').map((name) => {
     const found = all.find((one) => one.name === name);
     if (found === undefined) {
-      throw new Error(`--${option}: ${name} is none of ${all.map((one) => one.name).join()}`);
+      return refuse(`--${option}: ${name} is none of ${all.map((one) => one.name).join()}`);
     }
     return found;
   });
@@ -54,7 +61,7 @@ function pick<T extends { readonly name: string }>(
 function count(option: string, text: string): number {
   const value = Number(text);
   if (!/^\d{1,4}$/.test(text) || value === 0) {
-    throw new Error(`--${option}: ${text} is no number from 1 to 9999`);
+    return refuse(`--${option}: ${text} is no number from 1 to 9999`);
   }
   return value;
 }
