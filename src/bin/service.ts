@@ -194,6 +194,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       ],
       onChange: (attached) => {
         names.setAttached(attached);
+        daemon.setPorts(attached.flatMap(({ mac }) => mac ?? []));
       },
       onSpoof: (target, { mac, address }) => {
         daemon.tell({

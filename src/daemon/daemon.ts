@@ -20,6 +20,7 @@ import { REKEY_AFTER_MS } from '../link/constants.js';
 import { Links } from '../link/links.js';
 import { makeEndpoint } from '../model/endpoint.js';
 import { parseContact, type Contact } from '../model/contact.js';
+import type { Mac } from '../model/mac.js';
 import { macOfPeer, tapMacOfPeer, type PeerId } from '../model/peer-id.js';
 import { Gossip } from '../records/gossip.js';
 import type { RecordCrypto } from '../records/crypto-port.js';
@@ -118,6 +119,8 @@ export interface Daemon {
   onCloned(callback: () => void): void;
   /** Something that operators ask about, from a part beside the daemon. */
   tell(event: Omit<EventDocument, 'seq' | 'at'>): void;
+  /** MACs of what is attached here, all of them: no peer may send under one of these. */
+  setPorts(macs: readonly Mac[]): void;
   /** `reset` did its work: the caller ends the process. */
   onReset(callback: () => void): void;
 }
@@ -141,6 +144,7 @@ class OverlayDaemon implements Daemon {
   #links: Links;
   #linksRoom: LinksRoom;
   #ethernet: MeshEthernet;
+  #ports: readonly Mac[] = [];
   #records: MeshRecords;
   #relays: MeshRelays;
   #node: MeshNode;
@@ -231,6 +235,13 @@ class OverlayDaemon implements Daemon {
 
   tell(event: Omit<EventDocument, 'seq' | 'at'>): void {
     this.#emit(event);
+  }
+
+  setPorts(macs: readonly Mac[]): void {
+    this.#ports = macs;
+    this.#post(() => {
+      this.#ethernet.setPorts(macs);
+    });
   }
 
   get memberCount(): number {
@@ -526,7 +537,9 @@ class OverlayDaemon implements Daemon {
     const { state, clock } = this.#components;
     const nowMs = clock.monotonicMs();
     const options = { network: 0, selfId: state.identity.id, nowMs };
-    return new MeshEthernet({ links: this.#links, emit: this.#emit }, options);
+    const ethernet = new MeshEthernet({ links: this.#links, emit: this.#emit }, options);
+    ethernet.setPorts(this.#ports);
+    return ethernet;
   }
 
   #makeRecords(): MeshRecords {

@@ -3,6 +3,7 @@ import type { DataPlaneEvent } from '../dataplane/dataplane.js';
 import { Ethernet, type EthernetOptions, type OwnRecord } from '../ethernet/ethernet.js';
 import type { Actions } from '../link/actions.js';
 import type { Links } from '../link/links.js';
+import type { Mac } from '../model/mac.js';
 import { bodyOfRecord } from '../records/signed-record.js';
 import { RECORD_KIND } from '../wire/record.js';
 import type { RecordRoom, SayRecord } from './record-room.js';
@@ -31,6 +32,10 @@ export class MeshEthernet {
 
   get nextDeadlineMs(): number {
     return this.#ethernet.nextDeadlineMs;
+  }
+
+  setPorts(macs: readonly Mac[]): void {
+    this.#ethernet.setPorts(macs);
   }
 
   onEvent(event: DataPlaneEvent, nowMs: number): void {

@@ -25,6 +25,8 @@ export const MAX_GROUPS = 4096;
 export const GROUP_RECORD_BURST = 8;
 export const GROUP_RECORDS_PER_SECOND = 0.25;
 
+/** Ports of this host whose MACs are declared. */
+export const MAX_PORTS = 4096;
 /** MACs of this host that another member had, which we keep saying are here. */
 export const MAX_OWN_CLAIMS = 96;
 /** A member may list that many records; more of its MACs mean nothing. */

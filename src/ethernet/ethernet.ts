@@ -104,6 +104,12 @@ export class Ethernet {
     this.#isChanged = true;
   }
 
+  /** MACs of this host's ports, all of them: frames of peers under one of these are refused. */
+  setPorts(macs: readonly Mac[]): void {
+    this.#claims.setPorts(macs);
+    this.#isChanged = true;
+  }
+
   onEvent(event: DataPlaneEvent, nowMs: number): void {
     if (event.kind === 'membership' && event.network === this.#network) {
       this.#listeners.onFrame(event.frame, event.missed, nowMs);

@@ -9,6 +9,7 @@ import {
   MAX_CLAIMS,
   MAX_CLAIMS_PER_PEER,
   MAX_OWN_CLAIMS,
+  MAX_PORTS,
   WITHDRAW_AFTER_MS,
 } from './constants.js';
 
@@ -48,6 +49,7 @@ export class MacClaims {
   readonly #byPeer = new Map<PeerId, Map<Mac, number>>();
   readonly #byMac = new Map<Mac, Set<PeerId>>();
   readonly #dirty = new Set<Mac>();
+  #ports: ReadonlySet<Mac> = new Set();
   /** In the data plane's table: 0 is here. */
   readonly #applied = new Map<Mac, PeerSlot>();
   readonly #bucket = new TokenBucket(CLAIM_BURST, CLAIMS_PER_SECOND);
@@ -60,6 +62,14 @@ export class MacClaims {
   restoreOwn(mac: Mac, sequence: number): void {
     if (this.#own.size < MAX_OWN_CLAIMS) this.#own.set(mac, { sequence, lostAtMs: undefined });
     this.#dirty.add(mac);
+  }
+
+  /** MACs of this host's ports, all of them: whoever claims one elsewhere, it is here. */
+  setPorts(macs: readonly Mac[]): void {
+    const ports = new Set(macs.slice(0, MAX_PORTS));
+    for (const mac of this.#ports) if (!ports.has(mac)) this.#dirty.add(mac);
+    for (const mac of ports) if (!this.#ports.has(mac)) this.#dirty.add(mac);
+    this.#ports = ports;
   }
 
   /** A member's record came, or went. */
@@ -156,6 +166,7 @@ export class MacClaims {
 
   #winnerOf(mac: Mac): PeerId | undefined {
     if (this.#options.isReserved(mac)) return undefined;
+    if (this.#ports.has(mac)) return this.#options.selfId;
     const own = this.#own.get(mac);
     let winner = own ? this.#options.selfId : undefined;
     let highest = own?.sequence ?? -1;

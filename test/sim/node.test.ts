@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 
 import { identityAddress } from '../../src/daemon/own-address.js';
 import { macOfPeer } from '../../src/model/peer-id.js';
-import { parseMac } from '../../src/model/mac.js';
+import { macBytes, macFromBytes, parseMac } from '../../src/model/mac.js';
 import { Sim, SimHost, twoLinkedNodes } from './harness.js';
 
 describe('a node', () => {
@@ -31,6 +31,30 @@ describe('a node', () => {
       { mac: entry?.mac, isDeclared: entry?.isDeclared },
       { mac: macOfPeer(b.id), isDeclared: true },
     );
+    await sim.stopAll();
+  });
+
+  it('takes no frame from a peer under the MAC of what is attached here', async () => {
+    const { sim, a, b } = await twoLinkedNodes(55);
+    const guest = macFromBytes(macBytes(macOfPeer(b.id)).map((byte) => byte ^ 4));
+    const say = (text: string): void => {
+      const frame = new Uint8Array(60);
+      frame.set(macBytes(macOfPeer(a.id)), 0);
+      frame.set(macBytes(guest), 6);
+      frame.set([0x88, 0xb5], 12);
+      frame.set(new TextEncoder().encode(text), 14);
+      b.plane.injectFrame(frame);
+    };
+    a.daemon.setPorts([guest]);
+    await sim.run(10);
+    say('posing');
+    await sim.run(100);
+    assert.equal(a.heard('posing'), false);
+    assert.equal(a.daemon.control.report().drops['own_source'], 1);
+    a.daemon.setPorts([]);
+    await sim.run(10);
+    say('detached there');
+    await sim.until('heard', () => a.heard('detached there'), 100);
     await sim.stopAll();
   });
 

@@ -71,6 +71,17 @@ describe('claims of MACs', () => {
     assert.deepEqual(winners, [[[GUEST, 2]], [[GUEST, 2]]]);
   });
 
+  it('keep the MAC of a port of this host here, whatever a member says, until it is detached', () => {
+    claims.setPorts([GUEST]);
+    assert.deepEqual(places(), [[GUEST, 0]]);
+    claims.setClaim(idOf(2), GUEST, 2 ** 31);
+    assert.deepEqual(places(), []);
+    claims.setPorts([]);
+    assert.deepEqual(places(), [[GUEST, 2]]);
+    claims.setPorts([NODE]);
+    assert.deepEqual(places(), [], 'the MAC of a node is no port of anybody');
+  });
+
   it('never touch the MAC of a node', () => {
     claims.setClaim(idOf(7), NODE, 0xffff_ffff);
     assert.deepEqual(places(), []);
