@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { isAnswered, pingAll, tcpTransfer, udpTransfer } from './lib/traffic.js';
 import { framesOf } from './lib/pcap.js';
 import { type Host, Topology } from './lib/topology.js';
-import { run } from './lib/exec.js';
+import { must, run } from './lib/exec.js';
 import { waitFor } from './lib/wait.js';
 
 /* The ruler itself, on the bare underlay: no daemon runs here. */
@@ -154,13 +154,20 @@ describe('netns topology', function () {
     const [program, ...rest] = a.inside(['cat']);
     const child = spawn(program ?? '', rest, { stdio: ['pipe', 'ignore', 'ignore'] });
     const ended = once(child, 'exit');
-    await once(child, 'spawn');
-    await assert.rejects(topology.dispose(), (error: Error) => {
-      assert.match(error.message, /left behind/);
-      assert.match(error.message, new RegExp(`process ${String(child.pid)} in a`));
-      assert.match(error.message, /interface overlay0 in a/);
-      return true;
-    });
-    await ended;
+    try {
+      // It begins as ip(8) and is inside a little later.
+      const isInside = async (): Promise<boolean> =>
+        (await must(['ip', 'netns', 'pids', a.namespace])).split('\n').includes(String(child.pid));
+      await waitFor('the process inside', 5000, isInside);
+      await assert.rejects(topology.dispose(), (error: Error) => {
+        assert.match(error.message, /left behind/);
+        assert.match(error.message, new RegExp(`process ${String(child.pid)} in a`));
+        assert.match(error.message, /interface overlay0 in a/);
+        return true;
+      });
+    } finally {
+      child.kill('SIGKILL');
+      await ended;
+    }
   });
 });
