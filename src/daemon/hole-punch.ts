@@ -104,10 +104,9 @@ export class HolePunch {
   }
 
   #say(peer: PeerId, delayMs: number, out: Actions): void {
-    const session = this.#components.links.peer(peer)?.tx?.index;
-    if (session === undefined) return;
-    const body = encodePunch({ delayMs, endpoints: this.#components.ownEndpoints() });
-    out.send({ kind: 'control', session, path: 0, type: CONTROL.PUNCH, body });
+    const { links, ownEndpoints } = this.#components;
+    const body = encodePunch({ delayMs, endpoints: ownEndpoints() });
+    links.control(peer, CONTROL.PUNCH, body, out);
   }
 
   #forget(peer: PeerId): void {

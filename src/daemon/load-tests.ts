@@ -272,10 +272,7 @@ export class LoadTests {
   }
 
   #send(peer: PeerId, type: number, body: Uint8Array, out: Actions): boolean {
-    const session = this.#components.links.peer(peer)?.tx;
-    if (!session) return false;
-    out.send({ kind: 'control', session: session.index, path: 0, type, body });
-    return true;
+    return this.#components.links.control(peer, type, body, out);
   }
 }
 

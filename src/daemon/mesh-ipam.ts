@@ -176,10 +176,8 @@ export class MeshIpam implements RecordRoom, AddressSource {
       cells = [];
       switch (action.kind) {
         case 'send': {
-          const session = this.#components.links().peer(action.to)?.tx?.index;
-          if (session === undefined) break;
           const { type, body } = encodeIpamMessage(action.message);
-          out.send({ kind: 'control', session, path: 0, type, body });
+          this.#components.links().control(action.to, type, body, out);
           break;
         }
         case 'publish':

@@ -304,12 +304,6 @@ export class MeshNode {
   }
 
   #sendInfo(peer: PeerId, nowMs: number, out: Actions): void {
-    const session = this.#components.links.peer(peer)?.tx;
-    if (!session) {
-      this.#infosSent.delete(peer);
-      this.#infoDue.delete(peer);
-      return;
-    }
     const addresses = this.#components.ownAddresses();
     const { clones } = this.#components;
     const met = clones?.met(peer);
@@ -321,7 +315,8 @@ export class MeshNode {
       ...(met && { met }),
       ...(this.#presence.isIdle(peer, nowMs) && { idle: true }),
     });
-    const type = CONTROL.PEER_INFO;
-    out.send({ kind: 'control', session: session.index, path: 0, type, body });
+    if (this.#components.links.control(peer, CONTROL.PEER_INFO, body, out)) return;
+    this.#infosSent.delete(peer);
+    this.#infoDue.delete(peer);
   }
 }

@@ -189,13 +189,9 @@ export class MeshRecords {
     const { state, links, emit } = this.#components;
     for (const action of actions.list) {
       switch (action.kind) {
-        case 'send': {
-          const session = links.peer(action.peer)?.tx?.index;
-          if (session === undefined) break;
-          const { type, body } = action;
-          out.send({ kind: 'control', session, path: 0, type, body });
+        case 'send':
+          links.control(action.peer, action.type, action.body, out);
           break;
-        }
         case 'changed':
           this.#onChange(action.change, nowMs, out);
           break;

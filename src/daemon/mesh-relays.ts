@@ -254,13 +254,9 @@ export class MeshRelays {
   #perform(action: RelayAction, nowMs: number, out: Actions): void {
     const { links } = this.#components;
     switch (action.kind) {
-      case 'send': {
-        const session = links.peer(action.peer)?.tx?.index;
-        if (session === undefined) break;
-        const { type, body } = action;
-        out.send({ kind: 'control', session, path: 0, type, body });
+      case 'send':
+        links.control(action.peer, action.type, action.body, out);
         break;
-      }
       case 'labelSet': {
         const peer = links.peer(action.peer)?.slot;
         const { kind, label, outLabel, forward } = action;

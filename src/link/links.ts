@@ -165,6 +165,14 @@ export class Links {
     return this.#peers.get(id);
   }
 
+  /** Sends a control message in the peer's session, on its active path. @returns false without a session */
+  control(peer: PeerId, type: number, body: Uint8Array, out: Actions): boolean {
+    const session = this.#peers.get(peer)?.tx?.index;
+    if (session === undefined) return false;
+    out.send({ kind: 'control', session, path: 0, type, body });
+    return true;
+  }
+
   peerOfPath(path: number): PeerLink | undefined {
     return this.#byPath.get(path);
   }
