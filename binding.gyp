@@ -9,7 +9,7 @@
         "<!@(find native/core native/io native/os native/engine native/binding -name '*.cc')"
       ],
       "include_dirs": [".", "<!(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_DEPRECATED", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
       "cflags_cc": ["-std=c++20", "-O2", "-Wall", "-Wextra", "-fno-strict-aliasing", "-fstack-protector-strong"],
       "cflags_cc!": ["-fno-exceptions", "-O3", "-std=gnu++17"],
       "libraries": ["-lsodium"],

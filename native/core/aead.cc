@@ -20,15 +20,6 @@ void StoreNonce12(const AeadKey& key, uint64_t counter, uint8_t nonce[12]) {
   for (int i = 0; i < 8; ++i) nonce[4 + i] ^= static_cast<uint8_t>(counter >> (8 * i));
 }
 
-// Constant time: 16 bytes.
-bool EqualTags(const uint8_t* a, const uint8_t* b) {
-  uint64_t x[2];
-  uint64_t y[2];
-  std::memcpy(x, a, 16);
-  std::memcpy(y, b, 16);
-  return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
-}
-
 // --- libsodium: the portable base ---
 
 void SodiumExpandRaw(AeadKey* key, const uint8_t secret[kAeadKeySize],
@@ -110,6 +101,15 @@ constexpr Aead kSodiumAes{"libsodium", Suite::kAes256Gcm, SodiumAesExpand, Sodiu
 // --- ipsec-mb: made for packets; the direct API, one call a packet ---
 
 #ifdef OVERLAYD_HAS_IPSEC_MB
+
+// Constant time: 16 bytes.
+bool EqualTags(const uint8_t* a, const uint8_t* b) {
+  uint64_t x[2];
+  uint64_t y[2];
+  std::memcpy(x, a, 16);
+  std::memcpy(y, b, 16);
+  return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+}
 
 static_assert(sizeof(gcm_key_data) <= sizeof(AeadKey::state));
 static_assert(sizeof(gcm_context_data) <= sizeof(AeadScratch));

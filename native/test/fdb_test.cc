@@ -280,21 +280,21 @@ TEST(Fdb, BehavesAsAMapWouldWhileThereIsPlace) {
 }
 
 TEST(Fdb, ReadersNeverSeeAPeerThatNeverHadTheMac) {
-  // Peer p only ever owns MACs with p in their low byte; two writers churn one crowded network, two
-  // readers look.
+  // Peer p only ever owns MACs with p in their low byte; two writers churn one crowded network until a reader has found
+  // enough in it, so that they meet whatever the scheduler does.
   auto fdb = NewFdb();
   std::atomic<bool> is_done{false};
   std::atomic<uint32_t> wrong{0};
   std::atomic<uint32_t> found{0};
   const auto write = [&](uint32_t seed) {
     std::mt19937_64 rng(seed);
-    for (uint32_t step = 0; step < 60'000; ++step) {
+    for (uint32_t step = 0; step < 60'000 || found.load() < 10'000; ++step) {
       const auto peer = static_cast<uint16_t>(1 + rng() % 8);
       const Mac mac = 0x020000000000 + (rng() % 512) * 256 + peer;
-      fdb->Learn(0, mac, peer, kNow + step / 1'000);
+      fdb->Learn(0, mac, peer, kNow + step / 1'000 % 60);
       if (rng() % 16 == 0) fdb->Remove(0, mac);
       if (rng() % 5'000 == 0) fdb->Forget(peer);
-      if (rng() % 5'000 == 0) fdb->Age(kNow + step / 1'000);
+      if (rng() % 5'000 == 0) fdb->Age(kNow + step / 1'000 % 60);
     }
   };
   const auto read = [&](uint32_t seed) {
@@ -316,7 +316,6 @@ TEST(Fdb, ReadersNeverSeeAPeerThatNeverHadTheMac) {
   is_done.store(true);
   reader.join();
   EXPECT_EQ(wrong.load(), 0u);
-  EXPECT_GT(found.load(), 0u);
   // The counts survived the races.
   uint32_t counted = 0;
   for (uint16_t peer = 1; peer <= 8; ++peer) counted += fdb->CountOf(peer);
