@@ -23,6 +23,7 @@ const MAY = {
   routing: ['base', 'model', 'wire'],
   relay: ['base', 'model', 'wire', 'routing'],
   ipam: ['base', 'model', 'wire'],
+  networks: ['base', 'model', 'wire'],
   ethernet: ['base', 'model', 'wire'],
   dns: ['base', 'model', 'wire'],
   netdev: ['base', 'model'],

@@ -329,8 +329,49 @@ export interface IpamControl {
   addPool(range: string): Promise<void>;
 }
 
+/** A network as this node knows it. */
+export interface NetworkDocument {
+  readonly name: string;
+  /** 24 bits; 0: the default one. */
+  readonly id: number;
+  /** Cidr texts; of the default one the pool. None: any address will do. */
+  readonly subnets: readonly string[];
+  readonly mtu: number;
+  /** The bridge on this host; null: nothing is on it here. */
+  readonly ifname: string | null;
+  /** Targets on this host. */
+  readonly targets: readonly string[];
+  /** Other nodes that have something on it; of the default one all members. */
+  readonly peers: readonly { readonly id: string; readonly nickname: string }[];
+}
+
+export interface NetworksDocument {
+  readonly schema: typeof SCHEMA_VERSION;
+  /** The default one first, then by name. */
+  readonly networks: readonly NetworkDocument[];
+}
+
+export interface NetworkBody {
+  readonly name: string;
+  readonly subnets?: readonly string[] | undefined;
+  readonly mtu?: number | undefined;
+}
+
+/** Ethernet segments of the mesh. */
+export interface NetworkControl {
+  networks(): NetworksDocument;
+  /** No error when it is there as asked for. @throws OVL_NAME_INVALID, OVL_ADDRESS_INVALID, OVL_NETWORK_CONFLICT */
+  createNetwork(body: NetworkBody): Promise<NetworkDocument>;
+  /** No error when there is none. @throws OVL_NETWORK_IN_USE */
+  removeNetwork(name: string): Promise<void>;
+}
+
 /** What the API asks of the process. */
-export type DaemonControl = NodeControl & WorkloadControl & DnsControl & IpamControl;
+export type DaemonControl = NodeControl &
+  WorkloadControl &
+  DnsControl &
+  IpamControl &
+  NetworkControl;
 
 /** What a measurement of the path to a peer may last and send. */
 export interface BenchWish {

@@ -28,6 +28,9 @@ import { productVersion } from './version.js';
  * GET     /v1/ipam           IpamDocument
  * POST    /v1/ipam/reserve   {value: address} -> IpamDocument; release alike
  * POST    /v1/ipam/pool      {value: range} -> IpamDocument
+ * GET     /v1/networks       NetworksDocument
+ * POST    /v1/networks/create  {name, subnets, mtu} -> NetworksDocument of that one
+ * POST    /v1/networks/remove  {value: name} -> NetworksDocument
  * POST    /v1/reset          {} -> {schema, reset: true}; the daemon stops behind the answer
  */
 
@@ -72,6 +75,11 @@ const exposeBody = hideBody.extend({
 const dnsBody = z.strictObject({ name: text, addresses: z.array(text).max(64) });
 const valueBody = z.strictObject({ value: text });
 const dnsAddBody = dnsBody.extend({ addresses: z.array(text).min(1).max(64) });
+const networkBody = z.strictObject({
+  name: text,
+  subnets: z.array(text).max(64).optional(),
+  mtu: z.number().int().nonnegative().optional(),
+});
 const emptyBody = z.strictObject({}).optional();
 const noQuery: readonly string[] = [];
 
@@ -160,6 +168,15 @@ const ROUTES: readonly Route[] = [
   post('/v1/ipam/pool', async (control, body) => {
     await control.addPool(parseBody(valueBody, body).value);
     return control.ipam();
+  }),
+  get('/v1/networks', (control) => control.networks()),
+  post('/v1/networks/create', async (control, body) => ({
+    schema: SCHEMA_VERSION,
+    networks: [await control.createNetwork(parseBody(networkBody, body))],
+  })),
+  post('/v1/networks/remove', async (control, body) => {
+    await control.removeNetwork(parseBody(valueBody, body).value);
+    return control.networks();
   }),
   post('/v1/reset', async (control, body) => {
     parseBody(emptyBody, body);

@@ -8,6 +8,7 @@ import type {
   DnsNamesDocument,
   EventDocument,
   ForgetOutcome,
+  NetworksDocument,
   PathsDocument,
   PeersDocument,
   ReportDocument,
@@ -257,6 +258,21 @@ export const ipamSchema = z.looseObject({
   reserved: z.array(z.string()),
   clashes: z.array(z.looseObject({ address: z.string(), holder: z.string(), loser: z.string() })),
 });
+
+export const networksSchema = z.looseObject({
+  schema,
+  networks: z.array(
+    z.looseObject({
+      name: z.string(),
+      id: count,
+      subnets: z.array(z.string()),
+      mtu: count,
+      ifname: maybeText,
+      targets: z.array(z.string()),
+      peers: z.array(z.looseObject({ id: z.string(), nickname: z.string() })),
+    }),
+  ),
+}) satisfies z.ZodType<NetworksDocument>;
 
 export const resetSchema = z.looseObject({ schema, reset: z.literal(true) });
 

@@ -2,6 +2,7 @@ import type {
   IpamControl,
   DaemonControl,
   DnsControl,
+  NetworkControl,
   NodeControl,
   WorkloadControl,
 } from '../api/control.js';
@@ -17,7 +18,12 @@ import type { DaemonConfig } from '../daemon/config.js';
 
 import { createDaemon } from '../daemon/daemon.js';
 import { NameService } from '../daemon/name-service.js';
-import { dnsControl, ipamControl, workloadControl } from '../daemon/workload-control.js';
+import {
+  dnsControl,
+  ipamControl,
+  networkControl,
+  workloadControl,
+} from '../daemon/workload-control.js';
 import { createNodeTimers } from '../daemon/node-timers.js';
 import type { HostInterface, HostWarning } from '../daemon/ports.js';
 import { ensureStateDir } from '../daemon/state-dir.js';
@@ -247,6 +253,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       ...workloadControl(workloads, exposures),
       ...dnsControl(names),
       ...ipamControl(daemon.addresses),
+      ...networkControl(daemon, workloads, ({ id }) => (id === 0 ? config.ifName : undefined)),
     },
     async () => {
       await exposures.stop();
@@ -280,7 +287,7 @@ function withWarnings(host: HostInterface, more: readonly HostWarning[]): HostIn
 /** Reset reaches further than the daemon: it also takes the bridge away under attachments, and ends the process. */
 function wholeControl(
   node: NodeControl,
-  workloads: WorkloadControl & DnsControl & IpamControl,
+  workloads: WorkloadControl & DnsControl & IpamControl & NetworkControl,
   reset: () => Promise<void>,
 ): DaemonControl {
   return {

@@ -93,7 +93,9 @@ function parseKnown(
   for (const token of tokens) {
     if (token.kind === 'positional') positionals.push(token.value);
     if (token.kind === 'option') {
-      values.set(token.name, optionValue(token.name, token.rawName, token.value, options));
+      const value = optionValue(token.name, token.rawName, token.value, options);
+      const before = options[token.name]?.isList && values.get(token.name);
+      values.set(token.name, before ? `${String(before)},${String(value)}` : value);
     }
   }
   return { values, positionals };

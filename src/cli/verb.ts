@@ -4,6 +4,8 @@ import type { CliContext } from './context.js';
 export interface VerbOption {
   /** Placeholder of the value in help; without one the option is a switch. */
   readonly value?: string;
+  /** It may be given several times; its values come joined by commas. */
+  readonly isList?: true;
   readonly help: string;
 }
 

@@ -13,6 +13,7 @@ import { exposeVerb, hideVerb } from './verbs/expose.js';
 import { eventsVerb } from './verbs/events.js';
 import { forgetVerb } from './verbs/forget.js';
 import { helpVerb } from './verbs/help.js';
+import { networkVerb } from './verbs/network.js';
 import { pathsVerb } from './verbs/paths.js';
 import { peersVerb } from './verbs/peers.js';
 import { psVerb } from './verbs/ps.js';
@@ -37,6 +38,7 @@ export const VERBS: readonly Verb[] = [
   detachVerb,
   exposeVerb,
   hideVerb,
+  networkVerb,
   dnsVerb,
   ipamVerb,
   resetVerb,

@@ -11,7 +11,7 @@ import { toHex, utf8Bytes } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
 import { OverlayError } from '../base/errors.js';
 import type { Rng } from '../base/rng.js';
-import { meshIdOf } from '../crypto/mesh.js';
+import { DEFAULT_NETWORK, meshIdOf, networkIdOf } from '../crypto/mesh.js';
 import { recordSigner } from '../crypto/record-signature.js';
 import { blake2b128 } from '../crypto/sodium.js';
 import type { Counters, DataPlane, DataPlaneInfo } from '../dataplane/dataplane.js';
@@ -20,6 +20,7 @@ import { REKEY_AFTER_MS } from '../link/constants.js';
 import { Links } from '../link/links.js';
 import { makeEndpoint } from '../model/endpoint.js';
 import { parseContact, type Contact } from '../model/contact.js';
+import { DEFAULT_NETWORK_ID } from '../model/network.js';
 import type { Mac } from '../model/mac.js';
 import { macOfPeer, tapMacOfPeer, type PeerId } from '../model/peer-id.js';
 import { Gossip } from '../records/gossip.js';
@@ -37,6 +38,7 @@ import { LoadTests, type LoadTestsComponents } from './load-tests.js';
 import { Loop } from './loop.js';
 import { MeshIpam } from './mesh-ipam.js';
 import { MeshEthernet } from './mesh-ethernet.js';
+import { MeshNetworks } from './mesh-networks.js';
 import { MeshNode, type NodeInput } from './mesh-node.js';
 import {
   MeshRecords,
@@ -113,6 +115,8 @@ export interface Daemon {
   /** Addresses of the mesh's pools, and how operators touch them. */
   readonly addresses: AddressSource &
     Pick<MeshIpam, 'document' | 'reserve' | 'unreserve' | 'addPool'>;
+  /** The mesh's networks, and what this node says of them. */
+  readonly networks: MeshNetworks;
   /** Our bug, or a host that refuses what it accepted before: the caller stops the daemon. */
   onFatal(callback: (error: unknown) => void): void;
   /** Another process has our identity and ours was replaced: the caller stops this daemon and makes another. */
@@ -133,6 +137,7 @@ export function createDaemon(components: DaemonComponents, options: DaemonOption
 class OverlayDaemon implements Daemon {
   readonly control: NodeControl;
   readonly addresses: MeshIpam;
+  readonly networks: MeshNetworks;
   readonly #components: DaemonComponents;
   readonly #options: DaemonOptions;
   readonly #events = new EventRing();
@@ -203,6 +208,7 @@ class OverlayDaemon implements Daemon {
     );
     this.#appetite = makeAppetite(state.identity);
     this.addresses = this.#makeIpam();
+    this.networks = this.#makeNetworks();
     this.#links = this.#makeLinks(options.suites);
     this.#linksRoom = new LinksRoom(options.relay);
     this.#ethernet = this.#makeEthernet();
@@ -229,7 +235,9 @@ class OverlayDaemon implements Daemon {
         this.#sayPlace(nowMs);
       });
     });
-    for (const room of components.rooms ?? []) room.onWork(() => this.#post(() => undefined));
+    for (const room of [...(components.rooms ?? []), this.networks]) {
+      room.onWork(() => this.#post(() => undefined));
+    }
     this.control = this.#makeControl();
   }
 
@@ -533,6 +541,27 @@ class OverlayDaemon implements Daemon {
     );
   }
 
+  #makeNetworks(): MeshNetworks {
+    const { state, clock } = this.#components;
+    const { pool, mtuBytes, meshName } = this.#options;
+    const meshId = meshIdOf(meshName);
+    return new MeshNetworks(
+      {
+        state,
+        wallMs: () => clock.wallMs(),
+        emit: this.#emit,
+        nameOf: (peer) => this.#directory.shownName(peer),
+      },
+      {
+        defaultNetwork: {
+          ...{ id: DEFAULT_NETWORK_ID, name: DEFAULT_NETWORK, mtuBytes },
+          ...{ subnets: [pool], createdMs: 0 },
+        },
+        idOf: (name) => networkIdOf(meshId, name),
+      },
+    );
+  }
+
   #makeEthernet(): MeshEthernet {
     const { state, clock } = this.#components;
     const nowMs = clock.monotonicMs();
@@ -578,6 +607,7 @@ class OverlayDaemon implements Daemon {
       rooms: [
         ...(this.#components.rooms ?? []),
         this.#linksRoom,
+        this.networks,
         this.addresses,
         ...this.#ethernet.rooms,
       ],

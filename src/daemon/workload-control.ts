@@ -2,8 +2,11 @@ import {
   SCHEMA_VERSION,
   type DnsControl,
   type IpamControl,
+  type NetworkControl,
+  type NetworkDocument,
   type WorkloadControl,
 } from '../api/control.js';
+import { DEFAULT_NETWORK_ID, type NetworkDefinition } from '../model/network.js';
 import type { Daemon } from './daemon.js';
 import type { Exposures } from '../workload/exposures.js';
 import type { Workloads } from '../workload/workloads.js';
@@ -38,5 +41,34 @@ export function dnsControl(names: DnsControl): DnsControl {
     dnsLookup: (text) => names.dnsLookup(text),
     dnsAdd: (name, addresses) => names.dnsAdd(name, addresses),
     dnsRemove: (name, addresses) => names.dnsRemove(name, addresses),
+  };
+}
+
+/** Networks as the API asks for them. `ifNameOf`: the bridge, where it is on this host. */
+export function networkControl(
+  { networks, control }: Pick<Daemon, 'networks' | 'control'>,
+  workloads: Pick<Workloads, 'list'>,
+  ifNameOf: (network: NetworkDefinition) => string | undefined,
+): NetworkControl {
+  const targetsOn = (name: string): readonly string[] =>
+    workloads.list().flatMap(({ network, target }) => (network === name ? [target] : []));
+  const document = (network: NetworkDefinition): NetworkDocument => {
+    const { id, name, subnets, mtuBytes } = network;
+    const members = new Set<string>(networks.members(id));
+    const others = control.peers().peers.filter((peer) => !peer.self);
+    const peers = others.filter((peer) => id === DEFAULT_NETWORK_ID || members.has(peer.id));
+    return {
+      ...{ name, id, subnets, mtu: mtuBytes, ifname: ifNameOf(network) ?? null },
+      targets: targetsOn(name),
+      peers: peers.map((peer) => ({ id: peer.id, nickname: peer.nickname })),
+    };
+  };
+  return {
+    networks: () => ({ schema: SCHEMA_VERSION, networks: networks.all.map(document) }),
+    createNetwork: (body) => Promise.resolve().then(() => document(networks.create(body))),
+    removeNetwork: (name) =>
+      Promise.resolve().then(() => {
+        networks.remove(name, targetsOn(name));
+      }),
   };
 }

@@ -7,6 +7,8 @@ import type {
   DaemonControl,
   EventDocument,
   ExposeBody,
+  NetworkBody,
+  NetworkDocument,
   PeerDocument,
   StatusDocument,
 } from '../../src/api/control.js';
@@ -88,6 +90,28 @@ export class FakeDaemon implements DaemonControl {
     const cure = 'Choose a range beside it.';
     const message = `${range} overlaps the pool 10.32.0.0/12`;
     return Promise.reject(new OverlayError('OVL_ADDRESS_INVALID', message, { value: range, cure }));
+  }
+
+  networkDocuments: NetworkDocument[] = [
+    {
+      ...{ name: 'default', id: 0, subnets: ['10.32.0.0/12'], mtu: 1388, ifname: 'overlay0' },
+      ...{ targets: [], peers: [{ id: BETA_ID, nickname: 'beta' }] },
+    },
+  ];
+
+  networks(): ReturnType<DaemonControl['networks']> {
+    return { schema: 1, networks: this.networkDocuments };
+  }
+
+  createNetwork({ name, subnets = [], mtu = 1388 }: NetworkBody): Promise<NetworkDocument> {
+    const network = { name, id: 7, subnets, mtu, ifname: null, targets: ['web'], peers: [] };
+    this.networkDocuments.push(network);
+    return Promise.resolve(network);
+  }
+
+  removeNetwork(name: string): Promise<void> {
+    this.networkDocuments = this.networkDocuments.filter((network) => network.name !== name);
+    return Promise.resolve();
   }
 
   dnsNames(): ReturnType<DaemonControl['dnsNames']> {

@@ -41,6 +41,38 @@ describe('overlayctl', () => {
       });
     });
 
+    it('network shows, makes and removes networks', async () => {
+      assert.deepEqual(
+        await ctl('network', 'create', 'blue', '--subnet', '10.80.0.0/16', '--subnet', 'fd00::/64'),
+        { code: 0, err: '', out: 'blue\n' },
+      );
+      assert.deepEqual(await ctl('network', 'list'), {
+        code: 0,
+        err: '',
+        out: [
+          'NETWORK  SUBNETS                  MTU  INTERFACE  HERE  ELSEWHERE',
+          'default  10.32.0.0/12            1388  overlay0   -     beta',
+          'blue     10.80.0.0/16 fd00::/64  1388  -          web   -',
+          '',
+        ].join('\n'),
+      });
+      const json = JSON.parse((await ctl('--json', 'network', 'list')).out) as {
+        networks: unknown[];
+      };
+      assert.deepEqual(json.networks, box.daemon.networkDocuments);
+      assert.deepEqual(await ctl('network', 'remove', 'blue'), { code: 0, err: '', out: '' });
+      assert.equal(box.daemon.networkDocuments.length, 1);
+      for (const bad of [
+        ['network', 'make', 'blue'],
+        ['network', 'create'],
+        ['network', 'list', 'blue'],
+        ['network', 'remove', 'blue', '--mtu', '1300'],
+        ['network', 'create', 'blue', '--mtu', 'much'],
+      ]) {
+        assert.equal((await ctl(...bad)).code, 2, bad.join(' '));
+      }
+    });
+
     it('status says why a contact has no link, and prints warnings with their cure', async () => {
       box.daemon.statusDocument = {
         ...twoNodeStatus(),

@@ -6,7 +6,12 @@ import type { ApiServer } from '../../src/api/server.js';
 import { startApiServer } from '../../src/api/server.js';
 import { NameService } from '../../src/daemon/name-service.js';
 import { createNodeTimers } from '../../src/daemon/node-timers.js';
-import { dnsControl, ipamControl, workloadControl } from '../../src/daemon/workload-control.js';
+import {
+  dnsControl,
+  ipamControl,
+  networkControl,
+  workloadControl,
+} from '../../src/daemon/workload-control.js';
 import { Exposures } from '../../src/workload/exposures.js';
 import { Workloads } from '../../src/workload/workloads.js';
 import { FakePortHost } from '../unit/workload/fake-port-host.js';
@@ -70,6 +75,7 @@ describe('overlayctl and a real daemon', () => {
       ...workloadControl(workloads, exposures),
       ...dnsControl(names),
       ...ipamControl(a.daemon.addresses),
+      ...networkControl(a.daemon, workloads, () => undefined),
     };
     const control = { ...a.daemon.control, ...more };
     server = await startApiServer(join(directory, 's'), control, quietLog);
