@@ -189,7 +189,7 @@ Napi::Object EventToJs(Napi::Env env, const Event& event) {
       of_kind("labelUnknown", {{"peer", event.peer}, {"label", event.value}});
       break;
     case EventKind::kPeerWanted:
-      of_kind("peerWanted", {{"peer", event.peer}, {"target", event.value}});
+      of_kind("peerWanted", {{"network", 0}, {"peer", event.peer}, {"target", event.value}});
       break;
     case EventKind::kTcpOpened:
       of_kind("tcpOpened", {{"connection", event.value}});
@@ -208,7 +208,7 @@ Napi::Object EventToJs(Napi::Env env, const Event& event) {
       of_kind("tcpClosed", {{"connection", event.value}});
       break;
     case EventKind::kFault:
-      of_kind("fault", {{"path", event.path}});
+      of_kind("fault", {{"path", event.path}, {"network", 0}});
       out.Set("code", event.code);
       out.Set("errno", Napi::Number::New(env, event.error));
       break;

@@ -44,6 +44,24 @@ export interface DataPlaneConfig {
   readonly overlayPrefixes?: readonly string[];
 }
 
+/** The network that `open` serves, and that control messages belong to. */
+export const DEFAULT_NETWORK = 0;
+/** Networks open beside the default one. */
+export const MAX_NETWORKS = 63;
+/** Network ids have 24 bits on the wire. */
+export const MAX_NETWORK_ID = 0xffffff;
+
+export interface NetworkConfig {
+  /** 1 … 2²⁴ − 1 */
+  readonly network: number;
+  /** Name of its TAP (created, or adopted when it exists); no other network's. */
+  readonly tapName: string;
+  /** MTU of its interface, bytes of IP packet. */
+  readonly mtuBytes: number;
+  /** Source MACs of frames from peers that are refused in it: its bridge's and TAP's own. */
+  readonly ownMacs: readonly Mac[];
+}
+
 /** Key and iv of one direction in one phase. The data plane copies them; callers zero theirs after `apply`. */
 export interface DirectionKey {
   readonly key: Uint8Array;
@@ -128,7 +146,7 @@ export type TableEntry =
     }
   | { readonly kind: 'fdbRemove'; readonly network: number; readonly mac: Mac }
   /**
-   * Frames to this group MAC go to these peers and no others; without an entry to all. At most 4096 entries. MACs of
+   * Frames to this group MAC go to these peers and no others; without an entry they are flooded. At most 4096 entries. MACs of
    * groups whose listeners do not report (native/core/multicast.h) are flooded whatever stands here; so are tagged
    * frames. MAC 00:00:00:00:00:00: who gets the reports themselves.
    */
@@ -139,6 +157,12 @@ export type TableEntry =
       readonly peers: readonly PeerSlot[];
     }
   | { readonly kind: 'groupRemove'; readonly network: number; readonly mac: Mac }
+  /**
+   * Whom floods in this network go to: broadcasts, MACs nobody knows, groups without an entry. Without one, or with an
+   * empty one: nobody. Network 0 has none, it is flooded to all peers. At most 4096 networks. Like all entries that name
+   * a network it can be set before that is opened, and stays when it is closed.
+   */
+  | { readonly kind: 'membersSet'; readonly network: number; readonly peers: readonly PeerSlot[] }
   /** Lets INITs with this resumption hint pass the gate without a guess token (protocol §2). */
   | { readonly kind: 'resumeSet'; readonly hint: Uint8Array; readonly pairKey: Uint8Array }
   | { readonly kind: 'resumeRemove'; readonly hint: Uint8Array };
@@ -219,9 +243,14 @@ export type DataPlaneEvent =
   | { readonly kind: 'labelUnknown'; readonly peer: PeerSlot; readonly label: number }
   /**
    * A frame for a peer without session or path; 0: a flood that such peers did not get. `target`: the IPv4 address that
-   * a flooded ARP asks for, as a number; 0: none. Once per (peer, target) and second.
+   * a flooded ARP asks for, as a number; 0: none. Once per (network, peer, target) and second.
    */
-  | { readonly kind: 'peerWanted'; readonly peer: PeerSlot; readonly target: number }
+  | {
+      readonly kind: 'peerWanted';
+      readonly network: number;
+      readonly peer: PeerSlot;
+      readonly target: number;
+    }
   /**
    * A source MAC is not where it was; at most some per second. `local`: on a port of this host, and `peer` had it
    * (learned: forgotten now; declared: still declared). `flapping`: it moved too often, and `peer` did not get it.
@@ -244,8 +273,17 @@ export type DataPlaneEvent =
   /** A TCP connection stands: ours, or accepted (from 2³¹ on). An accepted one without a handshake within 5 s is closed. */
   | { readonly kind: 'tcpOpened'; readonly connection: number; readonly endpoint: Endpoint }
   | { readonly kind: 'tcpClosed'; readonly connection: number }
-  /** Something an operator should read: a fall-back was taken, a device vanished. `code` is an OVL_ code. */
-  | { readonly kind: 'fault'; readonly code: string; readonly errno: number; readonly path: PathId }
+  /**
+   * Something an operator should read: a fall-back was taken, a device vanished. `code` is an OVL_ code. `network`: whose
+   * TAP it is about, else 0. The other networks go on.
+   */
+  | {
+      readonly kind: 'fault';
+      readonly code: string;
+      readonly errno: number;
+      readonly path: PathId;
+      readonly network: number;
+    }
   /** Events were lost because the ring was full: resynchronise from counters and tables. */
   | { readonly kind: 'overflow'; readonly lost: number };
 
@@ -319,6 +357,14 @@ export interface DataPlaneInfo {
 export interface DataPlane {
   /** @throws OverlayError OVL_TAP_OPEN, OVL_UDP_BIND, … nothing is left open then. */
   open(config: DataPlaneConfig): DataPlaneInfo;
+  /**
+   * Opens the TAP of a network beside the default one. Its frames never leave on another network's TAP; until it is open
+   * those of peers are dropped (`inner_network`). @throws OverlayError OVL_TAP_OPEN, OVL_NOT_PERMITTED, also when it is
+   * open already, its TAP is another network's, or MAX_NETWORKS are open; nothing is left open then.
+   */
+  openNetwork(config: NetworkConfig): void;
+  /** Closes its TAP and forgets what was learned in it; what was set for it stays. Idempotent. */
+  closeNetwork(network: number): void;
   /** Callback when events wait; called at most once until the next `drain`. */
   onReadable(callback: () => void): void;
   /** All or nothing. @throws OverlayError OVL_BATCH_REFUSED naming the entry. */

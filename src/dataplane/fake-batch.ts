@@ -1,5 +1,12 @@
 import { OverlayError } from '../base/errors.js';
-import type { PathId, PeerSlot, SessionIndex, TableEntry } from './dataplane.js';
+import {
+  DEFAULT_NETWORK,
+  MAX_NETWORK_ID,
+  type PathId,
+  type PeerSlot,
+  type SessionIndex,
+  type TableEntry,
+} from './dataplane.js';
 
 /** What stands in the tables before a batch. */
 interface FakeTableKeys {
@@ -22,6 +29,9 @@ export function checkBatch(batch: readonly TableEntry[], before: FakeTableKeys):
     });
   };
   batch.forEach((entry, position) => {
+    if ('network' in entry && !(entry.network >= 0 && entry.network <= MAX_NETWORK_ID)) {
+      refuse(position, 'network out of range');
+    }
     switch (entry.kind) {
       case 'sessionInstall':
         if (entry.session === 0 || sessions.has(entry.session)) refuse(position, 'session exists');
@@ -64,6 +74,12 @@ export function checkBatch(batch: readonly TableEntry[], before: FakeTableKeys):
       case 'fdbSet':
         if (entry.peer !== 0 && !peers.has(entry.peer)) {
           refuse(position, `peer ${entry.peer} does not exist`);
+        }
+        break;
+      case 'membersSet':
+        if (entry.network === DEFAULT_NETWORK) refuse(position, 'the default network has no list');
+        if (entry.peers.some((peer) => peer < 1 || peer > 4096)) {
+          refuse(position, 'peer slot out of range');
         }
         break;
       case 'labelSet':

@@ -13,7 +13,7 @@ import type {
 
 /** What is inside a sealed datagram. */
 export type FakeBody =
-  | { readonly kind: 'frame'; readonly frame: Uint8Array }
+  | { readonly kind: 'frame'; readonly network: number; readonly frame: Uint8Array }
   | { readonly kind: 'control'; readonly type: number; readonly body: Uint8Array }
   | { readonly kind: 'keepalive' }
   | { readonly kind: 'ping'; readonly path: number; readonly seq: number }

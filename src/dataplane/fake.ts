@@ -5,6 +5,7 @@ import { checkBatch } from './fake-batch.js';
 import { isLinkLocal, isMacControl, membershipOf, ROUTER_GROUP } from './fake-ethernet.js';
 import { FakeGate } from './fake-gate.js';
 import type { FakeDatagram, FakeNetwork, Scheduler } from './fake-network.js';
+import { FakeNetworks } from './fake-networks.js';
 import { FakePathClock } from './fake-path-clock.js';
 import {
   FakeLabels,
@@ -15,18 +16,20 @@ import {
 } from './fake-relay.js';
 import { FakeTcp } from './fake-tcp.js';
 import { FakeSession, type FakeBody, type Sealed } from './fake-sessions.js';
-import type {
-  Counters,
-  DataPlane,
-  DataPlaneConfig,
-  DataPlaneEvent,
-  DataPlaneInfo,
-  FdbEntry,
-  PathId,
-  PeerSlot,
-  SendItem,
-  SessionIndex,
-  TableEntry,
+import {
+  DEFAULT_NETWORK,
+  type Counters,
+  type DataPlane,
+  type DataPlaneConfig,
+  type DataPlaneEvent,
+  type DataPlaneInfo,
+  type FdbEntry,
+  type NetworkConfig,
+  type PathId,
+  type PeerSlot,
+  type SendItem,
+  type SessionIndex,
+  type TableEntry,
 } from './dataplane.js';
 
 /*
@@ -92,6 +95,7 @@ export class FakeDataPlane implements DataPlane {
   readonly #pathsByAddress = new Map<string, FakePath>();
   readonly #fdb = new Map<string, FdbEntry>();
   readonly #groups = new Map<string, readonly PeerSlot[]>();
+  readonly #networks = new FakeNetworks();
   readonly #labels = new FakeLabels();
   readonly #tcp: FakeTcp<FakePayload>;
   readonly #seen = new Map<string, number>();
@@ -101,7 +105,7 @@ export class FakeDataPlane implements DataPlane {
   #lost = 0;
   #isWoken = false;
   #onReadable: (() => void) | undefined;
-  #onFrame: ((frame: Uint8Array, peer: PeerSlot) => void) | undefined;
+  #onFrame: ((frame: Uint8Array, peer: PeerSlot, network: number) => void) | undefined;
 
   constructor(options: FakeDataPlaneOptions) {
     this.#network = options.network;
@@ -135,6 +139,17 @@ export class FakeDataPlane implements DataPlane {
       offloads: [],
       queuePairs: 1,
     };
+  }
+
+  openNetwork(config: NetworkConfig): void {
+    this.#networks.open(config, this.#config?.tapName ?? '');
+  }
+
+  closeNetwork(network: number): void {
+    this.#networks.close(network);
+    for (const [key, entry] of this.#fdb) {
+      if (entry.network === network && !entry.isDeclared) this.#fdb.delete(key);
+    }
   }
 
   onReadable(callback: () => void): void {
@@ -189,6 +204,7 @@ export class FakeDataPlane implements DataPlane {
     this.#sessions.clear();
     this.#peers.clear();
     this.#labels.clear();
+    this.#networks.closeAll();
     this.#events = [];
     this.#onReadable = undefined;
     this.#config = undefined;
@@ -209,52 +225,58 @@ export class FakeDataPlane implements DataPlane {
     for (const session of this.#sessions.keys()) this.#emit({ kind: 'sessionLimit', session });
   }
 
-  /** A frame that the TAP read. */
-  injectFrame(frame: Uint8Array): void {
-    if (!this.#config) return;
+  /** A frame that the TAP of this network read. */
+  injectFrame(frame: Uint8Array, network = DEFAULT_NETWORK): void {
+    if (!this.#config || !this.#networks.isOpen(network)) return;
     const destination = macFromBytes(frame.subarray(0, 6));
     if (isLinkLocal(destination) || isMacControl(frame)) {
       this.#drop(isLinkLocal(destination) ? 'reserved_multicast' : 'mac_control');
       return;
     }
-    this.#noteLocalSource(macFromBytes(frame.subarray(6, 12)));
-    const entry = this.#fdb.get(fdbKey(0, destination));
+    this.#noteLocalSource(network, macFromBytes(frame.subarray(6, 12)));
+    const entry = this.#fdb.get(fdbKey(network, destination));
     if (entry?.peer === LOCAL_PEER) {
       this.#drop('own_destination');
       return;
     }
-    const listeners = this.#listenersOf(destination, frame);
+    const listeners = this.#listenersOf(network, destination, frame);
     if (entry) {
-      this.#sendFrame(entry.peer, frame);
+      this.#sendFrame(entry.peer, network, frame);
       return;
     }
-    const reachable = [...this.#peers].filter(([, { session, path }]) => session * path !== 0);
-    if (reachable.length < this.#peers.size && !isHousekeeping(frame)) {
-      this.#tellWanted(0, arpTargetOf(frame));
+    const members =
+      network === DEFAULT_NETWORK ? [...this.#peers.keys()] : this.#networks.membersOf(network);
+    const reachable = members.filter((slot) => {
+      const peer = this.#peers.get(slot);
+      return peer !== undefined && peer.session * peer.path !== 0;
+    });
+    if (reachable.length < members.length && !isHousekeeping(frame)) {
+      this.#tellWanted(network, 0, arpTargetOf(frame));
     }
-    for (const [slot] of reachable) {
-      if (listeners?.includes(slot) !== false) this.#sendFrame(slot, frame);
+    for (const slot of reachable) {
+      if (listeners?.includes(slot) !== false) this.#sendFrame(slot, network, frame);
     }
   }
 
-  #listenersOf(group: Mac, frame: Uint8Array): readonly PeerSlot[] | undefined {
+  #listenersOf(network: number, group: Mac, frame: Uint8Array): readonly PeerSlot[] | undefined {
     const membership = membershipOf(frame);
     if (membership !== 'none') {
-      this.#emit({ kind: 'membership', network: 0, frame: frame.slice(), missed: 0 });
+      this.#emit({ kind: 'membership', network, frame: frame.slice(), missed: 0 });
     }
-    if (membership === 'report') return this.#groups.get(fdbKey(0, ROUTER_GROUP));
-    return isSnoopedMac(group) ? this.#groups.get(fdbKey(0, group)) : undefined;
+    if (membership === 'report') return this.#groups.get(fdbKey(network, ROUTER_GROUP));
+    return isSnoopedMac(group) ? this.#groups.get(fdbKey(network, group)) : undefined;
   }
 
-  #noteLocalSource(mac: Mac): void {
-    const known = this.#fdb.get(fdbKey(0, mac));
+  #noteLocalSource(network: number, mac: Mac): void {
+    const key = fdbKey(network, mac);
+    const known = this.#fdb.get(key);
     if (!known || known.peer === LOCAL_PEER) return;
-    if (!known.isDeclared) this.#fdb.delete(fdbKey(0, mac));
-    this.#emit({ kind: 'macClaim', network: 0, mac, peer: known.peer, verdict: 'local' });
+    if (!known.isDeclared) this.#fdb.delete(key);
+    this.#emit({ kind: 'macClaim', network, mac, peer: known.peer, verdict: 'local' });
   }
 
-  /** Called for each frame that would be written to the TAP; peer 0: the control plane's own. */
-  onFrame(callback: (frame: Uint8Array, peer: PeerSlot) => void): void {
+  /** Called for each frame that would be written to the TAP of a network; peer 0: the control plane's own. */
+  onFrame(callback: (frame: Uint8Array, peer: PeerSlot, network: number) => void): void {
     this.#onFrame = callback;
   }
 
@@ -310,6 +332,9 @@ export class FakeDataPlane implements DataPlane {
         break;
       case 'groupRemove':
         this.#groups.delete(fdbKey(entry.network, entry.mac));
+        break;
+      case 'membersSet':
+        this.#networks.setMembers(entry.network, entry.peers);
         break;
       case 'resumeSet':
         this.#gate?.addHint(entry.hint);
@@ -394,7 +419,11 @@ export class FakeDataPlane implements DataPlane {
         this.#ping(item.path);
         break;
       case 'tapFrame':
-        this.#onFrame?.(item.frame, LOCAL_PEER);
+        if (this.#networks.isOpen(item.network)) {
+          this.#onFrame?.(item.frame, LOCAL_PEER, item.network);
+        } else {
+          this.#drop('tap_write');
+        }
         break;
       case 'returnToken':
         this.#gate?.returnToken(this.#sourceOf(item.from));
@@ -408,27 +437,27 @@ export class FakeDataPlane implements DataPlane {
     }
   }
 
-  #sendFrame(slot: PeerSlot, frame: Uint8Array): void {
+  #sendFrame(slot: PeerSlot, network: number, frame: Uint8Array): void {
     const peer = this.#peers.get(slot);
     const session = this.#sessions.get(peer?.session ?? 0);
     const path = this.#paths.get(peer?.path ?? 0);
     if (!session || !path) {
       this.#drop('no path');
-      this.#tellWanted(slot, 0);
+      this.#tellWanted(network, slot, 0);
       return;
     }
     const nowMs = this.#nowMs();
     path.clock.onFrame(nowMs);
     const bytes = Math.min(path.datagramBytes, frame.length + overheadOf(path.address));
-    this.#sealTo(session, path, { kind: 'frame', frame: frame.slice() }, bytes, () => {
+    this.#sealTo(session, path, { kind: 'frame', network, frame: frame.slice() }, bytes, () => {
       this.#noteSwallowed(peer?.path ?? 0, bytes);
     });
     this.#schedulePing(peer?.path ?? 0);
   }
 
-  #tellWanted(peer: PeerSlot, target: number): void {
-    if (!this.#mayTell(`wanted ${peer} ${target}`)) return;
-    this.#emit({ kind: 'peerWanted', peer, target });
+  #tellWanted(network: number, peer: PeerSlot, target: number): void {
+    if (!this.#mayTell(`wanted ${network} ${peer} ${target}`)) return;
+    this.#emit({ kind: 'peerWanted', network, peer, target });
   }
 
   /** PINGs of the size in use would show soon that nothing of it arrives. */
@@ -656,7 +685,7 @@ export class FakeDataPlane implements DataPlane {
         this.#receivePong(body);
         break;
       case 'frame':
-        this.#receiveFrame(session.peer, this.#pathOf(session.peer, from), body.frame);
+        this.#receiveFrame(session.peer, this.#pathOf(session.peer, from), body);
         break;
     }
   }
@@ -677,10 +706,20 @@ export class FakeDataPlane implements DataPlane {
     }
   }
 
-  #receiveFrame(peer: PeerSlot, path: FakePath | undefined, frame: Uint8Array): void {
+  #receiveFrame(
+    peer: PeerSlot,
+    path: FakePath | undefined,
+    { network, frame }: Extract<FakeBody, { kind: 'frame' }>,
+  ): void {
+    if (!this.#networks.isOpen(network)) {
+      this.#drop('inner_network');
+      return;
+    }
     const source = macFromBytes(frame.subarray(6, 12));
     const isGroup = ((frame[6] ?? 0) & 1) === 1;
-    if (isGroup || this.#config?.ownMacs.includes(source)) {
+    const ownMacs =
+      network === DEFAULT_NETWORK ? this.#config?.ownMacs : this.#networks.ownMacsOf(network);
+    if (isGroup || ownMacs?.includes(source)) {
       this.#drop('source mac');
       return;
     }
@@ -688,19 +727,19 @@ export class FakeDataPlane implements DataPlane {
       this.#drop(isMacControl(frame) ? 'mac_control' : 'reserved_multicast');
       return;
     }
-    const key = fdbKey(0, source);
+    const key = fdbKey(network, source);
     const known = this.#fdb.get(key);
     if (known?.isDeclared && known.peer !== peer) {
-      this.#emit({ kind: 'macClaim', network: 0, mac: source, peer, verdict: 'refused' });
+      this.#emit({ kind: 'macClaim', network, mac: source, peer, verdict: 'refused' });
       this.#drop(known.peer === LOCAL_PEER ? 'own_source' : 'source_guard');
       return;
     }
     if (!known?.isDeclared) {
-      this.#fdb.set(key, { network: 0, mac: source, peer, isDeclared: false, ageSeconds: 0 });
+      this.#fdb.set(key, { network, mac: source, peer, isDeclared: false, ageSeconds: 0 });
     }
     path?.clock.onFrame(this.#nowMs());
     this.#count('rxFrames');
-    this.#onFrame?.(frame, peer);
+    this.#onFrame?.(frame, peer, network);
   }
 
   #noteSeen(session: FakeSession, from: PathAddress): void {

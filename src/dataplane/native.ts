@@ -21,6 +21,7 @@ import type {
   DataPlaneEvent,
   DataPlaneInfo,
   FdbEntry,
+  NetworkConfig,
   SendItem,
   TableEntry,
 } from './dataplane.js';
@@ -39,6 +40,9 @@ interface Addon {
 interface AddonDataPlane {
   onReadable(callback: () => void): void;
   open(config: object): AddonOpened | AddonOpenFailure;
+  /** Null on success. */
+  openNetwork(config: object): AddonOpenFailure | null;
+  closeNetwork(network: number): void;
   apply(batch: readonly object[]): { index: number; reason: string } | null;
   send(batch: readonly object[]): void;
   drain(): Record<string, unknown>[];
@@ -198,6 +202,18 @@ class NativeDataPlane implements DataPlane {
     });
     if ('code' in opened) throw openError(opened);
     return { ...opened, localAddresses: opened.localAddresses.map(endpointOf) };
+  }
+
+  openNetwork(config: NetworkConfig): void {
+    const failure = this.#native.openNetwork({
+      ...config,
+      ownMacs: config.ownMacs.map((mac) => ({ mac: macBytes(mac) })),
+    });
+    if (failure !== null) throw openError(failure);
+  }
+
+  closeNetwork(network: number): void {
+    this.#native.closeNetwork(network);
   }
 
   onReadable(callback: () => void): void {

@@ -380,7 +380,7 @@ export function describeDataPlane(
         ofKind(seenA, 'peerWanted').filter((event) => event.peer === peer);
       for (let count = 0; count < 5; count++) rig.injectA(frameOf(MAC_B, MAC_A, 'first'));
       await eventually('it is told', () => wanted(SLOT)().length > 0);
-      assert.deepEqual(wanted(SLOT)(), [{ kind: 'peerWanted', peer: SLOT, target: 0 }]);
+      assert.deepEqual(wanted(SLOT)(), [{ kind: 'peerWanted', network: 0, peer: SLOT, target: 0 }]);
     });
 
     it('says that a flood did not get to all, and whose address it asked for', async () => {

@@ -7,6 +7,7 @@ import { VirtualTime } from '../sim/virtual-time.js';
 import { describeDataPlane, type Rig } from './data-plane-contract.js';
 import { describeEthernet } from './ethernet-contract.js';
 import { MAC_A, MAC_B, MAC_C } from './fixtures.js';
+import { describeNetworks, type NetworkLine } from './networks-contract.js';
 import { describeRelay, type Line } from './relay-contract.js';
 import { describeTcp } from './tcp-contract.js';
 
@@ -92,7 +93,32 @@ const makeLine = (): Promise<Line> => {
   });
 };
 
+const makeNetworkLine = (): Promise<NetworkLine> => {
+  const hosts = openHosts([MAC_A, MAC_C]);
+  const [a, c] = hosts.planes as [FakeDataPlane, FakeDataPlane];
+  const frames = new Map<number, Uint8Array[]>();
+  const framesOf = (network: number): Uint8Array[] => {
+    const known = frames.get(network) ?? [];
+    frames.set(network, known);
+    return known;
+  };
+  c.onFrame((frame, _peer, network) => framesOf(network).push(frame));
+  return Promise.resolve({
+    planes: { a, c },
+    endpoints: { a: at(1), c: at(2) },
+    tapOf: (_side, network) => (network === 0 ? 'tap' : `tap${network}`),
+    wire: () => Promise.resolve(),
+    inject: (network, frame) => {
+      a.injectFrame(frame, network);
+    },
+    framesOf,
+    until: hosts.until,
+    close: hosts.close,
+  });
+};
+
 describeDataPlane('fake', makeRig, { hasFrames: true });
 describeRelay('fake', makeLine);
 describeTcp('fake', makeRig);
 describeEthernet('fake', makeLine);
+describeNetworks('fake', makeNetworkLine);
