@@ -18,6 +18,7 @@
 #include "native/engine/join_probe.h"
 #include "native/engine/relay_path.h"
 #include "native/engine/sealer.h"
+#include "native/engine/tap_duty.h"
 #include "native/io/port_sorter.h"
 
 namespace overlayd::engine {
@@ -73,8 +74,11 @@ struct Engine::Lane {
   core::CounterBlock rx_counters;
   std::unique_ptr<TxPath> tx;
   std::unique_ptr<RxPath> rx;
+  TapDuty tap_duty;
   std::thread tx_thread;
   std::thread rx_thread;
+  /// Said by the rx thread to the tx thread while that has the TAP.
+  std::atomic<bool> rx_is_busy{false};
 };
 
 Engine::Engine(std::function<void()> wake) : wake_(std::move(wake)) {}
@@ -162,6 +166,11 @@ bool Engine::OpenDevices(const EngineConfig& config, EngineInfo* info, OpenFailu
   for (auto& queue : queues) {
     auto lane = std::make_unique<Lane>();
     lane->tap = std::move(queue);
+    if (!lane->tap_duty.Open()) {
+      *failure = {"OVL_INTERNAL", "eventfd", errno, ""};
+      lanes_.clear();
+      return false;
+    }
     for (const std::string& address : addresses) {
       std::unique_ptr<io::UdpSocket> socket;
       const int error = io::OpenUdp(address, &port, options, &socket, &step);
@@ -261,14 +270,35 @@ void Engine::StartThreads() {
   });
 }
 
+// Has the TAP while there is much to do (engine/tap_duty.h).
 void Engine::RunTx(Lane& lane) {
   ::prctl(PR_SET_NAME, "ovl-tx");
+  TapDuty& duty = lane.tap_duty;
+  Workload workload(lane.tx_counters, core::Counter::kTapRxFrames, core::Counter::kTapRxBytes);
+  pollfd bell[] = {{stop_.get(), POLLIN, 0}, {duty.tx_bell(), POLLIN, 0}};
   pollfd fds[] = {{stop_.get(), POLLIN, 0}, {lane.tap->fd(), POLLIN, 0}};
   for (;;) {
-    ::poll(fds, 2, -1);
-    if (fds[0].revents != 0) return;
-    lane.tx_counters.Add(core::Counter::kTxWakeups);
-    if (!lane.tx->Drain()) return;
+    ::poll(bell, 2, -1);
+    if (bell[0].revents != 0) return;
+    TapDuty::Silence(duty.tx_bell());
+    if (!duty.IsWithTx()) continue;
+    uint64_t busy_until_ms = BootTimeMs() + TapDuty::kCalmMs;
+    while (duty.IsWithTx()) {
+      ::poll(fds, 2, static_cast<int>(TapDuty::kCalmMs));
+      if (fds[0].revents != 0) return;
+      const uint64_t now_ms = BootTimeMs();
+      if (fds[1].revents != 0) {
+        lane.tx_counters.Add(core::Counter::kTxWakeups);
+        if (!lane.tx->Drain(now_ms)) return;
+      }
+      const bool was_full = lane.tx->TakeWaited();
+      if (was_full || lane.rx_is_busy.exchange(false, std::memory_order_relaxed) ||
+          workload.IsMuch()) {
+        const uint64_t until = now_ms + (was_full ? TapDuty::kAfterFullMs : TapDuty::kCalmMs);
+        busy_until_ms = std::max(busy_until_ms, until);
+      }
+      if (now_ms >= busy_until_ms) duty.GiveToRx();
+    }
   }
 }
 
@@ -279,21 +309,35 @@ void Engine::RunRx(Lane& lane) {
   std::vector<io::UdpSocket*> sockets;
   for (const auto& socket : lane.sockets.all) sockets.push_back(socket.get());
   for (const auto& socket : lane.proven) sockets.push_back(socket.get());
-  std::vector<pollfd> fds{{stop_.get(), POLLIN, 0}};
+  TapDuty& duty = lane.tap_duty;
+  Workload rx_load(lane.rx_counters, core::Counter::kUdpRxDatagrams, core::Counter::kUdpRxBytes);
+  enum : size_t { kStop, kBell, kTap, kFirstSocket };
+  std::vector<pollfd> fds{
+      {stop_.get(), POLLIN, 0}, {duty.rx_bell(), POLLIN, 0}, {lane.tap->fd(), POLLIN, 0}};
   for (const io::UdpSocket* socket : sockets) fds.push_back({socket->fd(), POLLIN, 0});
   const size_t first_stranger = fds.size();
   for (const auto& socket : lane.strangers) fds.push_back({socket->fd(), POLLIN, 0});
   uint64_t strangers_from_ms = 0;
+  bool has_tap = true;
   for (;;) {
+    const bool is_on_duty = has_tap && !duty.IsWithTx();
+    fds[kTap].fd = is_on_duty ? lane.tap->fd() : -1;
     const uint64_t now_ms = BootTimeMs();
     const bool may_see_strangers = now_ms >= strangers_from_ms;
     const int patience_ms = may_see_strangers ? -1 : static_cast<int>(strangers_from_ms - now_ms);
     ::poll(fds.data(), may_see_strangers ? fds.size() : first_stranger, patience_ms);
-    if (fds[0].revents != 0) return;
+    if (fds[kStop].revents != 0) return;
+    if (fds[kBell].revents != 0) TapDuty::Silence(duty.rx_bell());
     lane.rx_counters.Add(core::Counter::kRxWakeups);
+    bool may_have_answers = fds[kTap].revents != 0;
     for (size_t i = 0; i < sockets.size(); ++i) {
-      if (fds[1 + i].revents != 0) lane.rx->Drain(*sockets[i]);
+      if (fds[kFirstSocket + i].revents == 0) continue;
+      lane.rx->Drain(*sockets[i]);
+      may_have_answers = true;
     }
+    const bool is_much = rx_load.IsMuch();
+    if (is_on_duty && may_have_answers) has_tap = DrainTapOnDuty(lane, is_much);
+    if (!is_on_duty && is_much) lane.rx_is_busy.store(true, std::memory_order_relaxed);
     if (!may_see_strangers) continue;
     for (size_t i = 0; i < lane.strangers.size(); ++i) {
       if (fds[first_stranger + i].revents == 0) continue;
@@ -302,6 +346,14 @@ void Engine::RunRx(Lane& lane) {
       }
     }
   }
+}
+
+// The rx thread's turn at the TAP; false: the TAP is gone.
+bool Engine::DrainTapOnDuty(Lane& lane, bool is_much_received) {
+  Workload workload(lane.tx_counters, core::Counter::kTapRxFrames, core::Counter::kTapRxBytes);
+  if (!is_much_received && !lane.tx->Drain()) return false;
+  if (is_much_received || workload.IsMuch() || lane.tx->HasWaited()) lane.tap_duty.GiveToTx();
+  return true;
 }
 
 void Engine::Close() {

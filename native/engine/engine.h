@@ -23,7 +23,7 @@
  * The data plane as a whole: opens the devices, runs the threads, takes batches from the control plane.
  *
  *   queue pair i:  tx thread   TAP queue i -> UDP sockets of pair i
- *                  rx thread   UDP sockets of pair i -> TAP queue i
+ *                  rx thread   UDP sockets of pair i -> TAP queue i, and the tx thread's work while there is little
  *   once:          housekeeper PINGs, reports, ageing
  *                  tcp         connections, where UDP is blocked
  *
@@ -113,6 +113,7 @@ class Engine {
   void StartThreads();
   void RunTx(Lane& lane);
   void RunRx(Lane& lane);
+  bool DrainTapOnDuty(Lane& lane, bool is_much_received);
 
   std::function<void()> wake_;
   std::unique_ptr<Plane> plane_;

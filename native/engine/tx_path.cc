@@ -595,6 +595,7 @@ void TxPath::OnSendError(Train& train, int error) {
 // and self-contained, so tables may change meanwhile when no frame is half cut. False: it did not drain in time, and
 // the caller drops what it has: a link that takes nothing must not hold up the control plane, which waits for us.
 bool TxPath::WaitWritable(io::UdpSocket& socket) {
+  has_waited_ = true;
   const bool may_leave = may_leave_;
   if (may_leave) plane_.quiescence.Exit(worker_);
   pollfd wait{socket.fd(), POLLOUT, 0};

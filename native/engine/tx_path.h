@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "native/core/frame.h"
 #include "native/core/joiner.h"
@@ -22,7 +23,7 @@
  *   Reserve   puts datagrams of one path and size into one train
  *   Flush     one GSO message a train, one call for all
  *
- * Nothing is allocated, locked or logged between read and send. Belongs to one thread.
+ * Nothing is allocated, locked or logged between read and send. Belongs to one thread at a time.
  */
 namespace overlayd::engine {
 
@@ -34,6 +35,9 @@ class TxPath {
 
   /// Moves what waits at the TAP, up to a budget. False: the TAP is gone (told as a fault event).
   bool Drain(uint64_t now_ms = BootTimeMs());
+  /// A socket was full since this was asked for the last time.
+  [[nodiscard]] bool HasWaited() const { return has_waited_; }
+  bool TakeWaited() { return std::exchange(has_waited_, false); }
 
  private:
   static constexpr core::Mac kNoMac = UINT64_MAX;
@@ -98,6 +102,7 @@ class TxPath {
   std::unique_ptr<Train[]> trains_;
   size_t train_count_ = 0;
   bool may_leave_ = false;
+  bool has_waited_ = false;
   core::AeadScratch scratch_;
 };
 

@@ -161,6 +161,39 @@ for (const { name, link } of UNDERLAYS) {
   });
 }
 
+describe('reading the TAP', function () {
+  this.timeout(60_000);
+  let pair: Pair;
+  let a: TestDaemon;
+  let b: TestDaemon;
+  tidy(() => pair);
+
+  before(async () => {
+    pair = await twoHosts({});
+    ({ a, b } = await join(pair));
+  });
+
+  /** How often the thread that is there for much traffic was woken, on both hosts, while `during` ran. */
+  const wakeUps = async (during: () => Promise<unknown>): Promise<number> => {
+    const count = async (daemon: TestDaemon): Promise<number> =>
+      (await daemon.report()).counters['tx_wakeups'] ?? 0;
+    const before = (await count(a)) + (await count(b));
+    await during();
+    return (await count(a)) + (await count(b)) - before;
+  };
+  const ping = async (): Promise<void> =>
+    pingAll(pair.alice, await b.address(4), { count: 5, size: 56 });
+
+  it('takes one thread while there is little to do, two under load, and one again', async () => {
+    await waitFor('pings by one thread', 10_000, async () => (await wakeUps(ping)) === 0);
+    const load = await wakeUps(async () =>
+      tcpTransfer(pair.alice, pair.bob, await b.address(4), TCP_BYTES),
+    );
+    assert.ok(load > 0, 'one thread did it all');
+    await waitFor('pings by one thread again', 10_000, async () => (await wakeUps(ping)) === 0);
+  });
+});
+
 describe('a daemon that is killed and started again', function () {
   this.timeout(40_000);
   let pair: Pair;
