@@ -240,8 +240,8 @@ export interface WorkloadControl {
   expose(body: ExposeBody): Promise<AddressesOutcome>;
   /** No addresses: all. @throws OVL_ADDRESS_INVALID */
   hide(addresses: readonly string[]): Promise<AddressesOutcome>;
-  /** No addresses: all. @throws OVL_ADDRESS_INVALID */
-  detach(target: string, addresses: readonly string[]): Promise<AddressesOutcome>;
+  /** No addresses: all. No network: on all that it is on. @throws OVL_ADDRESS_INVALID, OVL_AMBIGUOUS */
+  detach(target: string, addresses: readonly string[], network?: string): Promise<AddressesOutcome>;
 }
 
 /** A name in the mesh. */

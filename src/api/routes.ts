@@ -17,7 +17,7 @@ import { productVersion } from './version.js';
  * POST    /v1/forget         {contacts} -> {schema, removed, unknown}
  * GET     /v1/ps             AttachmentsDocument
  * POST    /v1/attach         AttachRequest -> {schema, addresses}
- * POST    /v1/detach         {target, addresses} -> {schema, addresses}
+ * POST    /v1/detach         {target, addresses, network} -> {schema, addresses}
  * POST    /v1/bench          {peer, seconds, mbps} -> BenchPlaceDocument
  * POST    /v1/expose         ExposeBody -> {schema, addresses}
  * POST    /v1/hide           {addresses} -> {schema, addresses}
@@ -53,6 +53,7 @@ const text = z.string().min(1).max(1100);
 const attachBody = z.strictObject({
   target: text,
   addresses: z.array(text).max(64),
+  network: text.optional(),
   ifname: text.optional(),
   name: text.optional(),
   dns: z.boolean().optional(),
@@ -61,7 +62,7 @@ const attachBody = z.strictObject({
   routes: z.array(text).max(64).optional(),
   mtu: z.number().int().nonnegative().optional(),
 });
-const detachBody = attachBody.pick({ target: true, addresses: true });
+const detachBody = attachBody.pick({ target: true, addresses: true, network: true });
 const benchBody = z.strictObject({
   peer: text,
   seconds: z.number().int().min(1).max(30),
@@ -131,8 +132,8 @@ const ROUTES: readonly Route[] = [
     ...(await control.attach(parseBody(attachBody, body))),
   })),
   post('/v1/detach', async (control, body) => {
-    const { target, addresses } = parseBody(detachBody, body);
-    return { schema: SCHEMA_VERSION, ...(await control.detach(target, addresses)) };
+    const { target, addresses, network } = parseBody(detachBody, body);
+    return { schema: SCHEMA_VERSION, ...(await control.detach(target, addresses, network)) };
   }),
   post('/v1/bench', (control, body) => {
     const { peer, ...wish } = parseBody(benchBody, body);

@@ -11,13 +11,14 @@ import { productVersion } from '../api/version.js';
 import type { Log } from '../base/log.js';
 import { createSystemClock } from '../base/system-clock.js';
 import { createSystemRng } from '../base/system-rng.js';
-import { meshIdOf } from '../crypto/mesh.js';
+import { DEFAULT_NETWORK, meshIdOf, networkIdOf } from '../crypto/mesh.js';
 import { derivePrs } from '../crypto/password.js';
 import { sodiumReady } from '../crypto/sodium.js';
 import type { DaemonConfig } from '../daemon/config.js';
 
-import { createDaemon } from '../daemon/daemon.js';
+import { createDaemon, type Daemon } from '../daemon/daemon.js';
 import { NameService } from '../daemon/name-service.js';
+import { NetworkBridges } from '../daemon/network-bridges.js';
 import {
   dnsControl,
   ipamControl,
@@ -30,9 +31,17 @@ import { ensureStateDir } from '../daemon/state-dir.js';
 import { lockStateDir } from '../daemon/state-lock.js';
 import { openStateStore } from '../daemon/state-store.js';
 import { createNativeDataPlane, nativeOs } from '../dataplane/native.js';
+import { DEFAULT_NETWORK_ID, type NetworkDefinition, type NetworkId } from '../model/network.js';
+import { macOfPeer } from '../model/peer-id.js';
 import { AttachmentHost } from '../netdev/attachment-host.js';
 import { BridgeExposureHost } from '../netdev/exposure-host.js';
-import { createHostInterface } from '../netdev/host-interface.js';
+import {
+  createHostInterface,
+  networkBridgeName,
+  removeNetworkBridges,
+  tapNameOf,
+  type LinuxHostInterface,
+} from '../netdev/host-interface.js';
 import { underlayAddresses } from '../netdev/underlay-addresses.js';
 import { ResolvConfFiles } from '../netdev/resolv-conf-files.js';
 import { NftPortGuard } from '../netdev/port-guard.js';
@@ -40,6 +49,8 @@ import { createResolver } from '../netdev/resolver.js';
 import { namespaceTargets } from '../netdev/targets.js';
 import { bareAddress } from '../workload/address-want.js';
 import { Exposures } from '../workload/exposures.js';
+import type { Attachment } from '../workload/model.js';
+import { NoAddresses } from '../workload/no-addresses.js';
 import { Workloads } from '../workload/workloads.js';
 import { openReceiver } from '../load/receiver.js';
 import type { DebugSettings } from './debug-settings.js';
@@ -133,12 +144,14 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       domain: config.dnsDomain,
       bridge: config.ifName,
       pool: config.pool,
+      idOf: (network) => networkIdOf(meshId, network),
+      nameOf: (network) => daemon.networks.byId(network)?.name ?? String(network),
       isServing: config.dns,
       resolvConf: '/etc/resolv.conf',
     },
   );
   const warnings = [...inputs.warnings];
-  const daemon = createDaemon(
+  const daemon: Daemon = createDaemon(
     {
       dataplane,
       host: withWarnings(bridge, warnings),
@@ -148,12 +161,14 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       rng,
       resolver: createResolver(),
       network: { watch: (ignored, onChange) => os.watchNetwork(ignored, onChange) },
-      localAddresses: () => underlayAddresses([config.ifName, `${config.ifName}-t`]),
+      localAddresses: () =>
+        underlayAddresses([config.ifName, tapNameOf(config.ifName), ...networks.bridges]),
       log,
       receiveLoad: (options) => openReceiver({ clock, timers }, options),
       rooms: [names.names],
       onBridgeUp: async () => {
         warnings.push(...(await names.start()));
+        await removeNetworkBridges(config.ifName, bridgesInUse());
         await workloads.start();
         await exposures.start();
         names.writeFiles();
@@ -184,6 +199,49 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
   const sendFrame = (device: string, frame: Uint8Array): void => {
     os.sendFrame(device, frame);
   };
+  const bridgeOf = (id: NetworkId): string =>
+    id === DEFAULT_NETWORK_ID ? config.ifName : networkBridgeName(config.ifName, id);
+  const makeNetworkHost = (
+    { id, mtuBytes }: NetworkDefinition,
+    ifName: string,
+  ): LinuxHostInterface =>
+    createHostInterface({
+      ...{ ifName, meshId, mtuBytes, peerId: state.identity.id, pool: config.pool },
+      network: { ifName: config.ifName, id },
+    });
+  const networks = new NetworkBridges({
+    find: (name) => daemon.networks.find(name),
+    idOf: (name) => networkIdOf(meshId, name),
+    bridgeOf,
+    makeHost: makeNetworkHost,
+    open: (network, bridgeName) => {
+      daemon.openNetwork(network, tapNameOf(bridgeName));
+    },
+    close: (id) => {
+      daemon.closeNetwork(id);
+    },
+    openNames: async ({ id, subnets }, bridgeName) => {
+      for (const { message } of await names.open(id, bridgeName, subnets)) warn(message);
+    },
+    closeNames: (id) => names.close(id),
+    mac: macOfPeer(state.identity.id),
+  });
+  /** Bridges that stored attachments are on. */
+  const bridgesInUse = (): ReadonlySet<string> =>
+    new Set(workloads.list().map(({ network }) => networks.bridgeOf(network)));
+  /** MACs of attachments, by network. */
+  const seen = new Set<NetworkId>([DEFAULT_NETWORK_ID]);
+  const setPorts = (attached: readonly Attachment[]): void => {
+    const idOf = ({ network }: Attachment): NetworkId => networkIdOf(meshId, network);
+    for (const attachment of attached) seen.add(idOf(attachment));
+    for (const id of seen) {
+      const on = attached.filter((attachment) => idOf(attachment) === id);
+      daemon.setPorts(
+        id,
+        on.flatMap(({ mac }) => mac ?? []),
+      );
+    }
+  };
   const guard = new NftPortGuard(config.ifName);
   const workloads: Workloads = new Workloads(
     {
@@ -192,15 +250,17 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       targets: namespaceTargets,
       store: state,
       alarm: timers,
-      nameServers: () => names.servers,
-      addresses: daemon.addresses,
-      ownAddresses: () => [
-        ...daemon.control.status().self.addresses,
-        ...exposures.exposure.addresses,
-      ],
+      networks,
+      nameServers: (network) => names.serversOf(network),
+      addresses: (network) =>
+        network === DEFAULT_NETWORK ? daemon.addresses : new NoAddresses(network),
+      ownAddresses: (network) =>
+        network === DEFAULT_NETWORK
+          ? [...daemon.control.status().self.addresses, ...exposures.exposure.addresses]
+          : [],
       onChange: (attached) => {
         names.setAttached(attached);
-        daemon.setPorts(attached.flatMap(({ mac }) => mac ?? []));
+        setPorts(attached);
       },
       onSpoof: (target, { mac, address }) => {
         daemon.tell({
@@ -215,7 +275,6 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
     {
       ifName: config.ifName,
       peer: state.identity.id,
-      mtuBytes: config.mtuBytes,
       domain: config.dnsDomain,
     },
   );
@@ -227,7 +286,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       holderOf: (address) =>
         daemon.control.status().self.addresses.some((cidr) => bareAddress(cidr) === address)
           ? 'this node'
-          : workloads.holderOf(address),
+          : workloads.holderOf(DEFAULT_NETWORK, address),
       onChange: (exposure) => {
         names.setExposed(exposure);
       },
@@ -243,6 +302,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
   });
   undo.push(() => daemon.stop());
   undo.push(() => names.stop());
+  undo.push(() => networks.stop());
   undo.push(() => workloads.stop());
   undo.push(() => exposures.stop());
   await daemon.start();
@@ -253,15 +313,19 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       ...workloadControl(workloads, exposures),
       ...dnsControl(names),
       ...ipamControl(daemon.addresses),
-      ...networkControl(daemon, workloads, ({ id }) => (id === 0 ? config.ifName : undefined)),
+      ...networkControl(daemon, workloads, (network) =>
+        networks.isUp(network) ? bridgeOf(network.id) : undefined,
+      ),
     },
     async () => {
       await exposures.stop();
       await workloads.stop();
       await names.stop();
       names.removeFiles();
+      await networks.stop();
       await daemon.control.reset();
       await bridge.removeEverything();
+      await removeNetworkBridges(config.ifName, new Set());
       await guard.set([]);
       await exposures.removeRules();
       inputs.onReset();

@@ -20,7 +20,7 @@ import { REKEY_AFTER_MS } from '../link/constants.js';
 import { Links } from '../link/links.js';
 import { makeEndpoint } from '../model/endpoint.js';
 import { parseContact, type Contact } from '../model/contact.js';
-import { DEFAULT_NETWORK_ID } from '../model/network.js';
+import { DEFAULT_NETWORK_ID, type NetworkDefinition, type NetworkId } from '../model/network.js';
 import type { Mac } from '../model/mac.js';
 import { macOfPeer, tapMacOfPeer, type PeerId } from '../model/peer-id.js';
 import { Gossip } from '../records/gossip.js';
@@ -123,8 +123,12 @@ export interface Daemon {
   onCloned(callback: () => void): void;
   /** Something that operators ask about, from a part beside the daemon. */
   tell(event: Omit<EventDocument, 'seq' | 'at'>): void;
-  /** MACs of what is attached here, all of them: no peer may send under one of these. */
-  setPorts(macs: readonly Mac[]): void;
+  /** MACs of what is attached here on a network, all of them: no peer may send under one of these. */
+  setPorts(network: NetworkId, macs: readonly Mac[]): void;
+  /** Something comes onto a network: its TAP is there, and the others know. @throws OVL_TAP_OPEN */
+  openNetwork(network: NetworkDefinition, tapName: string): void;
+  /** Nothing is on it any more. */
+  closeNetwork(id: NetworkId): void;
   /** `reset` did its work: the caller ends the process. */
   onReset(callback: () => void): void;
 }
@@ -149,7 +153,7 @@ class OverlayDaemon implements Daemon {
   #links: Links;
   #linksRoom: LinksRoom;
   #ethernet: MeshEthernet;
-  #ports: readonly Mac[] = [];
+  readonly #ports = new Map<NetworkId, readonly Mac[]>();
   #records: MeshRecords;
   #relays: MeshRelays;
   #node: MeshNode;
@@ -245,11 +249,28 @@ class OverlayDaemon implements Daemon {
     this.#emit(event);
   }
 
-  setPorts(macs: readonly Mac[]): void {
-    this.#ports = macs;
+  setPorts(network: NetworkId, macs: readonly Mac[]): void {
+    this.#ports.set(network, macs);
     this.#post(() => {
-      this.#ethernet.setPorts(macs);
+      this.#ethernet.setPorts(network, macs);
     });
+  }
+
+  openNetwork({ id, mtuBytes }: NetworkDefinition, tapName: string): void {
+    const peer = this.#components.state.identity.id;
+    const ownMacs = [macOfPeer(peer), tapMacOfPeer(peer)];
+    this.#components.dataplane.openNetwork({ network: id, tapName, mtuBytes, ownMacs });
+    this.#ethernet.open(id, this.#components.clock.monotonicMs());
+    this.#ethernet.setPorts(id, this.#ports.get(id) ?? []);
+    this.networks.setUsed(id, true);
+  }
+
+  closeNetwork(id: NetworkId): void {
+    this.networks.setUsed(id, false);
+    this.#ports.delete(id);
+    this.#ethernet.close(id);
+    this.#components.dataplane.closeNetwork(id);
+    this.#post(() => undefined);
   }
 
   get memberCount(): number {
@@ -484,6 +505,7 @@ class OverlayDaemon implements Daemon {
         appetite: this.#appetite,
         ipam: this.addresses,
         ethernet: this.#ethernet,
+        networks: this.networks,
         clones: this.#clones,
         onClone: (verdict, peer) => {
           this.#onClone(verdict, peer);
@@ -564,10 +586,16 @@ class OverlayDaemon implements Daemon {
 
   #makeEthernet(): MeshEthernet {
     const { state, clock } = this.#components;
-    const nowMs = clock.monotonicMs();
-    const options = { network: 0, selfId: state.identity.id, nowMs };
-    const ethernet = new MeshEthernet({ links: this.#links, emit: this.#emit }, options);
-    ethernet.setPorts(this.#ports);
+    const ethernet = new MeshEthernet(
+      {
+        links: this.#links,
+        emit: this.#emit,
+        networks: this.networks,
+        recordsOf: (kind) => this.#records.store.ofKind(kind),
+      },
+      { selfId: state.identity.id, nowMs: clock.monotonicMs() },
+    );
+    ethernet.setPorts(DEFAULT_NETWORK_ID, this.#ports.get(DEFAULT_NETWORK_ID) ?? []);
     return ethernet;
   }
 

@@ -1,69 +1,184 @@
 import type { EventDocument } from '../api/control.js';
-import type { DataPlaneEvent } from '../dataplane/dataplane.js';
-import { Ethernet, type EthernetOptions, type OwnRecord } from '../ethernet/ethernet.js';
+import type { DataPlaneEvent, PeerSlot, TableEntry } from '../dataplane/dataplane.js';
+import { Ethernet, type OwnRecord } from '../ethernet/ethernet.js';
 import type { Actions } from '../link/actions.js';
 import type { Links } from '../link/links.js';
 import type { Mac } from '../model/mac.js';
-import { bodyOfRecord } from '../records/signed-record.js';
+import { DEFAULT_NETWORK_ID, type NetworkId } from '../model/network.js';
+import { macOfPeer, type PeerId } from '../model/peer-id.js';
+import { bodyOfRecord, keyOfRecord, type SignedRecord } from '../records/signed-record.js';
+import { networkOfKey } from '../wire/group-record.js';
+import { macOfKey } from '../wire/mac-record.js';
 import { RECORD_KIND } from '../wire/record.js';
+import type { MeshNetworks } from './mesh-networks.js';
 import type { RecordRoom, SayRecord } from './record-room.js';
 
+/*
+ * The bridges of this host's networks between the data plane, the links and the records, one machine of ethernet/ for
+ * each network that is open here. Of a network beside the default one it also keeps who else is on it in the tables:
+ *
+ *   records of kind network ─► members ─► membersSet, and the MACs of their bridges (fdbSet)
+ */
+
 const KINDS = [RECORD_KIND.GROUP, RECORD_KIND.LOCATION] as const;
+type Kind = (typeof KINDS)[number];
 
 export interface MeshEthernetComponents {
   readonly links: Links;
   readonly emit: (event: Omit<EventDocument, 'seq' | 'at'>) => void;
+  readonly networks: Pick<MeshNetworks, 'members' | 'revision'>;
+  /** What is said now, by anybody. */
+  readonly recordsOf: (kind: number) => Iterable<SignedRecord>;
 }
 
-/** The default network's bridge between the data plane, the links and the records. */
+interface Open {
+  readonly ethernet: Ethernet;
+  /** Of other members, whose bridges' MACs are in the table; of the default network mesh-node.ts sets them. */
+  readonly declared: Map<PeerId, PeerSlot>;
+  /** As the data plane was told last. */
+  members: string;
+}
+
 export class MeshEthernet {
   /** For the records: one a kind. */
   readonly rooms: readonly RecordRoom[];
   readonly #components: MeshEthernetComponents;
-  readonly #ethernet: Ethernet;
+  readonly #selfId: PeerId;
+  readonly #open = new Map<NetworkId, Open>();
   #unsaid: OwnRecord[] = [];
-  #revision = -1;
+  /** Takes what was set of closed networks out of the tables. */
+  #unset: TableEntry[] = [];
+  #seen = '';
 
-  constructor(components: MeshEthernetComponents, options: EthernetOptions) {
+  /** The default network is open from the start. */
+  constructor(
+    components: MeshEthernetComponents,
+    options: { readonly selfId: PeerId; readonly nowMs: number },
+  ) {
     this.#components = components;
-    this.#ethernet = new Ethernet(options);
+    this.#selfId = options.selfId;
     this.rooms = KINDS.map((kind) => this.#makeRoom(kind));
+    this.#make(DEFAULT_NETWORK_ID, options.nowMs);
   }
 
   get nextDeadlineMs(): number {
-    return this.#ethernet.nextDeadlineMs;
+    let next = Number.POSITIVE_INFINITY;
+    for (const { ethernet } of this.#open.values()) next = Math.min(next, ethernet.nextDeadlineMs);
+    return next;
   }
 
-  setPorts(macs: readonly Mac[]): void {
-    this.#ethernet.setPorts(macs);
+  /** The data plane has it open. */
+  open(network: NetworkId, nowMs: number): void {
+    const ethernet = this.#make(network, nowMs);
+    for (const kind of KINDS) {
+      for (const record of this.#components.recordsOf(kind)) {
+        const key = keyOfRecord(record);
+        if (networkOf(kind, key) !== network || record.owner === this.#selfId) continue;
+        ethernet.onRecord(record.owner, kind, key, bodyOfRecord(record));
+      }
+    }
+  }
+
+  /** The data plane closes it: what we said of it is withdrawn, and what we set there goes. */
+  close(network: NetworkId): void {
+    const open = this.#open.get(network);
+    if (!open) return;
+    this.#open.delete(network);
+    for (const entry of open.ethernet.clear()) this.#unset.push(entry);
+    for (const id of open.declared.keys()) {
+      this.#unset.push({ kind: 'fdbRemove', network, mac: macOfPeer(id) });
+    }
+    this.#unset.push({ kind: 'membersSet', network, peers: [] });
+    this.#unsaid = this.#unsaid.filter(({ kind, key }) => networkOf(kind, key) !== network);
+    for (const kind of KINDS) {
+      for (const record of this.#components.recordsOf(kind)) {
+        const key = keyOfRecord(record);
+        if (record.owner !== this.#selfId || networkOf(kind, key) !== network) continue;
+        this.#unsaid.push({ kind, key, body: undefined });
+      }
+    }
+  }
+
+  /** MACs of this host's ports; nothing happens while the network is not open. */
+  setPorts(network: NetworkId, macs: readonly Mac[]): void {
+    this.#open.get(network)?.ethernet.setPorts(macs);
   }
 
   onEvent(event: DataPlaneEvent, nowMs: number): void {
-    this.#ethernet.onEvent(event, nowMs);
+    if (event.kind !== 'membership' && event.kind !== 'macClaim') return;
+    this.#open.get(event.network)?.ethernet.onEvent(event, nowMs);
   }
 
   /** Once a turn. */
   onDeadline(nowMs: number, out: Actions): void {
-    const { links, emit } = this.#components;
-    if (links.revision !== this.#revision) {
-      this.#revision = links.revision;
-      this.#ethernet.setPeers(links.peers.filter((peer) => peer.isReachable));
+    for (const entry of this.#unset) out.table(entry);
+    this.#unset = [];
+    this.#follow(out);
+    for (const { ethernet } of this.#open.values()) {
+      if (nowMs < ethernet.nextDeadlineMs) continue;
+      const { entries, sends, records, events } = ethernet.onDeadline(nowMs);
+      for (const entry of entries) out.table(entry);
+      for (const item of sends) out.send(item);
+      for (const event of events) this.#components.emit(event);
+      this.#unsaid.push(...records);
     }
-    if (nowMs < this.#ethernet.nextDeadlineMs) return;
-    const { entries, sends, records, events } = this.#ethernet.onDeadline(nowMs);
-    for (const entry of entries) out.table(entry);
-    for (const item of sends) out.send(item);
-    for (const event of events) emit(event);
-    this.#unsaid.push(...records);
   }
 
-  #makeRoom(kind: (typeof KINDS)[number]): RecordRoom {
+  /** Who can be sent to, and who is on which network. */
+  #follow(out: Actions): void {
+    const { links, networks } = this.#components;
+    const seen = `${links.revision}/${networks.revision}`;
+    if (seen === this.#seen) return;
+    this.#seen = seen;
+    const reachable = links.peers.filter((peer) => peer.isReachable);
+    for (const [network, open] of this.#open) {
+      if (network === DEFAULT_NETWORK_ID) {
+        open.ethernet.setPeers(reachable);
+        continue;
+      }
+      const members = new Set(networks.members(network));
+      open.ethernet.setPeers(reachable.filter(({ id }) => members.has(id)));
+      this.#setMembers(network, open, members, out);
+    }
+  }
+
+  /** Those without a link, too: a flood they did not get makes them dialled. */
+  #setMembers(network: NetworkId, open: Open, members: ReadonlySet<PeerId>, out: Actions): void {
+    const slots = new Map<PeerId, PeerSlot>();
+    for (const id of members) {
+      const slot = this.#components.links.slotOf(id);
+      if (slot !== undefined) slots.set(id, slot);
+    }
+    for (const [id, slot] of open.declared) {
+      if (slots.get(id) === slot) continue;
+      open.declared.delete(id);
+      out.table({ kind: 'fdbRemove', network, mac: macOfPeer(id) });
+    }
+    for (const [id, slot] of slots) {
+      if (open.declared.has(id)) continue;
+      open.declared.set(id, slot);
+      out.table({ kind: 'fdbSet', network, mac: macOfPeer(id), peer: slot });
+    }
+    const peers = [...slots.values()].sort((a, b) => a - b);
+    if (peers.join() === open.members) return;
+    open.members = peers.join();
+    out.table({ kind: 'membersSet', network, peers });
+  }
+
+  #make(network: NetworkId, nowMs: number): Ethernet {
+    const ethernet = new Ethernet({ network, selfId: this.#selfId, nowMs });
+    this.#open.set(network, { ethernet, declared: new Map(), members: '' });
+    this.#seen = '';
+    return ethernet;
+  }
+
+  #makeRoom(kind: Kind): RecordRoom {
     const hasUnsaid = (): boolean => this.#unsaid.some((record) => record.kind === kind);
     return {
       kind,
       onWork: () => undefined,
       onChange: ({ owner, key, record }) => {
-        this.#ethernet.onRecord(owner, kind, key, record && bodyOfRecord(record));
+        this.#onRecord(owner, kind, key, record);
       },
       get nextDeadlineMs() {
         return hasUnsaid() ? 0 : Number.POSITIVE_INFINITY;
@@ -76,4 +191,16 @@ export class MeshEthernet {
       },
     };
   }
+
+  #onRecord(owner: PeerId, kind: Kind, key: Uint8Array, record: SignedRecord | undefined): void {
+    const network = networkOf(kind, key);
+    const open = network === undefined ? undefined : this.#open.get(network);
+    if (open) open.ethernet.onRecord(owner, kind, key, record && bodyOfRecord(record));
+    // Of an earlier run of ours, which had something on that network.
+    else if (owner === this.#selfId && record) this.#unsaid.push({ kind, key, body: undefined });
+  }
+}
+
+function networkOf(kind: number, key: Uint8Array): NetworkId | undefined {
+  return kind === RECORD_KIND.GROUP ? networkOfKey(key) : macOfKey(key)?.network;
 }

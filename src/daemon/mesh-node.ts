@@ -23,6 +23,7 @@ import type { LoadTests } from './load-tests.js';
 import { MeshPresence } from './mesh-presence.js';
 import type { MeshIpam } from './mesh-ipam.js';
 import type { MeshEthernet } from './mesh-ethernet.js';
+import type { MeshNetworks } from './mesh-networks.js';
 import type { MeshRecords } from './mesh-records.js';
 import type { MeshRelays } from './mesh-relays.js';
 import type { Logger, Resolver, StateStore } from './ports.js';
@@ -56,6 +57,7 @@ export interface MeshNodeComponents {
   readonly appetite: Appetite;
   readonly ipam: MeshIpam;
   readonly ethernet: MeshEthernet;
+  readonly networks: MeshNetworks;
   readonly clones: CloneWatch | undefined;
   /** A peer met another process with our identity. */
   readonly onClone: (verdict: 'move' | 'stay', peer: PeerId) => void;
@@ -158,7 +160,7 @@ export class MeshNode {
     } else if (event.kind === 'labelUnknown') {
       this.#components.relays.onUnknownLabel(event.peer, event.label, nowMs, out);
     } else if (event.kind === 'peerWanted') {
-      this.#presence.onWanted(event.peer, event.target, nowMs);
+      this.#presence.onWanted(event, nowMs);
     } else if (event.kind === 'fault') {
       emit({
         level: 'warn',

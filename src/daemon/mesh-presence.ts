@@ -1,11 +1,13 @@
 import type { Actions } from '../link/actions.js';
 import type { Appetite } from '../link/appetite.js';
 import type { Links } from '../link/links.js';
-import type { DataPlane } from '../dataplane/dataplane.js';
+import type { DataPlane, DataPlaneEvent } from '../dataplane/dataplane.js';
+import { DEFAULT_NETWORK_ID } from '../model/network.js';
 import type { PeerId } from '../model/peer-id.js';
 import { CONTROL } from '../wire/control-types.js';
 import { encodeClose } from '../wire/control.js';
 import type { Directory } from './directory.js';
+import type { MeshNetworks } from './mesh-networks.js';
 import type { MeshRelays } from './mesh-relays.js';
 
 /*
@@ -22,8 +24,11 @@ export interface MeshPresenceComponents {
   readonly dataplane: DataPlane;
   readonly relays: Pick<MeshRelays, 'isUsing'>;
   readonly directory: Directory;
+  readonly networks: Pick<MeshNetworks, 'members'>;
   readonly ownAddresses: () => readonly string[];
 }
+
+type Wanted = Extract<DataPlaneEvent, { kind: 'peerWanted' }>;
 
 export class MeshPresence {
   readonly #components: MeshPresenceComponents;
@@ -62,11 +67,15 @@ export class MeshPresence {
   }
 
   /** The data plane has frames for a peer without a session, or a flood that such peers did not get. */
-  onWanted(slot: number, target: number, nowMs: number): void {
-    const { appetite, links, directory, ownAddresses } = this.#components;
+  onWanted({ network, peer: slot, target }: Wanted, nowMs: number): void {
+    const { appetite, links, directory, networks, ownAddresses } = this.#components;
     const peer = slot === 0 ? undefined : links.idOfSlot(slot);
     if (peer) appetite.use(peer, nowMs);
     if (slot !== 0 || !appetite.isSparse) return;
+    if (network !== DEFAULT_NETWORK_ID) {
+      for (const member of networks.members(network)) appetite.use(member, nowMs);
+      return;
+    }
     const address = target === 0 ? undefined : ipv4Text(target);
     if (ownAddresses().some((cidr) => cidr.split('/')[0] === address)) return; // announces itself
     const owner = address === undefined ? undefined : directory.ownerOf(address);

@@ -16,12 +16,13 @@ import { ResolvConfUpstreams } from '../dns/upstreams.js';
 import { DnsServer, type DnsBinding } from '../dns/server.js';
 import { Zone } from '../dns/zone.js';
 import { relativeName } from '../model/host-name.js';
+import { DEFAULT_NETWORK_ID, type NetworkId } from '../model/network.js';
 import { macOfPeer, type PeerId } from '../model/peer-id.js';
 import { addNameServerAddress, removeNameServerAddress } from '../netdev/name-server-address.js';
 import type { ResolvConfFiles } from '../netdev/resolv-conf-files.js';
 import { bareAddress } from '../workload/address-want.js';
 import type { Exposure } from '../workload/exposures.js';
-import type { Attachment } from '../workload/model.js';
+import { DEFAULT_NETWORK, type Attachment } from '../workload/model.js';
 import type { NameServer } from '../workload/ports.js';
 import { nameOf } from '../workload/request.js';
 import { MeshNames } from './mesh-names.js';
@@ -49,6 +50,8 @@ export interface NameServiceOptions {
   readonly domain: string;
   /** Of the default network. */
   readonly bridge: string;
+  readonly idOf: (network: string) => NetworkId;
+  readonly nameOf: (network: NetworkId) => string;
   /** Addresses in there are nobody's upstream. */
   readonly pool: string;
   /** False: no server, and targets keep their resolv.conf. */
@@ -57,11 +60,14 @@ export interface NameServiceOptions {
   readonly resolvConf: string;
 }
 
-/** The network `default`, docs/protocol.md §0. */
-const DEFAULT_ID = 0;
-const DEFAULT_NAME = 'default';
 const MAX_OWN_NAMES = 1024;
 const MAX_ADDRESSES = 64;
+interface Place {
+  readonly bridge: string;
+  readonly bindings: readonly DnsBinding[];
+  readonly servers: readonly NameServer[];
+}
+
 /** Keys of the state store. */
 const STORED = 'dns/';
 
@@ -76,8 +82,8 @@ export class NameService implements DnsControl {
   readonly #added = new Map<string, readonly string[]>();
   #attached: readonly Attachment[] = [];
   #exposed: { readonly name: string; readonly addresses: readonly string[] } | undefined;
-  #servers: readonly NameServer[] = [];
-  #hasAddress = false;
+  /** What has the server's address, and who is to be asked there. */
+  readonly #places = new Map<NetworkId, Place>();
   #writesFiles = false;
 
   constructor(components: NameServiceComponents, options: NameServiceOptions) {
@@ -85,7 +91,7 @@ export class NameService implements DnsControl {
     this.#components = components;
     this.#options = options;
     this.#zone = new Zone(options.domain);
-    this.#zone.setRanges(DEFAULT_ID, [options.pool]);
+    this.#zone.setRanges(DEFAULT_NETWORK_ID, [options.pool]);
     this.names = new MeshNames(
       { zone: this.#zone, nowMs: () => clock.monotonicMs(), warn },
       options.peer,
@@ -109,42 +115,60 @@ export class NameService implements DnsControl {
     this.#tell();
   }
 
-  /** Who targets are to ask; none while nobody answers here. */
-  get servers(): readonly NameServer[] {
-    return this.#servers;
+  /** Who targets on a network are to ask; none while nobody answers there. */
+  serversOf(network: string): readonly NameServer[] {
+    return this.#places.get(this.#options.idOf(network))?.servers ?? [];
   }
 
   /** The bridge is up. A server that cannot be is no reason not to start: it is said. */
   async start(): Promise<readonly HostWarning[]> {
-    const { isServing, bridge, peer } = this.#options;
+    return this.open(DEFAULT_NETWORK_ID, this.#options.bridge);
+  }
+
+  async stop(): Promise<void> {
+    this.#writesFiles = false;
+    this.#forwarder.stop();
+    await this.#server.stop();
+    for (const network of [...this.#places.keys()]) await this.close(network);
+  }
+
+  /** The bridge of a network is up. `ranges`: of its addresses, cidr texts. Like `start`. */
+  async open(
+    network: NetworkId,
+    bridge: string,
+    ranges?: readonly string[],
+  ): Promise<readonly HostWarning[]> {
+    const { isServing, peer } = this.#options;
+    if (ranges) this.#zone.setRanges(network, ranges);
     if (!isServing) return [];
     const mac = macOfPeer(peer);
+    const bindings: DnsBinding[] = [];
+    this.#places.set(network, { bridge, bindings, servers: [] });
     try {
-      this.#hasAddress = true;
-      const { v4, v6 } = await addNameServerAddress(bridge, DEFAULT_ID, { peer, mac });
-      const at = { network: DEFAULT_ID, port: DNS_PORT, device: bridge };
-      const bindings: DnsBinding[] = [
-        { ...at, address: v4 },
-        ...(v6 === undefined ? [] : [{ ...at, address: `${v6}%${bridge}` }]),
-      ];
+      const { v4, v6 } = await addNameServerAddress(bridge, network, { peer, mac });
+      const at = { network, port: DNS_PORT, device: bridge };
+      bindings.push({ ...at, address: v4 });
+      if (v6 !== undefined) bindings.push({ ...at, address: `${v6}%${bridge}` });
       for (const binding of bindings) await this.#server.open(binding);
-      this.#servers = [v4, ...(v6 === undefined ? [] : [v6])].map((address) => ({ address, mac }));
+      const addresses = [v4, ...(v6 === undefined ? [] : [v6])];
+      const servers = addresses.map((address) => ({ address, mac }));
+      this.#places.set(network, { bridge, bindings, servers });
       return [];
     } catch (error) {
-      await this.#server.stop();
+      for (const binding of bindings) await this.#server.close(binding);
       const { message, cure } = error instanceof OverlayError ? error : bug(error);
       return [{ code: 'names-not-answered', message, cure }];
     }
   }
 
-  async stop(): Promise<void> {
-    this.#writesFiles = false;
-    this.#servers = [];
-    this.#forwarder.stop();
-    await this.#server.stop();
-    const { bridge, peer } = this.#options;
-    if (this.#hasAddress) await removeNameServerAddress(bridge, DEFAULT_ID, peer);
-    this.#hasAddress = false;
+  /** Its bridge goes, or the daemon. */
+  async close(network: NetworkId): Promise<void> {
+    const place = this.#places.get(network);
+    if (network !== DEFAULT_NETWORK_ID) this.#zone.setRanges(network, []);
+    if (place === undefined) return;
+    this.#places.delete(network);
+    for (const binding of place.bindings) await this.#server.close(binding);
+    await removeNameServerAddress(place.bridge, network, this.#options.peer);
   }
 
   /** What is attached is known by now: from here on files of others than those are leftovers. */
@@ -172,24 +196,27 @@ export class NameService implements DnsControl {
   dnsNames(): DnsNamesDocument {
     const names = this.#zone.list().map(({ network, name, addresses, sources }) => ({
       name,
-      network: network === DEFAULT_ID ? DEFAULT_NAME : String(network),
+      network: this.#options.nameOf(network),
       addresses,
       peers: [...new Set(sources.map((source) => source.split('/')[0] ?? source))],
     }));
     const { domain } = this.#options;
-    const servers = this.#servers.map(({ address }) => address);
+    const servers = [...this.#places.values()].flatMap((place) =>
+      place.servers.map(({ address }) => address),
+    );
     return { schema: SCHEMA_VERSION, domain, servers, names };
   }
 
   dnsLookup(text: string): DnsLookupDocument {
     const { domain } = this.#options;
     const address = canonicalAddress(text);
-    const listed = this.#zone.list(DEFAULT_ID);
     const name = address === undefined ? relativeName(text, domain) : undefined;
-    const answers =
-      address === undefined
-        ? listed.filter((other) => other.name === `${name ?? ''}.${domain}`)
-        : listed.filter(({ addresses }) => addresses.includes(address));
+    const found = this.#zone.list().filter(({ addresses, ...other }) => {
+      if (address !== undefined) return addresses.includes(address);
+      return other.name === `${name ?? ''}.${domain}`;
+    });
+    // One network's word: the default one's, where it has any.
+    const answers = found.filter(({ network }) => network === found[0]?.network);
     if (answers.length === 0) {
       throw new OverlayError('OVL_NOT_FOUND', `Nobody in the mesh is called '${text}'`, {
         value: text,
@@ -242,17 +269,21 @@ export class NameService implements DnsControl {
   #tell(): void {
     const names = new Map<string, OwnName>();
     for (const [name, addresses] of this.#added) {
-      names.set(`dns:${name}`, { network: DEFAULT_ID, name, addresses });
+      names.set(`dns:${name}`, { network: DEFAULT_NETWORK_ID, name, addresses });
     }
-    const exposed = this.#exposed ? [{ id: 'expose', ...this.#exposed }] : [];
-    for (const { id, name, addresses } of [...exposed, ...this.#attached]) {
+    const exposed = this.#exposed
+      ? [{ id: 'expose', network: DEFAULT_NETWORK, ...this.#exposed }]
+      : [];
+    for (const { id, network: on, name, addresses } of [...exposed, ...this.#attached]) {
       if (name === undefined || addresses.length === 0) continue;
-      names.set(id, { network: DEFAULT_ID, name, addresses: addresses.map(bareAddress) });
+      const network = this.#options.idOf(on);
+      names.set(id, { network, name, addresses: addresses.map(bareAddress) });
     }
     this.names.setOwn(names);
     if (!this.#writesFiles) return;
     const { domain, resolvConf } = this.#options;
-    this.#components.files.sync(resolvConfOf(this.#attached, this.#servers, domain, resolvConf));
+    const serversOf = (network: string): readonly NameServer[] => this.serversOf(network);
+    this.#components.files.sync(resolvConfOf(this.#attached, serversOf, domain, resolvConf));
   }
 }
 

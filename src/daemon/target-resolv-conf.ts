@@ -7,11 +7,12 @@ import type { NameServer } from '../workload/ports.js';
 
 /**
  * Contents of the resolv.conf of each named namespace that asks us, by its name: our servers, our domain before those of
- * the host, and the host's options. A link-local IPv6 server is asked through the attachment's interface.
+ * the host, and the host's options. A link-local IPv6 server is asked through the attachment's interface. Of a namespace
+ * on several networks the server of the first one is asked: each knows the names of its own network only.
  */
 export function resolvConfOf(
   attached: readonly Attachment[],
-  servers: readonly NameServer[],
+  serversOf: (network: string) => readonly NameServer[],
   domain: string,
   hostFile: string,
 ): ReadonlyMap<string, string> {
@@ -19,8 +20,8 @@ export function resolvConfOf(
   const host = parseResolvConf(readText(hostFile));
   for (const attachment of attached) {
     const { target, ifName } = attachment;
-    const own = serversFor(attachment, servers);
-    if (target.kind !== 'netns' || own.length === 0) continue;
+    const own = serversFor(attachment, serversOf(attachment.network));
+    if (target.kind !== 'netns' || own.length === 0 || files.has(target.name)) continue;
     const content = renderResolvConf({
       nameservers: own.map(({ address }) =>
         address.includes(':') ? `${address}%${ifName}` : address,

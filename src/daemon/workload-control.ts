@@ -18,8 +18,8 @@ export function workloadControl(workloads: Workloads, exposures: Exposures): Wor
     attach: async (body) => ({ addresses: await workloads.attach(body) }),
     expose: async (body) => ({ addresses: await exposures.expose(body) }),
     hide: async (addresses) => ({ addresses: await exposures.hide(addresses) }),
-    detach: async (target, addresses) => ({
-      addresses: await workloads.detach(target, addresses),
+    detach: async (target, addresses, network) => ({
+      addresses: await workloads.detach(target, addresses, network),
     }),
   };
 }

@@ -125,6 +125,11 @@ export class Ethernet {
     else if (kind === RECORD_KIND.LOCATION) this.#onMacRecord(owner, key, body);
   }
 
+  /** It is not needed any more: what takes all it set out of the table. */
+  clear(): readonly TableEntry[] {
+    return [...this.#claims.clear(), ...this.#fanout.clear()];
+  }
+
   onDeadline(nowMs: number): EthernetActions {
     for (const frame of this.#listeners.onDeadline(nowMs)) {
       this.#out.sends.push({ kind: 'tapFrame', network: this.#network, frame });

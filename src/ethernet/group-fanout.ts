@@ -34,6 +34,16 @@ export class GroupFanout {
     else this.#statements.delete(peer);
   }
 
+  /** What takes all of it out of the table. */
+  clear(): TableEntry[] {
+    const network = this.#network;
+    const entries = [...this.#applied.keys()].map((mac) => ({
+      ...{ kind: 'groupRemove' as const, network, mac },
+    }));
+    this.#applied.clear();
+    return entries;
+  }
+
   /** What must change in the table for these peers, while this host listens to `own`. */
   update(peers: readonly FanoutPeer[], own: readonly Mac[]): TableEntry[] {
     const wanted = this.#wanted(peers, own);

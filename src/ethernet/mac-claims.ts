@@ -159,6 +159,16 @@ export class MacClaims {
     return entries;
   }
 
+  /** What takes all of it out of the table. */
+  clear(): TableEntry[] {
+    const { network } = this.#options;
+    const entries = [...this.#applied.keys()].map((mac) => ({
+      ...{ kind: 'fdbRemove' as const, network, mac },
+    }));
+    this.#applied.clear();
+    return entries;
+  }
+
   /** Peers came or went: all is looked at again. */
   touchAll(): void {
     for (const mac of this.#byMac.keys()) this.#dirty.add(mac);

@@ -196,10 +196,16 @@ export class Links {
     if (known !== undefined || this.#slotOwners.size >= MAX_LISTED) return known;
     const slot = this.#slots.take();
     if (slot === undefined) return undefined;
+    this.#revision += 1;
     this.#listed.set(id, slot);
     this.#slotOwners.set(slot, id);
     out.table({ kind: 'peerSet', peer: slot, id, session: 0, path: 0 });
     return slot;
+  }
+
+  /** Its place in the tables; undefined: it has none. */
+  slotOf(id: PeerId): number | undefined {
+    return this.#peers.get(id)?.slot ?? this.#listed.get(id);
   }
 
   /** It has a place and no link. */

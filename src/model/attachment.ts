@@ -7,6 +7,8 @@
 export interface AttachRequest {
   readonly target: string;
   readonly addresses: readonly string[];
+  /** By default the network `default`. */
+  readonly network?: string | undefined;
   readonly ifname?: string | undefined;
   readonly mac?: string | undefined;
   /** By default that of a named namespace. */

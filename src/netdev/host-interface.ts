@@ -1,7 +1,10 @@
+import { createHash } from 'node:crypto';
+
 import { OverlayError } from '../base/errors.js';
 import { toHex } from '../base/bytes.js';
 import type { HostInterface, HostWarning } from '../daemon/ports.js';
 import type { Mac } from '../model/mac.js';
+import type { NetworkId } from '../model/network.js';
 import type { PeerId } from '../model/peer-id.js';
 import { shortPeerId, tapMacOfPeer } from '../model/peer-id.js';
 import { canProbe, probeIpv4 } from './address-probe.js';
@@ -9,13 +12,13 @@ import { CAP_NET_ADMIN, ownCapability } from './capabilities.js';
 import { findHostWarnings } from './host-warnings.js';
 import type { LinkInfo } from './ip-json.js';
 import { canonicalCidr, readAddresses, readLink, readLinkAliases, readPorts } from './ip-json.js';
-import type { Mark } from './ownership.js';
+import type { Mark, NetworkMark } from './ownership.js';
 import { formatMark, judgeFound, parseMark, parsePortMark } from './ownership.js';
 import { ipBatch, runTool } from './run.js';
 import { disableIpv6Of, readSysctl, writeSysctl } from './sysctl.js';
 
 /*
- * The host side of the default network:
+ * The host side of a network, here the default one:
  *
  *      own address, routes of the host
  *               │
@@ -26,6 +29,10 @@ import { disableIpv6Of, readSysctl, writeSysctl } from './sysctl.js';
  *       (TAP)
  *          │
  *      data plane
+ *
+ * Another network's bridge is called ovn and eight digits. The host has no address there but the name server's and what
+ * is exposed, and must not be a way from one network to another: nothing is forwarded from there, what comes in for an
+ * address on another interface is refused (strict reverse path), and ARP for such is not answered.
  *
  * A bridge from the start, so that an attachment never moves the host's address. Nothing that does not carry our mark
  * is changed or removed. Every step may be repeated: after a crash the next start finds some of it done.
@@ -38,6 +45,7 @@ import { disableIpv6Of, readSysctl, writeSysctl } from './sysctl.js';
  */
 export const GSO_MAX_BYTES = 58_000;
 const TAP_TX_QUEUE_PACKETS = 1000;
+const TAP_SUFFIX = '-t';
 /** Any value but the wanted MTU: setting an MTU that is already set does not count as set by the user. */
 const OTHER_MTU_BYTES = 1281;
 
@@ -49,10 +57,39 @@ export interface HostInterfaceOptions {
   readonly mtuBytes: number;
   /** Address pool, cidr text: only to warn when it overlaps a route of this host. */
   readonly pool: string;
+  /** Undefined: it is the default one's. */
+  readonly network?: NetworkMark;
 }
 
 export function tapNameOf(ifName: string): string {
-  return `${ifName}-t`;
+  return `${ifName}${TAP_SUFFIX}`;
+}
+
+/** The bridge of a network beside the default one: 11 characters, so that a TAP's name fits too. */
+export function networkBridgeName(ifName: string, network: NetworkId): string {
+  const text = ['overlayd/1', 'network', ifName, String(network)].join('\0');
+  return `ovn${createHash('blake2b512').update(text).digest('hex').slice(0, 8)}`;
+}
+
+/**
+ * Bridges of networks that the daemon of `ifName` does not use any more, with their ports: left by a crash.
+ * @throws OVL_IFACE_CONFIG
+ */
+export async function removeNetworkBridges(
+  ifName: string,
+  used: ReadonlySet<string>,
+): Promise<void> {
+  const links = await readLinkAliases();
+  const found = links.filter(({ name, alias }) => {
+    return parseMark(alias)?.network?.ifName === ifName && !used.has(name);
+  });
+  for (const { name } of found) {
+    if (name.endsWith(TAP_SUFFIX) && used.has(name.slice(0, -TAP_SUFFIX.length))) continue;
+    for (const port of links) {
+      if (port.master === name && parsePortMark(port.alias)) await deleteLink(port.name);
+    }
+    await deleteLink(name);
+  }
 }
 
 /** The port of daemon/ports.ts, and what `reset` needs. */
@@ -72,6 +109,7 @@ class BridgeAndTap implements LinuxHostInterface {
   readonly #pool: string;
   readonly #mesh: string;
   readonly #peerId: PeerId;
+  readonly #network: NetworkMark | undefined;
   /** Addresses the daemon itself put on the bridge, canonical. */
   #ownAddresses: readonly string[] = [];
   /** What another daemon of this host runs carries a mark, too: only what `up` took is taken down. */
@@ -84,6 +122,7 @@ class BridgeAndTap implements LinuxHostInterface {
     this.#pool = options.pool;
     this.#mesh = toHex(options.meshId.subarray(0, 4));
     this.#peerId = options.peerId;
+    this.#network = options.network;
   }
 
   async preflight(): Promise<void> {
@@ -187,7 +226,7 @@ class BridgeAndTap implements LinuxHostInterface {
       await this.setAddresses([]);
       return;
     }
-    await this.#deleteLink(this.#ifName);
+    await deleteLink(this.#ifName);
     this.#ownAddresses = [];
   }
 
@@ -198,18 +237,23 @@ class BridgeAndTap implements LinuxHostInterface {
     const bridge = await readLink(this.#ifName);
     if (bridge !== undefined && this.#isOurs(bridge)) {
       for (const { name, alias } of await readLinkAliases(['master', this.#ifName])) {
-        if (parsePortMark(alias) !== undefined) await this.#deleteLink(name);
+        if (parsePortMark(alias) !== undefined) await deleteLink(name);
       }
     }
     for (const name of [this.#ifName, this.#tapName]) {
       const link = await readLink(name);
-      if (link !== undefined && this.#isOurs(link)) await this.#deleteLink(name);
+      if (link !== undefined && this.#isOurs(link)) await deleteLink(name);
     }
     this.#ownAddresses = [];
   }
 
   #mark(): Mark {
-    return { mesh: this.#mesh, peer: shortPeerId(this.#peerId), ownAddresses: this.#ownAddresses };
+    return {
+      mesh: this.#mesh,
+      peer: shortPeerId(this.#peerId),
+      network: this.#network,
+      ownAddresses: this.#ownAddresses,
+    };
   }
 
   async #rememberOwn(own: readonly string[]): Promise<void> {
@@ -236,20 +280,6 @@ class BridgeAndTap implements LinuxHostInterface {
     );
   }
 
-  /** Two deletions at once, ours and an operator's, both end well. */
-  async #deleteLink(name: string): Promise<void> {
-    const outcome = await runTool('ip', ['link', 'delete', 'dev', name]);
-    if (outcome.exitCode === 0 || (await readLink(name)) === undefined) return;
-    throw new OverlayError(
-      'OVL_IFACE_CONFIG',
-      `Cannot remove interface ${name}: ${outcome.stderr.trim()}`,
-      {
-        cure: `Remove it by hand: ip link delete ${name}`,
-        value: name,
-      },
-    );
-  }
-
   /**
    * Before it comes up: one router advertisement of a member would become this host's default route, and duplicate
    * address detection would delay every address by seconds for a MAC that is unique by construction.
@@ -263,6 +293,10 @@ class BridgeAndTap implements LinuxHostInterface {
     writeSysctl(`${v4}/accept_redirects`, '0');
     // Removing an own address must not take an exposed one of the same subnet with it.
     writeSysctl(`${v4}/promote_secondaries`, '1');
+    if (this.#network === undefined) return;
+    writeSysctl(`${v4}/rp_filter`, '1');
+    writeSysctl(`${v4}/arp_ignore`, '1');
+    writeSysctl(`${v4}/forwarding`, '0');
   }
 
   /** A port has no addresses of its own, not even a link-local one. */
@@ -273,6 +307,20 @@ class BridgeAndTap implements LinuxHostInterface {
     }
     writeSysctl(disableIpv6Of(this.#tapName), '1');
   }
+}
+
+/** Two deletions at once, ours and an operator's, both end well. */
+async function deleteLink(name: string): Promise<void> {
+  const outcome = await runTool('ip', ['link', 'delete', 'dev', name]);
+  if (outcome.exitCode === 0 || (await readLink(name)) === undefined) return;
+  throw new OverlayError(
+    'OVL_IFACE_CONFIG',
+    `Cannot remove interface ${name}: ${outcome.stderr.trim()}`,
+    {
+      cure: `Remove it by hand: ip link delete ${name}`,
+      value: name,
+    },
+  );
 }
 
 function mustBeCidr(text: string): string {

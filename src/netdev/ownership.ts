@@ -1,10 +1,11 @@
+import type { NetworkId } from '../model/network.js';
 import type { LinkInfo } from './ip-json.js';
 import { canonicalCidr } from './ip-json.js';
 
 /*
  * Whose interface is this? The kernel keeps our mark, with the interface, in its alias:
  *
- *   overlayd:<mesh, 8 hex>:<peer, 8 hex>[/<own address>,<own address>…]
+ *   overlayd:<mesh, 8 hex>:<peer, 8 hex>[@<bridge of the default network>:<network, 6 hex>][/<own address>,…]
  *
  * so the mark outlives a crash, never outlives the interface, and needs no file. The addresses are those the daemon
  * itself set: after a crash exactly these are taken back, and none that an operator or `expose` added.
@@ -18,12 +19,22 @@ export interface Mark {
   readonly mesh: string;
   /** Short id of the peer that made the interface. */
   readonly peer: string;
+  /** Of a network beside the default one: whose it is, and which. */
+  readonly network?: NetworkMark | undefined;
   /** Cidr texts; those that do not fit the kernel's 255 bytes are left out. */
   readonly ownAddresses: readonly string[];
 }
 
+/** Which network's an interface is, and on which daemon of this host: that with this `--ifname`. */
+export interface NetworkMark {
+  readonly ifName: string;
+  readonly id: NetworkId;
+}
+
 export function formatMark(mark: Mark): string {
-  let text = `overlayd:${mark.mesh}:${mark.peer}`;
+  const { network } = mark;
+  const of = network ? `@${network.ifName}:${network.id.toString(16).padStart(6, '0')}` : '';
+  let text = `overlayd:${mark.mesh}:${mark.peer}${of}`;
   mark.ownAddresses.forEach((cidr, index) => {
     const longer = `${text}${index === 0 ? '/' : ','}${cidr}`;
     if (longer.length <= ALIAS_BYTES) text = longer;
@@ -32,10 +43,16 @@ export function formatMark(mark: Mark): string {
 }
 
 export function parseMark(alias: string): Mark | undefined {
-  const match = /^overlayd:([0-9a-f]{8}):([0-9a-f]{8})(?:\/([0-9a-f.:,/]*))?$/.exec(alias);
-  if (!match) return undefined;
-  const ownAddresses = (match[3] ?? '').split(',').flatMap((text) => canonicalCidr(text) ?? []);
-  return { mesh: match[1] ?? '', peer: match[2] ?? '', ownAddresses };
+  const [, head, of, addresses = ''] =
+    /^(overlayd:[0-9a-f]{8}:[0-9a-f]{8})(?:@([\w.-]{1,13}:[0-9a-f]{6}))?(?:\/([0-9a-f.:,/]*))?$/.exec(
+      alias,
+    ) ?? [];
+  if (head === undefined) return undefined;
+  const [, mesh = '', peer = ''] = head.split(':');
+  const [ifName = '', id = ''] = of?.split(':') ?? [];
+  const ownAddresses = addresses.split(',').flatMap((text) => canonicalCidr(text) ?? []);
+  const network = of === undefined ? undefined : { ifName, id: Number.parseInt(id, 16) };
+  return { mesh, peer, ownAddresses, ...(network && { network }) };
 }
 
 /** On a bridge's port: which attachment it is, which namespace its other end was put into, and how it was made. */

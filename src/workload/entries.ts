@@ -58,26 +58,36 @@ export class Entries {
     if (this.#entries.delete(id)) this.#onChange(this.attached);
   }
 
-  of(target: Target): Attachment | undefined {
+  /** On any network. */
+  of(target: Target): readonly Attachment[] {
     const key = targetKey(target);
-    return this.all.find((entry) => targetKey(entry.attachment.target) === key)?.attachment;
+    return this.all.flatMap(({ attachment }) =>
+      targetKey(attachment.target) === key ? [attachment] : [],
+    );
+  }
+
+  /** Something is on that network. */
+  isUsing(network: string): boolean {
+    return this.all.some(({ attachment }) => attachment.network === network);
   }
 
   /** By the text that `ps` shows, since the target may be gone; else by what the text means now. */
-  find(text: string, targets: TargetFinder): Entry | undefined {
-    const shown = this.all.find(({ attachment }) => formatTarget(attachment.target) === text);
-    if (shown !== undefined) return shown;
+  find(text: string, targets: TargetFinder): readonly Attachment[] {
+    const shown = this.all.flatMap(({ attachment }) =>
+      formatTarget(attachment.target) === text ? [attachment] : [],
+    );
+    if (shown.length > 0) return shown;
     try {
-      const { id } = this.of(targets.find(text)) ?? {};
-      return id === undefined ? undefined : this.#entries.get(id);
+      return this.of(targets.find(text));
     } catch {
-      return undefined;
+      return [];
     }
   }
 
-  /** The target that has a bare address. */
-  holderOf(address: string): string | undefined {
+  /** The target that has a bare address on a network. */
+  holderOf(network: string, address: string): string | undefined {
     const has = ({ attachment }: Entry): boolean =>
+      attachment.network === network &&
       attachment.addresses.some((cidr) => bareAddress(cidr) === address);
     const found = this.all.find(has);
     return found && formatTarget(found.attachment.target);
@@ -85,17 +95,20 @@ export class Entries {
 
   /**
    * Whether it may stand beside the others.
-   * @param ownAddresses cidr texts of the node itself
+   * @param ownAddresses cidr texts of the node itself on that network
    * @throws OVL_ADDRESS_IN_USE, OVL_TARGET_CONFLICT, OVL_USAGE
    */
-  mustFit({ id, addresses, mac, isMacGiven }: Attachment, ownAddresses: readonly string[]): void {
+  mustFit(attachment: Attachment, ownAddresses: readonly string[]): void {
+    const { id, addresses, mac, isMacGiven, network } = attachment;
     if (!this.#entries.has(id) && this.isFull) {
       throw new OverlayError('OVL_USAGE', `${MAX_ATTACHMENTS} targets are attached already`, {
         cure: 'Detach some first.',
       });
     }
     const own = ownAddresses.map((cidr) => [bareAddress(cidr), 'this node'] as const);
-    const others = this.all.filter((entry) => entry.attachment.id !== id);
+    const others = this.all.filter(
+      (entry) => entry.attachment.id !== id && entry.attachment.network === network,
+    );
     const taken = new Map([
       ...own,
       ...others.flatMap(({ attachment }) =>
@@ -112,7 +125,7 @@ export class Entries {
         cure: 'Choose another one, or detach that first (overlayctl ps).',
       });
     }
-    const twin = others.find(({ attachment }) => isMacGiven && attachment.mac === mac);
+    const twin = others.find((other) => isMacGiven && other.attachment.mac === mac);
     if (twin === undefined) return;
     const holder = formatTarget(twin.attachment.target);
     throw new OverlayError('OVL_TARGET_CONFLICT', `${mac ?? ''} is the MAC of ${holder}`, {

@@ -28,16 +28,16 @@ export function planStep(
   return port.master === bridge ? 'keep' : 'rejoin';
 }
 
-/** Ports of our bridge that no attachment has: made by a process that died before it wrote them down. */
+/** Ports of our bridges that no attachment has: made by a process that died before it wrote them down. */
 export function leftovers(
   ids: ReadonlySet<string>,
   ports: ReadonlyMap<string, FoundPort>,
-  bridge: string,
+  bridges: ReadonlySet<string>,
 ): readonly string[] {
   return [...ports]
     .filter(
       ([, { master, mark }]) =>
-        master === bridge && mark !== undefined && !ids.has(mark.attachment),
+        bridges.has(master) && mark !== undefined && !ids.has(mark.attachment),
     )
     .map(([name]) => name);
 }

@@ -1,5 +1,6 @@
 import type { PortMark } from '../netdev/ownership.js';
 import type { Mac } from '../model/mac.js';
+import type { NetworkId } from '../model/network.js';
 import type { Target } from '../model/target.js';
 import type { GuardedPort } from '../netdev/guard-rules.js';
 import type { SpoofCount } from '../netdev/port-guard.js';
@@ -8,6 +9,29 @@ import type { PortSpec } from '../netdev/attachment-host.js';
 /*
  * What workloads need from outside their room.
  */
+
+/** A network, as what is attached to it needs to know it. */
+export interface NetworkView {
+  readonly id: NetworkId;
+  readonly name: string;
+  /** On this host, once it is brought. */
+  readonly bridge: string;
+  readonly mtuBytes: number;
+  /** Cidr texts that its addresses lie in; none: any will do. */
+  readonly subnets: readonly string[];
+}
+
+/** Networks and their bridges on this host: daemon/network-bridges.ts. */
+export interface NetworkHost {
+  /** @throws OVL_NOT_FOUND */
+  find(name: string): NetworkView;
+  /** What its bridge is called here, whether or not it is known. */
+  bridgeOf(name: string): string;
+  /** Its bridge is there when it resolves. Safe to repeat. @throws OVL_NOT_FOUND, OVL_USAGE, OVL_IFACE_… */
+  bring(name: string): Promise<void>;
+  /** Nothing is on it here any more: its bridge goes. @throws OVL_IFACE_CONFIG */
+  leave(name: string): Promise<void>;
+}
 
 /** An interface of this host, as far as it matters here. */
 export interface FoundPort {

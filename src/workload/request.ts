@@ -1,5 +1,6 @@
 import { OverlayError } from '../base/errors.js';
 import type { AttachRequest } from '../model/attachment.js';
+import { cidrContains, parseCidr } from '../model/cidr.js';
 import { relativeName } from '../model/host-name.js';
 import { parseMac, type Mac } from '../model/mac.js';
 import type { PeerId } from '../model/peer-id.js';
@@ -12,15 +13,22 @@ import {
   parseDestination,
 } from './address-want.js';
 import { attachmentId, attachmentMac, portName } from './derive.js';
-import { DEFAULT_NETWORK, type Attachment } from './model.js';
+import type { Attachment } from './model.js';
+import type { NetworkView } from './ports.js';
 
 export interface WorkloadOptions {
   /** The daemon's bridge: the default network's. */
   readonly ifName: string;
   readonly peer: PeerId;
-  readonly mtuBytes: number;
   /** Of the names. */
   readonly domain: string;
+}
+
+/** Where a request is for, and what its target is on already. */
+export interface Place extends WorkloadOptions {
+  readonly network: NetworkView;
+  /** Attachments of the target, on any network. */
+  readonly others: readonly Attachment[];
 }
 
 const DEFAULT_IFNAME = 'eth-ovl';
@@ -37,20 +45,21 @@ export function attachmentOf(
   request: AttachRequest,
   target: Target,
   existing: Attachment | undefined,
-  options: WorkloadOptions,
+  place: Place,
 ): { readonly attachment: Attachment; readonly asked: readonly string[] } {
   const asked = parseAddresses(request.addresses);
+  for (const cidr of asked) mustBeOn(place.network, cidr);
   const addresses = [...new Set([...(existing?.addresses ?? []), ...asked])];
   if (addresses.length > MAX_ADDRESSES) throw tooMany('addresses', MAX_ADDRESSES);
   const routes = request.routes?.map(parseDestination) ?? existing?.routes ?? [];
   if (routes.length > MAX_ROUTES) throw tooMany('routes', MAX_ROUTES);
-  const fixed = existing ?? newAttachment(request, target, options);
+  const fixed = existing ?? newAttachment(request, target, place);
   if (existing !== undefined) mustFit(request, existing);
   const attachment = {
     ...fixed,
     addresses,
     routes,
-    ...namingOf(request, target, existing, options.domain),
+    ...namingOf(request, target, existing, place.domain),
     gateway: gatewayOf(request.gateway, addresses) ?? existing?.gateway,
   };
   if (target.kind === 'tap' && (attachment.gateway !== undefined || routes.length > 0)) {
@@ -62,14 +71,24 @@ export function attachmentOf(
 function newAttachment(
   request: AttachRequest,
   target: Target,
-  { ifName, peer, mtuBytes }: WorkloadOptions,
+  { ifName, peer, network, others }: Place,
 ): Attachment {
-  const id = attachmentId(ifName, DEFAULT_NETWORK, target);
+  const { mtuBytes } = network;
+  const id = attachmentId(ifName, network.name, target);
+  const [other] = others;
+  if (target.kind === 'tap' && other !== undefined) {
+    const text = formatTarget(target);
+    throw new OverlayError('OVL_TARGET_CONFLICT', `${text} is on the network ${other.network}`, {
+      value: text,
+      cure: `Detach it first, or give the VM another TAP: overlayctl detach ${text}`,
+    });
+  }
   const given = request.mac === undefined ? undefined : macOf(request.mac);
   if (target.kind === 'tap' && request.ifname !== undefined) {
     throw usage(request.ifname, 'A TAP is called as the target says', 'Leave out --ifname.');
   }
-  const inside = request.ifname ?? (target.kind === 'tap' ? target.name : DEFAULT_IFNAME);
+  const free = target.kind === 'tap' ? target.name : freeIfName(others);
+  const inside = request.ifname ?? free;
   if (!INTERFACE_NAME.test(inside)) {
     const cure = 'Give at most 15 letters, digits, dots, dashes and underscores.';
     throw usage(inside, `'${inside}' cannot be an interface's name`, cure);
@@ -83,12 +102,35 @@ function newAttachment(
     );
   }
   return {
-    ...{ id, target, network: DEFAULT_NETWORK, ifName: inside },
+    ...{ id, target, network: network.name, ifName: inside },
     port: portName(id, target),
     mac: given ?? (target.kind === 'tap' ? undefined : attachmentMac(peer, id)),
     isMacGiven: given !== undefined,
     ...{ addresses: [], name: undefined, dns: true, gateway: undefined, routes: [], mtuBytes: mtu },
   };
+}
+
+/** eth-ovl, then eth-ovl1 and so on. */
+function freeIfName(others: readonly Attachment[]): string {
+  const taken = new Set(others.map(({ ifName }) => ifName));
+  for (let at = 0; ; at += 1) {
+    const name = at === 0 ? DEFAULT_IFNAME : `${DEFAULT_IFNAME}${at}`;
+    if (!taken.has(name)) return name;
+  }
+}
+
+/** @throws OVL_ADDRESS_INVALID */
+function mustBeOn({ name, subnets }: NetworkView, cidr: string): void {
+  const asked = parseCidr(cidr, 'cut');
+  const isInside = subnets.some((text) => {
+    const subnet = parseCidr(text);
+    return subnet && asked && cidrContains(subnet, asked);
+  });
+  if (isInside || subnets.length === 0) return;
+  throw new OverlayError('OVL_ADDRESS_INVALID', `${cidr} is in no subnet of the network ${name}`, {
+    value: cidr,
+    cure: `Give an address of ${subnets.join(' or ')}.`,
+  });
 }
 
 /** A name may change under an attachment; without one being given it stays. */

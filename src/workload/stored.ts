@@ -1,9 +1,10 @@
 import { parseHostName } from '../model/host-name.js';
 import { parseMac } from '../model/mac.js';
+import { parseNetworkName } from '../model/network.js';
 import type { PeerId } from '../model/peer-id.js';
 import type { Target } from '../model/target.js';
 import { attachmentId, attachmentMac, portName } from './derive.js';
-import { DEFAULT_NETWORK, type Attachment } from './model.js';
+import type { Attachment } from './model.js';
 
 /*
  * An attachment in the state store:
@@ -36,7 +37,8 @@ export function fromStored(
   if (!isObject(value)) return undefined;
   const { network, ifName, mac, addresses, gateway, routes, mtuBytes, name, dns } = value;
   const target = targetFrom(value['target']);
-  if (target === undefined || network !== DEFAULT_NETWORK) return undefined;
+  if (target === undefined || typeof network !== 'string') return undefined;
+  if (parseNetworkName(network) !== network) return undefined;
   if (typeof ifName !== 'string' || typeof mtuBytes !== 'number') return undefined;
   if (!isTexts(addresses) || !isTexts(routes)) return undefined;
   const id = attachmentId(node.ifName, network, target);

@@ -6,12 +6,13 @@ import type { SpoofCount } from '../netdev/port-guard.js';
 import { bareAddress } from './address-want.js';
 import { shapeOf } from './derive.js';
 import type { Entries } from './entries.js';
-import type { Attachment } from './model.js';
+import { DEFAULT_NETWORK, type Attachment } from './model.js';
 import { serversFor } from './name-servers.js';
 import { leftovers, planStep, type Step } from './plan.js';
 import type {
   AttachmentStore,
   NameServer,
+  NetworkHost,
   PortHost,
   TargetFinder,
   TargetLocation,
@@ -38,8 +39,9 @@ export interface UpkeepComponents {
   readonly targets: TargetFinder;
   readonly guard: PortGuard;
   readonly store: AttachmentStore;
-  /** Who answers for names now. */
-  readonly nameServers: () => readonly NameServer[];
+  readonly networks: NetworkHost;
+  /** Who answers for names on a network now. */
+  readonly nameServers: (network: string) => readonly NameServer[];
   /** Something that the operator should know; said once per change. */
   readonly warn: (
     message: string,
@@ -49,22 +51,30 @@ export interface UpkeepComponents {
 
 export class Upkeep {
   readonly #components: UpkeepComponents;
-  readonly #bridge: string;
   /** Why there is no guard; said once. */
   #guardReason: string | undefined;
 
-  constructor(components: UpkeepComponents, options: { readonly bridge: string }) {
+  constructor(components: UpkeepComponents) {
     this.#components = components;
-    this.#bridge = options.bridge;
   }
 
   /** `existing`: what to go back to when it fails. @throws OverlayError, with nothing changed */
   async bring(attachment: Attachment, existing: Attachment | undefined): Promise<void> {
+    await this.#components.networks.bring(attachment.network);
+    try {
+      await this.#bring(attachment, existing);
+    } catch (error) {
+      await this.#leave(attachment.network);
+      throw error;
+    }
+  }
+
+  async #bring(attachment: Attachment, existing: Attachment | undefined): Promise<void> {
     const { entries, host, store, targets } = this.#components;
     const location = targets.locate(attachment.target);
     if (location.state !== 'present') throw vanished(attachment);
     const found = (await host.observe()).get(attachment.port);
-    const step = planStep(attachment, location, found, this.#bridge);
+    const step = planStep(attachment, location, found, this.#bridgeOf(attachment));
     const spec = this.#specOf(attachment, location);
     const undo = async (): Promise<void> => {
       if (existing === undefined || step === 'create') await host.removePort(attachment.port);
@@ -113,6 +123,7 @@ export class Upkeep {
     store.writeAttachment(attachment.id, undefined);
     entries.delete(attachment.id);
     await host.removePort(attachment.port).finally(() => this.#guard());
+    await this.#leave(attachment.network);
   }
 
   /** Never throws for one of them. @throws OVL_IFACE_CONFIG when the host cannot be looked at */
@@ -121,7 +132,9 @@ export class Upkeep {
     const ports = await host.observe();
     await this.#guard();
     if (isStart) {
-      for (const port of leftovers(entries.ids, ports, this.#bridge)) {
+      const bridges = new Set(entries.all.map(({ attachment }) => this.#bridgeOf(attachment)));
+      bridges.add(this.#components.networks.bridgeOf(DEFAULT_NETWORK));
+      for (const port of leftovers(entries.ids, ports, bridges)) {
         await host.removePort(port).catch((err: unknown) => {
           warn('A leftover interface cannot be removed', { err, target: port });
         });
@@ -129,7 +142,8 @@ export class Upkeep {
     }
     for (const { attachment } of entries.all) {
       const location = targets.locate(attachment.target);
-      const step = planStep(attachment, location, ports.get(attachment.port), this.#bridge);
+      const bridge = this.#bridgeOf(attachment);
+      const step = planStep(attachment, location, ports.get(attachment.port), bridge);
       await this.#take(step, attachment, location, isStart);
     }
   }
@@ -177,12 +191,27 @@ export class Upkeep {
   }
 
   /** Its addresses, but those that were there before, to peers and to the other targets. */
-  #announce({ id, mac, addresses }: Attachment, known: readonly string[]): void {
+  #announce(attachment: Attachment, known: readonly string[]): void {
+    const { id, mac, addresses, network } = attachment;
     const { entries, host } = this.#components;
     const added = addresses.filter((cidr) => !known.includes(cidr));
     if (mac === undefined || added.length === 0) return;
-    const others = entries.attached.filter((other) => other.id !== id).map(({ port }) => port);
-    host.announce(mac, added.map(bareAddress), [tapNameOf(this.#bridge), ...others]);
+    const others = entries.attached.filter((other) => other.id !== id && other.network === network);
+    const devices = [tapNameOf(this.#bridgeOf(attachment)), ...others.map(({ port }) => port)];
+    host.announce(mac, added.map(bareAddress), devices);
+  }
+
+  #bridgeOf({ network }: Attachment): string {
+    return this.#components.networks.bridgeOf(network);
+  }
+
+  /** Its bridge goes with the last that is on it. */
+  async #leave(network: string): Promise<void> {
+    const { entries, networks, warn } = this.#components;
+    if (entries.isUsing(network)) return;
+    await networks.leave(network).catch((err: unknown) => {
+      warn(`What the network ${network} left cannot be removed`, { err });
+    });
   }
 
   #sayUnguarded(err: unknown): void {
@@ -200,7 +229,7 @@ export class Upkeep {
     location: TargetLocation,
     isStart: boolean,
   ): Promise<void> {
-    const { entries, host, warn } = this.#components;
+    const { entries, host, networks, warn } = this.#components;
     if (step === 'forget') {
       await this.forget(attachment).catch((err: unknown) => {
         warn('What a target left cannot be removed', { err });
@@ -212,6 +241,7 @@ export class Upkeep {
       return;
     }
     try {
+      await networks.bring(attachment.network);
       const spec = this.#specOf(attachment, location);
       if (step === 'create') await host.createPort(spec);
       if (step === 'rejoin') await host.rejoin(spec);
@@ -234,9 +264,10 @@ export class Upkeep {
     location: Extract<TargetLocation, { state: 'present' }>,
   ): PortSpec {
     const { id, port, mac, mtuBytes, ifName, addresses, gateway, routes, target } = attachment;
-    const nameServers = serversFor(attachment, this.#components.nameServers());
+    const { nameServers: serversOf } = this.#components;
+    const nameServers = serversFor(attachment, serversOf(attachment.network));
     return {
-      ...{ port, mac, mtuBytes, bridge: this.#bridge },
+      ...{ port, mac, mtuBytes, bridge: this.#bridgeOf(attachment) },
       mark: { attachment: id, inode: location.inode, shape: shapeOf(attachment) },
       inside:
         target.kind === 'tap'

@@ -1,3 +1,4 @@
+import { OverlayError } from '../base/errors.js';
 import type { AttachmentReport, AttachRequest } from '../model/attachment.js';
 import { formatTarget } from '../model/target.js';
 import type { SpoofCount } from '../netdev/port-guard.js';
@@ -22,9 +23,10 @@ const LOOKS_PER_GUARD_CHECK = 3;
 
 export interface WorkloadComponents extends Omit<UpkeepComponents, 'entries'> {
   readonly alarm: AlarmClock;
-  readonly addresses: AddressSource;
-  /** Cidr texts of the node itself, exposed ones too. */
-  readonly ownAddresses: () => readonly string[];
+  /** Of a network by name. */
+  readonly addresses: (network: string) => AddressSource;
+  /** Cidr texts of the node itself on a network, exposed ones too. */
+  readonly ownAddresses: (network: string) => readonly string[];
   /** Told what is attached, whenever that may have changed. */
   readonly onChange?: (attached: readonly Attachment[]) => void;
   /** A target went on sending under others' MACs or addresses: all that was dropped. Once per look. */
@@ -42,16 +44,13 @@ export class Workloads {
   #cancel: (() => void) | undefined;
   #isStopped = false;
   /** What each attachment had when it was looked at last: what is missing then is given back. */
-  #had = new Map<string, readonly string[]>();
+  #had = new Map<string, Attachment>();
 
   constructor(components: WorkloadComponents, options: WorkloadOptions) {
     this.#components = components;
     this.#options = options;
     this.#entries = new Entries((attached) => components.onChange?.(attached));
-    this.#upkeep = new Upkeep(
-      { ...components, entries: this.#entries },
-      { bridge: options.ifName },
-    );
+    this.#upkeep = new Upkeep({ ...components, entries: this.#entries });
     for (const [key, value] of components.store.attachments()) {
       const attachment = fromStored(value, options);
       if (attachment === undefined) {
@@ -65,7 +64,11 @@ export class Workloads {
   /** The bridge is up. What cannot be attached waits; it never throws for one of them. */
   start(): Promise<void> {
     return this.#inTurn(async () => {
-      this.#components.addresses.keep(this.#entries.ids);
+      const { addresses } = this.#components;
+      const used = this.#entries.all.map(({ attachment }) => attachment.network);
+      for (const name of new Set([DEFAULT_NETWORK, ...used])) {
+        addresses(name).keep(this.#entries.ids);
+      }
       await this.#upkeep.settle(true);
       this.#arm();
     });
@@ -78,12 +81,17 @@ export class Workloads {
     await this.#queue;
   }
 
-  /** The target that has a bare address. */
-  holderOf(address: string): string | undefined {
-    return this.#entries.holderOf(address);
+  /** The target that has a bare address on a network. */
+  holderOf(network: string, address: string): string | undefined {
+    return this.#entries.holderOf(network, address);
   }
 
-  /** In the order of their targets' names. */
+  /** Something is on that network, or shall be. */
+  isUsing(network: string): boolean {
+    return this.#entries.isUsing(network);
+  }
+
+  /** In the order of their targets' and networks' names. */
   list(): readonly AttachmentReport[] {
     const reports = this.#entries.all.map(({ attachment, reason }) => ({
       target: formatTarget(attachment.target),
@@ -96,38 +104,46 @@ export class Workloads {
       reason: reason ?? null,
       spoofed: this.#spoofs.get(attachment.port) ?? { mac: 0, address: 0 },
     }));
-    return reports.sort((left, right) => (left.target < right.target ? -1 : 1));
+    const keyOf = ({ target, network }: AttachmentReport): string => `${target}\0${network}`;
+    return reports.sort((left, right) => (keyOf(left) < keyOf(right) ? -1 : 1));
   }
 
   /** @returns the addresses asked for, or given. @throws OverlayError, with nothing changed */
   async attach(request: AttachRequest): Promise<readonly string[]> {
-    const { addresses: source, targets } = this.#components;
+    const { addresses: sourceOf, networks, targets } = this.#components;
+    const network = networks.find(request.network ?? DEFAULT_NETWORK);
     const target = targets.find(request.target);
-    const owner = attachmentId(this.#options.ifName, DEFAULT_NETWORK, target);
+    const owner = attachmentId(this.#options.ifName, network.name, target);
+    const source = sourceOf(network.name);
     // Asked for at once, so that many who wait for the same peer wait together.
-    const gathering = this.#gather(owner, parseWants(request.addresses));
+    const gathering = this.#gather(source, owner, parseWants(request.addresses));
     gathering.catch(() => undefined);
     return this.#inTurn(async () => {
       const given = await gathering;
-      const existing = this.#entries.of(target);
+      const others = this.#entries.of(target);
+      const existing = others.find((other) => other.network === network.name);
       try {
         // What stood before this one in the queue may have given them back.
         for (const cidr of given) await source.claim(owner, cidr);
         const addresses = given.length === 0 ? ['none'] : given;
         const resolved = { ...request, addresses };
-        const { attachment, asked } = attachmentOf(resolved, target, existing, this.#options);
-        this.#entries.mustFit(attachment, this.#components.ownAddresses());
+        const place = { ...this.#options, network, others };
+        const { attachment, asked } = attachmentOf(resolved, target, existing, place);
+        this.#entries.mustFit(attachment, this.#components.ownAddresses(network.name));
         await this.#upkeep.bring(attachment, existing);
         return asked;
       } catch (error) {
-        this.#drop(owner, given);
+        this.#drop(source, owner, given);
         throw error;
       }
     });
   }
 
-  async #gather(owner: string, wants: readonly AddressWant[]): Promise<readonly string[]> {
-    const { addresses: source } = this.#components;
+  async #gather(
+    source: AddressSource,
+    owner: string,
+    wants: readonly AddressWant[],
+  ): Promise<readonly string[]> {
     const given: string[] = [];
     try {
       for (const want of wants) {
@@ -136,38 +152,57 @@ export class Workloads {
       }
       return given;
     } catch (error) {
-      this.#drop(owner, given);
+      this.#drop(source, owner, given);
       throw error;
     }
   }
 
   /** Gives back what came to nothing. */
-  #drop(owner: string, given: readonly string[]): void {
+  #drop(source: AddressSource, owner: string, given: readonly string[]): void {
     const kept = this.#entries.get(owner)?.attachment.addresses ?? [];
     for (const cidr of given) {
-      if (!kept.includes(cidr)) this.#components.addresses.release(owner, cidr);
+      if (!kept.includes(cidr)) source.release(owner, cidr);
     }
   }
 
-  /** No addresses: all of it. @returns the addresses that went. @throws OVL_ADDRESS_INVALID, OVL_IFACE_CONFIG */
-  detach(targetText: string, addressTexts: readonly string[]): Promise<readonly string[]> {
+  /**
+   * No addresses: all of it. No network: on all that the target is on.
+   * @returns the addresses that went
+   * @throws OVL_ADDRESS_INVALID, OVL_IFACE_CONFIG, OVL_AMBIGUOUS for an address it has on several networks
+   */
+  detach(
+    targetText: string,
+    addressTexts: readonly string[],
+    network?: string,
+  ): Promise<readonly string[]> {
     return this.#inTurn(async () => {
-      const addresses = addressTexts.length === 0 ? undefined : parseAddresses(addressTexts);
-      const attachment = this.#entries.find(targetText, this.#components.targets)?.attachment;
-      if (attachment === undefined) return [];
-      const removed = addresses?.filter((cidr) => attachment.addresses.includes(cidr));
-      const kept = attachment.addresses.filter((cidr) => !(removed?.includes(cidr) ?? true));
-      if (removed === undefined || (kept.length === 0 && removed.length > 0)) {
-        await this.#upkeep.forget(attachment);
-        return attachment.addresses;
-      }
-      if (removed.length === 0) return [];
-      const near = (gateway: string): boolean => kept.some((cidr) => isInSubnetOf(gateway, cidr));
-      const isNear = attachment.gateway !== undefined && near(attachment.gateway);
-      const gateway = isNear ? attachment.gateway : undefined;
-      await this.#upkeep.reduce({ ...attachment, addresses: kept, gateway }, removed);
-      return removed;
+      const asked = addressTexts.length === 0 ? undefined : parseAddresses(addressTexts);
+      const found = this.#entries
+        .find(targetText, this.#components.targets)
+        .filter((attachment) => network === undefined || attachment.network === network);
+      for (const cidr of asked ?? []) mustBeOnOne(found, cidr);
+      const gone: string[] = [];
+      for (const attachment of found) gone.push(...(await this.#detach(attachment, asked)));
+      return gone;
     });
+  }
+
+  async #detach(
+    attachment: Attachment,
+    asked: readonly string[] | undefined,
+  ): Promise<readonly string[]> {
+    const removed = asked?.filter((cidr) => attachment.addresses.includes(cidr));
+    const kept = attachment.addresses.filter((cidr) => !(removed?.includes(cidr) ?? true));
+    if (removed === undefined || (kept.length === 0 && removed.length > 0)) {
+      await this.#upkeep.forget(attachment);
+      return attachment.addresses;
+    }
+    if (removed.length === 0) return [];
+    const near = (gateway: string): boolean => kept.some((cidr) => isInSubnetOf(gateway, cidr));
+    const isNear = attachment.gateway !== undefined && near(attachment.gateway);
+    const gateway = isNear ? attachment.gateway : undefined;
+    await this.#upkeep.reduce({ ...attachment, addresses: kept, gateway }, removed);
+    return removed;
   }
 
   async #watchSpoofs(): Promise<void> {
@@ -198,14 +233,11 @@ export class Workloads {
   }
 
   #giveBack(): void {
-    const have = new Map(
-      this.#entries.all.map(({ attachment }) => [attachment.id, attachment.addresses]),
-    );
-    for (const [id, addresses] of this.#had) {
-      const kept = have.get(id) ?? [];
-      for (const cidr of addresses) {
-        if (!kept.includes(cidr)) this.#components.addresses.release(id, cidr);
-      }
+    const have = new Map(this.#entries.all.map(({ attachment }) => [attachment.id, attachment]));
+    for (const [id, { network, addresses }] of this.#had) {
+      const kept = have.get(id)?.addresses ?? [];
+      const gone = addresses.filter((cidr) => !kept.includes(cidr));
+      for (const cidr of gone) this.#components.addresses(network).release(id, cidr);
     }
     this.#had = have;
   }
@@ -217,4 +249,15 @@ export class Workloads {
     this.#queue = done.catch(() => undefined);
     return done;
   }
+}
+
+/** @throws OVL_AMBIGUOUS */
+function mustBeOnOne(attachments: readonly Attachment[], cidr: string): void {
+  const holders = attachments.filter(({ addresses }) => addresses.includes(cidr));
+  if (holders.length < 2) return;
+  const names = holders.map(({ network }) => network).join(', ');
+  throw new OverlayError('OVL_AMBIGUOUS', `The target has ${cidr} on several networks: ${names}`, {
+    value: cidr,
+    cure: 'Say which: --network <name>.',
+  });
 }

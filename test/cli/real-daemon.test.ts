@@ -45,6 +45,7 @@ describe('overlayctl and a real daemon', () => {
       {
         ...{ peer: a.id, domain: 'overlay.internal', bridge: 'overlay0', pool: '10.32.0.0/12' },
         ...{ isServing: false, resolvConf: '/dev/null' },
+        ...{ idOf: () => 0, nameOf: () => 'default' },
       },
     );
     const workloads = new Workloads(
@@ -52,10 +53,10 @@ describe('overlayctl and a real daemon', () => {
         ...host.components,
         onChange: (attached) => names.setAttached(attached),
         store: a.state,
-        addresses: a.daemon.addresses,
+        addresses: () => a.daemon.addresses,
         ownAddresses: () => a.daemon.control.status().self.addresses,
       },
-      { ifName: 'overlay0', peer: a.id, mtuBytes: 1388, domain: 'overlay.internal' },
+      { ifName: 'overlay0', peer: a.id, domain: 'overlay.internal' },
     );
     const exposures = new Exposures(
       {
@@ -66,7 +67,7 @@ describe('overlayctl and a real daemon', () => {
           checkMasquerade: () => Promise.resolve(),
         },
         store: a.state,
-        holderOf: (address) => workloads.holderOf(address),
+        holderOf: (address) => workloads.holderOf('default', address),
         onChange: (exposure) => names.setExposed(exposure),
       },
       { domain: 'overlay.internal' },

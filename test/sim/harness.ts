@@ -128,6 +128,8 @@ export class SimNode {
   readonly events: EventDocument[] = [];
   /** Frames its TAP got. */
   readonly frames: Uint8Array[] = [];
+  /** The same as network and text. */
+  readonly heardFrames: string[] = [];
   readonly host: SimHost;
   readonly machine: MachineTime;
   readonly #sim: Sim;
@@ -183,8 +185,11 @@ export class SimNode {
       scheduler: this.machine,
     });
     this.#process = new SimProcess(sim, this.machine);
-    this.#plane.onFrame((frame, peer) => {
-      if (peer !== 0) this.frames.push(frame);
+    this.#plane.onFrame((frame, peer, network) => {
+      if (peer === 0) return;
+      this.frames.push(frame);
+      const text = Buffer.from(frame.subarray(14)).toString().replace(/\0+$/, '');
+      this.heardFrames.push(`${network} ${text}`);
     });
     const password = this.#settings.password ?? 'secret';
     this.#daemon = createDaemon(

@@ -1,6 +1,20 @@
 import assert from 'node:assert/strict';
 
+import { macBytes, parseMac, type Mac } from '../../src/model/mac.js';
 import { Sim, type SimNode } from './harness.js';
+
+const BROADCAST = parseMac('ff:ff:ff:ff:ff:ff') as Mac;
+const GUEST = parseMac('02:00:00:00:00:07') as Mac;
+const OTHER = parseMac('02:00:00:00:00:08') as Mac;
+
+function frameOf(destination: Mac, source: Mac, text: string): Uint8Array {
+  const frame = new Uint8Array(60);
+  frame.set(macBytes(destination), 0);
+  frame.set(macBytes(source), 6);
+  frame.set([0x88, 0xb5], 12);
+  frame.set(new TextEncoder().encode(text), 14);
+  return frame;
+}
 
 const names = (node: SimNode) => node.daemon.networks.all.map(({ name }) => name);
 
@@ -60,6 +74,51 @@ describe('networks between daemons', () => {
     assert.equal(subnets(a), '10.80.0.0/16');
     assert.ok(b.codes().includes('network-clash'));
     assert.ok(!a.codes().includes('network-clash'));
+  });
+
+  it('carry frames between their members only, and each MAC once in each', async () => {
+    const c = sim.node('c', { peers: [a.address] });
+    await c.start();
+    const nodes = [a, b, c];
+    const all = (isDone: (node: SimNode) => boolean) => nodes.every(isDone);
+    await sim.until('all linked', () => all((n) => n.peerRow(n === a ? b : a) !== undefined), 5000);
+    await sim.until('all linked', () => a.sees(c) && b.sees(c), 5000);
+    const blue = a.daemon.networks.create({ name: 'blue' });
+    const { id: red } = a.daemon.networks.create({ name: 'red' });
+    await sim.until('all know them', () => all((node) => names(node).length === 3), 500);
+    for (const node of [a, b]) node.daemon.openNetwork(blue, 'blue-t');
+    c.daemon.openNetwork(c.daemon.networks.find('red'), 'red-t');
+    const isOn = (node: SimNode, id: number, other: SimNode) =>
+      node.daemon.networks.members(id).includes(other.id);
+    await sim.until(
+      'known',
+      () => isOn(a, blue.id, b) && isOn(b, blue.id, a) && isOn(a, red, c),
+      500,
+    );
+    await sim.run(10);
+    const heard = () => nodes.map((node) => node.heardFrames.splice(0));
+    a.plane.injectFrame(frameOf(BROADCAST, GUEST, 'flood'), blue.id);
+    await sim.run(100);
+    assert.deepEqual(heard(), [[], [`${blue.id} flood`], []]);
+    // The MAC is learned in that network, and in no other.
+    b.plane.injectFrame(frameOf(GUEST, OTHER, 'answer'), blue.id);
+    b.plane.injectFrame(frameOf(GUEST, OTHER, 'who is it'), 0);
+    await sim.run(100);
+    assert.deepEqual(heard(), [[`${blue.id} answer`, '0 who is it'], [], ['0 who is it']]);
+    // A port's MAC is guarded on its own network.
+    a.daemon.setPorts(blue.id, [OTHER]);
+    await sim.run(10);
+    b.plane.injectFrame(frameOf(BROADCAST, OTHER, 'posing'), blue.id);
+    b.plane.injectFrame(frameOf(BROADCAST, OTHER, 'not posing'), 0);
+    await sim.run(100);
+    assert.deepEqual(heard(), [['0 not posing'], [], ['0 not posing']]);
+    b.daemon.closeNetwork(blue.id);
+    await sim.until('b has left', () => !isOn(a, blue.id, b), 500);
+    await sim.run(10);
+    a.plane.injectFrame(frameOf(BROADCAST, GUEST, 'alone'), blue.id);
+    await sim.run(100);
+    assert.deepEqual(heard(), [[], [], []]);
+    assert.equal(b.daemon.control.report().drops['inner_network'] ?? 0, 0);
   });
 
   it('are refused by what is wrong with them', () => {

@@ -45,13 +45,13 @@ describe('a node', () => {
       frame.set(new TextEncoder().encode(text), 14);
       b.plane.injectFrame(frame);
     };
-    a.daemon.setPorts([guest]);
+    a.daemon.setPorts(0, [guest]);
     await sim.run(10);
     say('posing');
     await sim.run(100);
     assert.equal(a.heard('posing'), false);
     assert.equal(a.daemon.control.report().drops['own_source'], 1);
-    a.daemon.setPorts([]);
+    a.daemon.setPorts(0, []);
     await sim.run(10);
     say('detached there');
     await sim.until('heard', () => a.heard('detached there'), 100);

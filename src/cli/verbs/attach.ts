@@ -10,6 +10,7 @@ export const attachVerb: Verb = {
   minArguments: 1,
   maxArguments: 33,
   options: {
+    network: { value: 'name', help: "One of 'overlayctl network list'; by default 'default'." },
     name: { value: 'name', help: "Name in the DNS; by default a namespace's own." },
     ifname: { value: 'name', help: 'Interface in the target, by default eth-ovl.' },
     mac: { value: 'mac', help: 'Its MAC; by default one that stays the same.' },
@@ -27,6 +28,7 @@ export const attachVerb: Verb = {
     const body = {
       target: call.arguments.at(-1) ?? '',
       addresses: call.arguments.slice(0, -1),
+      network: call.option('network'),
       name: call.option('name'),
       dns: call.isSet('no-dns') ? false : undefined,
       ifname: call.option('ifname'),

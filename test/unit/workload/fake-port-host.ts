@@ -3,8 +3,21 @@ import type { Target } from '../../../src/model/target.js';
 import type { GuardedPort } from '../../../src/netdev/guard-rules.js';
 import type { SpoofCount } from '../../../src/netdev/port-guard.js';
 import type { PortSpec } from '../../../src/netdev/attachment-host.js';
-import type { FoundPort, PortHost, TargetLocation } from '../../../src/workload/ports.js';
+import type {
+  FoundPort,
+  NetworkView,
+  PortHost,
+  TargetLocation,
+} from '../../../src/workload/ports.js';
 import type { WorkloadComponents } from '../../../src/workload/workloads.js';
+
+/** Two with the same subnet as a pool of theirs, and one where any address will do. */
+const NETWORKS: readonly NetworkView[] = [
+  { id: 0, name: 'default', bridge: 'overlay0', mtuBytes: 1388, subnets: [] },
+  { id: 7, name: 'blue', bridge: 'ovn-blue', mtuBytes: 1300, subnets: ['10.80.0.0/16'] },
+  { id: 8, name: 'red', bridge: 'ovn-red', mtuBytes: 1388, subnets: ['10.80.0.0/16'] },
+  { id: 9, name: 'free', bridge: 'ovn-free', mtuBytes: 1388, subnets: [] },
+];
 
 /** Namespaces and ports in memory, with a clock that a test turns by hand. */
 export class FakePortHost implements PortHost {
@@ -16,6 +29,9 @@ export class FakePortHost implements PortHost {
   /** Ports with their rules. */
   guarded: readonly GuardedPort[] = [];
   guardFailure: Error | undefined;
+  /** Networks beside the default one whose bridge is there. */
+  readonly bridges = new Set<string>();
+  bridgeFailure: Error | undefined;
   spoofs = new Map<string, SpoofCount>();
   /** What the source of addresses was told. */
   readonly owners = new Set<string>();
@@ -29,20 +45,36 @@ export class FakePortHost implements PortHost {
   readonly components: Omit<WorkloadComponents, 'store' | 'ownAddresses'> = {
     host: this,
     targets: { find: (text) => this.#find(text), locate: (target) => this.#locate(target) },
-    addresses: {
+    addresses: (network) => ({
       give: (owner, subnet) => {
         this.owners.add(owner);
-        return Promise.resolve(
-          subnet === undefined ? '10.32.0.9/12' : subnet.replace('.0/', '.9/'),
-        );
+        const own = network === 'default' ? '10.32.0.9/12' : '10.80.0.9/16';
+        return Promise.resolve(subnet === undefined ? own : subnet.replace('.0/', '.9/'));
       },
       claim: (owner, cidr) => {
         this.owners.add(owner);
         if (cidr !== this.takenElsewhere) return Promise.resolve();
         return Promise.reject(new Error(`${cidr} is taken`));
       },
-      release: (_owner, cidr) => this.released.push(cidr),
+      release: (_owner, cidr) =>
+        this.released.push(network === 'default' ? cidr : `${cidr} of ${network}`),
       keep: (owners) => (this.kept = owners),
+    }),
+    networks: {
+      find: (name) => {
+        const found = NETWORKS.find((network) => network.name === name);
+        if (found) return found;
+        throw new OverlayError('OVL_NOT_FOUND', `There is no network '${name}'`, {
+          value: name,
+          cure: 'Create it first.',
+        });
+      },
+      bridgeOf: (name) => (name === 'default' ? 'overlay0' : `ovn-${name}`),
+      bring: async (name) => {
+        if (this.bridgeFailure) throw this.bridgeFailure;
+        if (name !== 'default') this.bridges.add(name);
+      },
+      leave: async (name) => void this.bridges.delete(name),
     },
     nameServers: () => [],
     guard: {

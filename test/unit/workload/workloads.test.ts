@@ -7,7 +7,6 @@ import { FakePortHost } from './fake-port-host.js';
 const OPTIONS = {
   ifName: 'overlay0',
   peer: '00112233445566778899aabbccddeeff' as PeerId,
-  mtuBytes: 1388,
   domain: 'overlay.internal',
 };
 

@@ -1,0 +1,134 @@
+import { OverlayError } from '../base/errors.js';
+import type { NetworkDefinition, NetworkId } from '../model/network.js';
+import { DEFAULT_NETWORK_ID } from '../model/network.js';
+import type { Mac } from '../model/mac.js';
+import type { NetworkHost, NetworkView } from '../workload/ports.js';
+import type { HostInterface } from './ports.js';
+
+/*
+ * The networks of this host beside the default one. Each has a bridge and a TAP of its own, from the first thing that is
+ * put on it to the last:
+ *
+ *   bring   preflight ─ data plane (TAP) ─ bridge ─ name server          (what fails is taken back, in reverse)
+ *   leave   name server ─ bridge ─ data plane
+ *
+ * One after the other, so that what leaves and what comes at once do not meet half-way.
+ */
+
+/** Each costs a TAP, two interfaces and a name server. */
+const MAX_BRIDGES = 63;
+
+export interface NetworkBridgesComponents {
+  /** @throws OVL_NOT_FOUND */
+  readonly find: (name: string) => NetworkDefinition;
+  readonly idOf: (name: string) => NetworkId;
+  readonly bridgeOf: (id: NetworkId) => string;
+  readonly makeHost: (network: NetworkDefinition, bridge: string) => HostInterface;
+  /** In the data plane and the mesh. */
+  readonly open: (network: NetworkDefinition, bridge: string) => void;
+  readonly close: (id: NetworkId) => void;
+  readonly openNames: (network: NetworkDefinition, bridge: string) => Promise<void>;
+  readonly closeNames: (id: NetworkId) => Promise<void>;
+  readonly mac: Mac;
+}
+
+interface Bridge {
+  readonly id: NetworkId;
+  readonly host: HostInterface;
+}
+
+/** The port of workload/ports.ts. */
+export class NetworkBridges implements NetworkHost {
+  readonly #components: NetworkBridgesComponents;
+  /** By name. */
+  readonly #up = new Map<string, Bridge>();
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(components: NetworkBridgesComponents) {
+    this.#components = components;
+  }
+
+  find(name: string): NetworkView {
+    const network = this.#components.find(name);
+    const { id, mtuBytes } = network;
+    const subnets = id === DEFAULT_NETWORK_ID ? [] : network.subnets;
+    return { id, name: network.name, bridge: this.#components.bridgeOf(id), mtuBytes, subnets };
+  }
+
+  bridgeOf(name: string): string {
+    return this.#components.bridgeOf(this.#components.idOf(name));
+  }
+
+  /** Those that are there, beside the default network's. */
+  get bridges(): readonly string[] {
+    return [...this.#up.values()].map(({ id }) => this.#components.bridgeOf(id));
+  }
+
+  /** Whether its bridge is there. */
+  isUp({ id, name }: NetworkDefinition): boolean {
+    return id === DEFAULT_NETWORK_ID || this.#up.has(name);
+  }
+
+  bring(name: string): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#up.has(name)) return;
+      const network = this.#components.find(name);
+      if (network.id === DEFAULT_NETWORK_ID) return;
+      if (this.#up.size >= MAX_BRIDGES) {
+        throw new OverlayError('OVL_USAGE', `This host is on ${MAX_BRIDGES} networks already`, {
+          value: name,
+          cure: 'Detach everything of one of them first (overlayctl network list).',
+        });
+      }
+      await this.#bring(network);
+    });
+  }
+
+  leave(name: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const bridge = this.#up.get(name);
+      if (bridge === undefined) return;
+      this.#up.delete(name);
+      const { close, closeNames } = this.#components;
+      await closeNames(bridge.id);
+      try {
+        await bridge.host.down();
+      } finally {
+        close(bridge.id);
+      }
+    });
+  }
+
+  /** Bridges stay as long as something is attached to them. */
+  stop(): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const { host } of this.#up.values()) await host.down();
+      this.#up.clear();
+    });
+  }
+
+  async #bring(network: NetworkDefinition): Promise<void> {
+    const { bridgeOf, makeHost, open, close, openNames, closeNames, mac } = this.#components;
+    const { id, name } = network;
+    const bridge = bridgeOf(id);
+    const host = makeHost(network, bridge);
+    await host.preflight();
+    open(network, bridge);
+    try {
+      await host.up(mac);
+      await openNames(network, bridge);
+    } catch (error) {
+      await closeNames(id);
+      await host.down().catch(() => undefined);
+      close(id);
+      throw error;
+    }
+    this.#up.set(name, { id, host });
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#queue.then(work);
+    this.#queue = done.catch(() => undefined);
+    return done;
+  }
+}
