@@ -77,9 +77,11 @@ class TapDuty {
 class Workload {
  public:
   Workload(const core::CounterBlock& counters, core::Counter frames, core::Counter bytes)
-      : counters_(counters), frames_counter_(frames), bytes_counter_(bytes) {
-    IsMuch();
-  }
+      : counters_(counters),
+        frames_counter_(frames),
+        bytes_counter_(bytes),
+        frames_(counters.Total(frames)),
+        bytes_(counters.Total(bytes)) {}
 
   [[nodiscard]] bool IsMuch() {
     const uint64_t frames = counters_.Total(frames_counter_);
@@ -95,8 +97,8 @@ class Workload {
   const core::CounterBlock& counters_;
   core::Counter frames_counter_;
   core::Counter bytes_counter_;
-  uint64_t frames_ = 0;
-  uint64_t bytes_ = 0;
+  uint64_t frames_;
+  uint64_t bytes_;
 };
 
 }  // namespace overlayd::engine
