@@ -23,7 +23,7 @@ export interface HostWarning {
 export interface HostInterface {
   /**
    * Refuses foreign interfaces, adopts leftovers of ours. Called before the TAP is opened.
-   * @throws OVL_IFACE_FOREIGN, OVL_NOT_PERMITTED
+   * @throws OVL_IFACE_FOREIGN, OVL_NOT_PERMITTED, OVL_POOL_OVERLAP
    */
   preflight(): Promise<void>;
   /** The TAP is open: bridge, guards, MAC, MTU and TAP as first port, all up. */

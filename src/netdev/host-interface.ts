@@ -10,6 +10,7 @@ import { shortPeerId, tapMacOfPeer } from '../model/peer-id.js';
 import { canProbe, probeIpv4 } from './address-probe.js';
 import { CAP_NET_ADMIN, ownCapability } from './capabilities.js';
 import { findHostWarnings } from './host-warnings.js';
+import { refuseOverlap } from './pool-overlap.js';
 import type { LinkInfo } from './ip-json.js';
 import { canonicalCidr, readAddresses, readLink, readLinkAliases, readPorts } from './ip-json.js';
 import type { Mark, NetworkMark } from './ownership.js';
@@ -55,8 +56,10 @@ export interface HostInterfaceOptions {
   readonly meshId: Uint8Array;
   readonly peerId: PeerId;
   readonly mtuBytes: number;
-  /** Address pool, cidr text: only to warn when it overlaps a route of this host. */
+  /** Address pool, cidr text: refused when it overlaps a route of this host. */
   readonly pool: string;
+  /** This node has lived in that pool before: then an overlap is only warned about. */
+  readonly isPoolKnown?: boolean;
   /** Undefined: it is the default one's. */
   readonly network?: NetworkMark;
 }
@@ -107,6 +110,7 @@ class BridgeAndTap implements LinuxHostInterface {
   readonly #tapName: string;
   readonly #mtuBytes: number;
   readonly #pool: string;
+  readonly #isPoolKnown: boolean;
   readonly #mesh: string;
   readonly #peerId: PeerId;
   readonly #network: NetworkMark | undefined;
@@ -120,6 +124,7 @@ class BridgeAndTap implements LinuxHostInterface {
     this.#tapName = tapNameOf(options.ifName);
     this.#mtuBytes = options.mtuBytes;
     this.#pool = options.pool;
+    this.#isPoolKnown = options.isPoolKnown ?? false;
     this.#mesh = toHex(options.meshId.subarray(0, 4));
     this.#peerId = options.peerId;
     this.#network = options.network;
@@ -146,6 +151,14 @@ class BridgeAndTap implements LinuxHostInterface {
         cure: refusal.cure,
         value: refusal.value,
       });
+    }
+    if (!this.#isPoolKnown) {
+      await refuseOverlap(
+        this.#pool,
+        [],
+        (free) =>
+          `Give all nodes of the mesh a pool that none of them has a route to; here ${free} is free: --ipalloc-range ${free}`,
+      );
     }
     if (bridge !== undefined) this.#ownAddresses = parseMark(bridge.alias)?.ownAddresses ?? [];
   }

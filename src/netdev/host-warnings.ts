@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 
-import ipaddr from 'ipaddr.js';
-
 import type { HostWarning } from '../daemon/ports.js';
+import { parseCidr } from '../model/cidr.js';
 import { CAP_NET_RAW, ownCapability } from './capabilities.js';
 import type { RouteInfo } from './ip-json.js';
 import { readRoutes } from './ip-json.js';
+import { deviceOf, foreignRoutes, overlappingRoute } from './pool-overlap.js';
 import { findTool, runTool } from './run.js';
 import { disableIpv6Of, readSysctl } from './sysctl.js';
 
@@ -26,7 +26,7 @@ export async function findHostWarnings(ask: WarningQuestions): Promise<readonly 
   const routes = await readRoutes(4).catch(() => []);
   const found = [
     await bridgeFilterWarning(ask.ifName),
-    poolOverlapWarning(ask, routes),
+    poolOverlapWarning(ask.pool, await foreignRoutes(4)),
     reversePathWarning(ask.ifName, routes, (device) =>
       readSysctl(`net/ipv4/conf/${device}/rp_filter`),
     ),
@@ -141,34 +141,22 @@ export function droppingLegacyPolicy(rules: string, ifName: string): string | un
   return isAllowed ? undefined : 'chain FORWARD (iptables-legacy)';
 }
 
-/** A route of this host inside the pool: peers there, or hosts of that LAN, become unreachable. */
+/**
+ * A route of this host that overlaps the pool: hosts there, or targets in the pool, become unreachable. A node that is
+ * new to the pool is refused instead.
+ */
 export function poolOverlapWarning(
-  ask: Pick<WarningQuestions, 'ifName' | 'pool'>,
+  pool: string,
   routes: readonly RouteInfo[],
 ): HostWarning | undefined {
-  const clash = routes.find(
-    (route) =>
-      route.device !== ask.ifName &&
-      !route.destination.endsWith('/0') &&
-      overlap(route.destination, ask.pool),
-  );
-  if (clash === undefined) return undefined;
+  const range = parseCidr(pool);
+  const clash = range && overlappingRoute(range, routes);
+  if (!clash) return undefined;
   return {
     code: 'pool-overlap',
-    message: `The address pool ${ask.pool} overlaps the route ${clash.destination} of this host (on ${clash.device})`,
-    cure: 'Choose another pool on all nodes: --ipalloc-range <cidr>',
+    message: `The address pool ${pool} overlaps the route ${clash.destination} of this host${deviceOf(clash)}`,
+    cure: 'Remove the route, or choose another pool on all nodes: --ipalloc-range <cidr>',
   };
-}
-
-function overlap(left: string, right: string): boolean {
-  try {
-    const [a, aLength] = ipaddr.parseCIDR(left);
-    const [b, bLength] = ipaddr.parseCIDR(right);
-    if (a.kind() !== b.kind()) return false;
-    return a.match(b, Math.min(aLength, bLength));
-  } catch {
-    return false;
-  }
 }
 
 /** Strict reverse-path filtering with two uplinks: what comes in by the other one than the route back is dropped. */

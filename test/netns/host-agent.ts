@@ -13,6 +13,7 @@ const host = createHostInterface({
   peerId: peerId as Parameters<typeof createHostInterface>[0]['peerId'],
   mtuBytes: 1388,
   pool: '10.32.0.0/12',
+  isPoolKnown: false,
 });
 
 process.on('message', (call: HostCall) => {

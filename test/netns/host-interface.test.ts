@@ -59,6 +59,11 @@ function addresses(scope = 'global'): string[] {
     .sort();
 }
 
+function addDevice(name: string): void {
+  ipIn('link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}-end`);
+  for (const end of [name, `${name}-end`]) ipIn('link', 'set', end, 'up');
+}
+
 class Agent {
   readonly #child: ChildProcess;
   constructor(mesh: string) {
@@ -289,15 +294,32 @@ describe('host interface in a network namespace', function () {
   it('warnings name a pool that overlaps a route of the host, and nothing without cause', async () => {
     const host = await startedHost();
     assert.deepEqual(await host.must({ method: 'warnings' }), []);
-    ipIn('link', 'add', 'lan', 'type', 'veth', 'peer', 'name', 'end');
-    ipIn('link', 'set', 'lan', 'up');
-    ipIn('link', 'set', 'end', 'up');
+    addDevice('lan');
     ipIn('address', 'add', '10.40.1.1/24', 'dev', 'lan');
     const found = (await host.must({ method: 'warnings' })) as HostWarning[];
     assert.deepEqual(
       found.map((warning) => warning.code),
       ['pool-overlap'],
     );
+  });
+
+  it('preflight refuses a pool that overlaps a route of the host, names the route and offers a free pool', async () => {
+    addDevice('lan');
+    ipIn('address', 'add', '10.40.1.1/24', 'dev', 'lan');
+    ipIn('route', 'add', '10.50.0.0/16', 'dev', 'lan');
+    const { error } = await startAgent().call({ method: 'preflight' });
+    assert.equal(error?.code, 'OVL_POOL_OVERLAP');
+    assert.match(error.message, /10\.32\.0\.0\/12 overlaps the route 10\.40\.1\.0\/24 .* lan/);
+    assert.match(error.cure, /--ipalloc-range 10\.64\.0\.0\/12$/);
+  });
+
+  it('preflight takes the pool of another mesh on this machine for no route in the way', async () => {
+    ipIn('link', 'add', 'blue0', 'type', 'bridge');
+    ipIn('link', 'set', 'blue0', 'alias', 'overlayd:00112233:44556677', 'up');
+    ipIn('address', 'add', '10.47.1.1/12', 'dev', 'blue0');
+    addDevice('vpn');
+    ipIn('route', 'add', '0.0.0.0/1', 'dev', 'vpn');
+    await startAgent().must({ method: 'preflight' });
   });
 
   it('warnings name a dropping FORWARD policy that bridged packets meet, until it is cured', async function () {

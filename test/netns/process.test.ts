@@ -45,10 +45,10 @@ class Process {
     return this.child.pid;
   }
 
-  /** The first line, past or to come, whose message begins so. */
-  async said(beginning: string): Promise<LogLine> {
+  /** The first line, past or to come, whose message begins so, or is that. */
+  async said(text: string, isWhole = false): Promise<LogLine> {
     for (;;) {
-      const found = this.lines.find((line) => line.msg.startsWith(beginning));
+      const found = this.lines.find(({ msg }) => (isWhole ? msg === text : msg.startsWith(text)));
       if (found) return found;
       assert.equal(this.child.exitCode, null, JSON.stringify(this.lines));
       await Promise.race([once(this.child, 'logged'), once(this.child, 'close')]);
@@ -64,14 +64,15 @@ class Process {
 }
 
 describe('overlayd as a process with its data plane', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   let directory: string;
   let processes: Process[];
 
   async function ready(argv: readonly string[] = []): Promise<Process> {
     const started = new Process(['--state-dir', join(directory, 'state'), ...argv]);
     processes.push(started);
-    await started.said('Ready');
+    // The node says "Ready on …" before its API answers.
+    await started.said('Ready', true);
     return started;
   }
   function links(): string[] {
@@ -142,6 +143,19 @@ describe('overlayd as a process with its data plane', function () {
       assert.deepEqual(links(), ['overlay0', 'overlay0-t']);
     }
     assert.equal(await first.end('SIGTERM'), 0);
+  });
+
+  it('goes on in a pool that it has lived in when a route of the host overlaps it; a new node is refused', async () => {
+    const first = await ready();
+    assert.equal(await first.end('SIGTERM'), 0);
+    execFileSync('ip', ['-n', NETNS, 'route', 'add', '10.40.0.0/16', 'dev', 'lo']);
+    const stranger = new Process(['--state-dir', join(directory, 'other')]);
+    processes.push(stranger);
+    assert.equal(await stranger.end(), 1);
+    assert.equal(stranger.lines.at(-1)?.code, 'OVL_POOL_OVERLAP');
+    const again = await ready();
+    await again.said('The address pool 10.32.0.0/12 overlaps the route 10.40.0.0/16');
+    assert.equal(await again.end('SIGTERM'), 0);
   });
 
   it('SIGHUP takes the log level at once and names what needs a restart', async () => {

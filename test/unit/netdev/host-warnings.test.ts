@@ -5,7 +5,6 @@ import { hasCapability } from '../../../src/netdev/capabilities.js';
 import {
   droppingForwardChain,
   droppingLegacyPolicy,
-  poolOverlapWarning,
   reversePathWarning,
 } from '../../../src/netdev/host-warnings.js';
 
@@ -65,19 +64,6 @@ describe('host warnings', () => {
       undefined,
     );
     assert.equal(droppingLegacyPolicy('-P FORWARD ACCEPT\n', 'overlay0'), undefined);
-  });
-
-  it('a route inside or around the pool overlaps it; the default route and our own do not', () => {
-    const warned = (destination: string, device = 'eth0') =>
-      poolOverlapWarning({ ifName: 'overlay0', pool: '10.32.0.0/12' }, [{ destination, device }])
-        ?.code;
-    assert.equal(warned('10.40.0.0/16'), 'pool-overlap');
-    assert.equal(warned('10.0.0.0/8'), 'pool-overlap');
-    assert.equal(warned('10.33.1.1/32'), 'pool-overlap');
-    assert.equal(warned('0.0.0.0/0'), undefined);
-    assert.equal(warned('10.32.0.0/12', 'overlay0'), undefined);
-    assert.equal(warned('192.168.0.0/16'), undefined);
-    assert.equal(warned('fd00::/8'), undefined);
   });
 
   it('strict reverse-path filtering matters on a host with two uplinks only', () => {
