@@ -26,8 +26,9 @@ import { productVersion } from './version.js';
  * POST    /v1/dns/add        {name, addresses} -> {schema, addresses}
  * POST    /v1/dns/remove     {name, addresses} -> {schema, addresses}
  * GET     /v1/ipam           IpamDocument
- * POST    /v1/ipam/reserve   {value: address} -> IpamDocument; release alike
- * POST    /v1/ipam/pool      {value: range} -> IpamDocument
+ * POST    /v1/ipam/reserve   {value: address or range, except: [...]} -> IpamDocument
+ * POST    /v1/ipam/release   {value: address or range} -> IpamDocument
+ * POST    /v1/ipam/pool      {value: range} -> IpamDocument; pool/remove alike
  * GET     /v1/networks       NetworksDocument
  * POST    /v1/networks/create  {name, subnets, mtu} -> NetworksDocument of that one
  * POST    /v1/networks/remove  {value: name} -> NetworksDocument
@@ -75,6 +76,7 @@ const exposeBody = hideBody.extend({
 });
 const dnsBody = z.strictObject({ name: text, addresses: z.array(text).max(64) });
 const valueBody = z.strictObject({ value: text });
+const reserveBody = valueBody.extend({ except: z.array(text).max(64).optional() });
 const dnsAddBody = dnsBody.extend({ addresses: z.array(text).min(1).max(64) });
 const networkBody = z.strictObject({
   name: text,
@@ -159,7 +161,8 @@ const ROUTES: readonly Route[] = [
   }),
   get('/v1/ipam', (control) => control.ipam()),
   post('/v1/ipam/reserve', async (control, body) => {
-    await control.reserveAddress(parseBody(valueBody, body).value);
+    const { value, except = [] } = parseBody(reserveBody, body);
+    await control.reserveAddress(value, except);
     return control.ipam();
   }),
   post('/v1/ipam/release', async (control, body) => {
@@ -168,6 +171,10 @@ const ROUTES: readonly Route[] = [
   }),
   post('/v1/ipam/pool', async (control, body) => {
     await control.addPool(parseBody(valueBody, body).value);
+    return control.ipam();
+  }),
+  post('/v1/ipam/pool/remove', async (control, body) => {
+    await control.removePool(parseBody(valueBody, body).value);
     return control.ipam();
   }),
   get('/v1/networks', (control) => control.networks()),

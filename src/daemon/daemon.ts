@@ -90,6 +90,8 @@ export interface DaemonComponents {
   readonly log: Logger;
   /** Opens the receiving end of a measurement; without it every peer is refused. */
   readonly receiveLoad?: LoadTestsComponents['receive'];
+  /** Refuses pools that this host's routes overlap; without it none is. @throws OVL_POOL_OVERLAP */
+  readonly admitPool?: (range: string, pools: readonly string[]) => Promise<void>;
   /** What lives in the records besides peers and links. */
   readonly rooms?: readonly RecordRoom[];
   /** A simulator's, which remembers across nodes what it read and verified. */
@@ -114,7 +116,7 @@ export interface Daemon {
   recordRoot(): Uint8Array;
   /** Addresses of the mesh's pools, and how operators touch them. */
   readonly addresses: AddressSource &
-    Pick<MeshIpam, 'document' | 'reserve' | 'unreserve' | 'addPool'>;
+    Pick<MeshIpam, 'document' | 'reserve' | 'unreserve' | 'addPool' | 'removePool'>;
   /** The mesh's networks, and what this node says of them. */
   readonly networks: MeshNetworks;
   /** Our bug, or a host that refuses what it accepted before: the caller stops the daemon. */
@@ -540,7 +542,7 @@ class OverlayDaemon implements Daemon {
   }
 
   #makeIpam(): MeshIpam {
-    const { state, rng } = this.#components;
+    const { state, rng, admitPool } = this.#components;
     const { pool, defaultSubnet = pool, peers } = this.#options;
     return new MeshIpam(
       {
@@ -553,6 +555,8 @@ class OverlayDaemon implements Daemon {
         post: (run) => {
           this.#post(run);
         },
+        admitPool: admitPool ?? (() => Promise.resolve()),
+        nodeAddresses: () => [...this.#keeper.cidrs, ...this.#directory.takenAddresses()],
       },
       {
         self: state.identity.id,

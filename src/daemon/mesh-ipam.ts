@@ -5,6 +5,7 @@ import type { Rng } from '../base/rng.js';
 import { IpamActions, type Clash, type Outcome, type Refusal } from '../ipam/actions.js';
 import { decodeIpamMessage, encodeIpamMessage } from '../ipam/codec.js';
 import { Ipam, type Want } from '../ipam/ipam.js';
+import { subtract } from '../ipam/space.js';
 import {
   decodeTitle,
   encodeTitle,
@@ -15,7 +16,18 @@ import {
 } from '../ipam/title.js';
 import { type Actions } from '../link/actions.js';
 import type { Links } from '../link/links.js';
-import { formatAddress, formatCidr, parseAddress, parseCidr } from '../model/cidr.js';
+import {
+  cidrHas,
+  cidrsEqual,
+  formatAddress,
+  formatCidr,
+  formatRange,
+  parseAddress,
+  parseCidr,
+  parseRange,
+  type AddressRange,
+  type Cidr,
+} from '../model/cidr.js';
 import type { PeerId } from '../model/peer-id.js';
 import { bodyOfRecord, keyOfRecord, type SignedRecord } from '../records/signed-record.js';
 import { RECORD_KIND } from '../wire/record.js';
@@ -33,9 +45,6 @@ import type { RecordRoom } from './record-room.js';
  *   workloads, the API ── give, claim ─────►      ── answer ─────────► promise
  */
 
-/** What `ipam reserve` makes the owner of an address. */
-const RESERVED = 'reserve:';
-
 export interface MeshIpamComponents {
   readonly state: StateStore;
   readonly rng: Rng;
@@ -46,6 +55,10 @@ export interface MeshIpamComponents {
   /** How people call a peer. */
   readonly nameOf: (peer: PeerId) => string;
   readonly post: (run: (nowMs: number, out: Actions) => void) => void;
+  /** Own addresses of nodes, of this one too. */
+  readonly nodeAddresses: () => readonly string[];
+  /** Refuses a range that cannot be a pool on this host, beside the pools there are. @throws OVL_POOL_OVERLAP */
+  readonly admitPool: (range: string, pools: readonly string[]) => Promise<void>;
 }
 
 export interface MeshIpamOptions {
@@ -278,7 +291,7 @@ export class MeshIpam implements RecordRoom, AddressSource {
     this.#components.post((nowMs, out) => {
       this.#with(nowMs, out, (ipam, actions) => {
         for (const { owner, address } of ipam.used()) {
-          if (owners.has(owner) || owner.startsWith(RESERVED)) continue;
+          if (owners.has(owner)) continue;
           ipam.release(owner, address, nowMs, actions);
         }
       });
@@ -309,16 +322,12 @@ export class MeshIpam implements RecordRoom, AddressSource {
           waitingFor: waitingFor.map(nameOf),
         })),
       })),
-      used: used
-        .filter(({ owner }) => !owner.startsWith(RESERVED))
-        .map(({ address, owner, isActive }) => ({
-          address: formatAddress(address),
-          owner,
-          active: isActive,
-        })),
-      reserved: used
-        .filter(({ owner }) => owner.startsWith(RESERVED))
-        .map(({ address }) => formatAddress(address)),
+      used: used.map(({ address, owner, isActive }) => ({
+        address: formatAddress(address),
+        owner,
+        active: isActive,
+      })),
+      reserved: (this.#ipam?.reserved() ?? []).map(formatRange),
       clashes: (this.#ipam?.clashes() ?? []).map(({ address, holder, loser }) => ({
         address: formatAddress(address),
         holder: nameOf(holder),
@@ -327,44 +336,48 @@ export class MeshIpam implements RecordRoom, AddressSource {
     };
   }
 
-  /** Keeps an address from being handed out, by anybody. @throws OVL_ADDRESS_INVALID, OVL_ADDRESS_IN_USE, OVL_ADDRESS_UNAVAILABLE */
-  async reserve(text: string): Promise<void> {
-    const address = mustParse(text);
-    const outcome = await this.#request(RESERVED + formatAddress(address), {
-      kind: 'address',
-      address,
-    });
+  /**
+   * Keeps addresses from being handed out, by anybody: `a`, `a-b` or a cidr, without those that are excepted.
+   * @throws OVL_ADDRESS_INVALID, OVL_ADDRESS_IN_USE, OVL_ADDRESS_UNAVAILABLE, with nothing changed
+   */
+  async reserve(text: string, except: readonly string[]): Promise<void> {
+    const { family, ...whole } = mustParseRange(text);
+    const holes = except.map((other) => mustParseRange(other));
+    const left = subtract(
+      [whole],
+      holes.filter((hole) => hole.family === family),
+    );
+    if (left.length === 0) return;
+    const ranges = left.map((range) => ({ family, ...range }));
+    const outcome = await this.#request('', { kind: 'reserve', ranges });
     if (!outcome.ok) throw this.#refused(text, outcome.refusal);
   }
 
-  /** No error when it was not reserved. @throws OVL_ADDRESS_INVALID */
-  unreserve(text: string): Promise<void> {
-    return new Promise((resolve) => {
-      const address = mustParse(text);
+  /** No error when they were not reserved. @throws OVL_ADDRESS_INVALID */
+  async unreserve(text: string): Promise<void> {
+    const range = mustParseRange(text);
+    await new Promise<void>((resolve) => {
       this.#components.post((nowMs, out) => {
         this.#with(nowMs, out, (ipam, actions) => {
-          ipam.release(RESERVED + formatAddress(address), address, nowMs, actions);
+          ipam.unreserve(range, nowMs, actions);
         });
         resolve();
       });
     });
   }
 
-  /** One more pool. @throws OVL_ADDRESS_INVALID for a range that overlaps another */
-  addPool(text: string): Promise<void> {
-    const range = parseCidr(text);
-    if (!range) {
-      throw new OverlayError('OVL_ADDRESS_INVALID', `'${text}' is not a range of addresses`, {
-        value: text,
-        cure: 'Give it by its first address and length, like 10.80.0.0/16 or fd12:3456::/64.',
-      });
-    }
-    return new Promise((resolve, reject) => {
+  /** One more pool. @throws OVL_ADDRESS_INVALID for a range that overlaps another, OVL_POOL_OVERLAP */
+  async addPool(text: string): Promise<void> {
+    const range = mustParsePool(text);
+    const pools = (this.#ipam?.pools() ?? []).map(({ pool }) => formatCidr(pool.range));
+    if (pools.includes(formatCidr(range))) return;
+    await this.#components.admitPool(formatCidr(range), pools);
+    await new Promise<void>((resolve, reject) => {
       this.#components.post((nowMs, out) => {
         this.#with(nowMs, out, (ipam, actions) => {
           const other = ipam.addPool(range, nowMs, actions);
           if (!other) resolve();
-          else if (other.range.first === range.first && other.range.bits === range.bits) resolve();
+          else if (cidrsEqual(other.range, range)) resolve();
           else {
             const cure = 'Choose a range beside it.';
             const message = `${text} overlaps the pool ${formatCidr(other.range)}`;
@@ -373,6 +386,39 @@ export class MeshIpam implements RecordRoom, AddressSource {
         });
       });
     });
+  }
+
+  /**
+   * Ends a pool. No error when there is none.
+   * @throws OVL_ADDRESS_INVALID, OVL_ADDRESS_IN_USE naming an address that is, OVL_ADDRESS_UNAVAILABLE
+   */
+  async removePool(text: string): Promise<void> {
+    const pool = mustParsePool(text);
+    const node = this.#components.nodeAddresses().find((cidr) => {
+      const address = parseAddress(cidr.split('/')[0] ?? '');
+      return address !== undefined && cidrHas(pool, address);
+    });
+    const isPool = this.#ipam?.pools().some(({ pool: { range } }) => cidrsEqual(range, pool));
+    if (isPool && node !== undefined) {
+      throw new OverlayError(
+        'OVL_ADDRESS_IN_USE',
+        `The pool ${text} cannot be removed: ${node} is a node's own address`,
+        { value: text, cure: 'Start that node with another --ipalloc-range or --address first.' },
+      );
+    }
+    const outcome = await this.#request('', { kind: 'end', pool });
+    if (outcome.ok) return;
+    const { code, text: why, peer } = outcome.refusal;
+    const who = peer && peer !== this.#options.self ? ` (${this.#components.nameOf(peer)})` : '';
+    const cures = {
+      'in use': 'Detach what uses it, or release what is reserved, there.',
+      reserved: 'Add another pool first.',
+    };
+    throw new OverlayError(
+      code === 'in use' ? 'OVL_ADDRESS_IN_USE' : 'OVL_ADDRESS_UNAVAILABLE',
+      `The pool ${text} cannot be removed: ${why}${who}`,
+      { value: text, cure: code === 'in use' || code === 'reserved' ? cures[code] : CURES[code] },
+    );
   }
 
   #request(owner: string, want: Want): Promise<Outcome> {
@@ -424,11 +470,21 @@ function unavailable(
   return new OverlayError('OVL_ADDRESS_UNAVAILABLE', message, { value, cure: CURES[code] });
 }
 
-function mustParse(text: string): NonNullable<ReturnType<typeof parseAddress>> {
-  const address = parseAddress(text);
-  if (address) return address;
-  throw new OverlayError('OVL_ADDRESS_INVALID', `'${text}' is not an address`, {
+function mustParsePool(text: string): Cidr {
+  const range = parseCidr(text);
+  if (range) return range;
+  throw new OverlayError('OVL_ADDRESS_INVALID', `'${text}' is not a range of addresses`, {
     value: text,
-    cure: 'Give it without length, like 10.32.0.9.',
+    cure: 'Give it by its first address and length, like 10.80.0.0/16 or fd12:3456::/64.',
+  });
+}
+
+/** @throws OVL_ADDRESS_INVALID */
+function mustParseRange(text: string): AddressRange {
+  const range = parseRange(text);
+  if (range) return range;
+  throw new OverlayError('OVL_ADDRESS_INVALID', `'${text}' is no address and no range of them`, {
+    value: text,
+    cure: 'Give it like 10.32.0.9, 10.32.0.9-10.32.0.20 or 10.32.1.0/24.',
   });
 }

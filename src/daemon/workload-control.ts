@@ -28,9 +28,10 @@ export function workloadControl(workloads: Workloads, exposures: Exposures): Wor
 export function ipamControl(addresses: Daemon['addresses']): IpamControl {
   return {
     ipam: () => addresses.document(),
-    reserveAddress: (address) => addresses.reserve(address),
+    reserveAddress: (range, except) => addresses.reserve(range, except),
     releaseAddress: (address) => addresses.unreserve(address),
     addPool: (range) => addresses.addPool(range),
+    removePool: (range) => addresses.removePool(range),
   };
 }
 

@@ -1,5 +1,5 @@
-import type { Cidr, IpAddress } from '../model/cidr.js';
-import type { PeerId } from '../model/peer-id.js';
+import { addressBytes, addressFromBytes, type Cidr, type IpAddress } from '../model/cidr.js';
+import { peerIdBytes, peerIdFromBytes, type PeerId } from '../model/peer-id.js';
 import type { PoolId, Title } from './title.js';
 
 /*
@@ -45,7 +45,7 @@ export type IpamMessage =
       readonly kind: 'refuse';
       readonly request: number;
       readonly reason: RefuseReason;
-      /** Who is waited for. */
+      /** Who is waited for; of a block in use, an address that is (`addressAsId`). */
       readonly peer: PeerId | undefined;
     }
   | {
@@ -134,4 +134,17 @@ export class IpamActions {
   event(code: Extract<IpamAction, { kind: 'event' }>['code'], text: string, peer?: PeerId): void {
     this.list.push({ kind: 'event', code, text, peer });
   }
+}
+
+/** In the place of a peer's id: which address of a block is in use, as titles write it. */
+export function addressAsId(address: IpAddress): PeerId {
+  const bytes = new Uint8Array(16);
+  bytes.set(addressBytes(address));
+  return peerIdFromBytes(bytes);
+}
+
+/** Of an address in that block. */
+export function addressOfId(id: PeerId, { family }: Cidr): IpAddress {
+  const bytes = peerIdBytes(id);
+  return { family, value: addressFromBytes(family === 4 ? bytes.subarray(0, 4) : bytes) };
 }

@@ -1,7 +1,7 @@
 import type { Rng } from '../base/rng.js';
-import { lastOfCidr, type Cidr } from '../model/cidr.js';
+import { formatAddress, lastOfCidr, type Cidr } from '../model/cidr.js';
 import type { PeerId } from '../model/peer-id.js';
-import type { IpamActions, IpamMessage, Refusal } from './actions.js';
+import { addressOfId, type IpamActions, type IpamMessage, type Refusal } from './actions.js';
 import { ASK_AGAIN_MS, ASK_GIVE_UP_MS, HOLD_AGAIN_MS, REFUSED_FOR_MS } from './constants.js';
 import type { Estate } from './estate.js';
 import type { Pool } from './ledger.js';
@@ -98,7 +98,7 @@ export class Asks {
   ): void {
     const ask = [...this.#asks.values()].find(({ request }) => request === message.request);
     if (ask?.to !== from) return;
-    ask.refused.set(from, { refusal: refusalOf(message, from), atMs: nowMs });
+    ask.refused.set(from, { refusal: refusalOf(message, from, ask.within), atMs: nowMs });
     ask.to = undefined;
     this.#go(ask, nowMs, out);
   }
@@ -235,10 +235,13 @@ function keyOf({ pool, within, bits }: Wanted): string {
 function refusalOf(
   { reason, peer }: Extract<IpamMessage, { kind: 'refuse' }>,
   from: PeerId,
+  within: Cidr,
 ): Refusal {
   switch (reason) {
-    case 'in use':
-      return { code: 'in use', text: 'it is in use on another node', peer: from };
+    case 'in use': {
+      const what = peer === undefined ? 'it' : formatAddress(addressOfId(peer, within));
+      return { code: 'in use', text: `${what} is in use on another node`, peer: from };
+    }
     case 'full':
       return { code: 'full', text: 'nobody has space to give', peer: undefined };
     case 'waiting':

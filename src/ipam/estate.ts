@@ -1,11 +1,18 @@
 import { fromHex, toHex } from '../base/bytes.js';
-import { cidrHas, lastOfCidr, type Cidr, type IpAddress } from '../model/cidr.js';
+import {
+  cidrHas,
+  lastOfCidr,
+  type AddressRange,
+  type Cidr,
+  type IpAddress,
+} from '../model/cidr.js';
 import type { PeerId } from '../model/peer-id.js';
 import type { IpamActions } from './actions.js';
 import { Allocations, cellOfAddress } from './allocations.js';
 import { Ledger, type Pool, type Span } from './ledger.js';
 import { Members } from './members.js';
 import type { Range } from './space.js';
+import { Reservations, type CellChange } from './reservations.js';
 import { decodeTitle, heirInChain, titleRecordKey, titleText, type Title } from './title.js';
 
 /*
@@ -14,7 +21,7 @@ import { decodeTitle, heirInChain, titleRecordKey, titleText, type Title } from 
  *
  *   t/<record key>  title of the ledger, hex             a/<family><address>  "u" or "f" (freed), then the owner
  *   p/<record key>  pending title of ours, hex           l/<title>            a late title: see below
- *   g/<peer>        said to be gone to an heir
+ *   g/<peer>        said to be gone to an heir            r/<family><first>-<last>  reserved
  *
  * A title of ours that came only after its witness was known to be gone (rule 4) is *late*: an heir may have taken the
  * block over without knowing it. It is not used before every member has said that it knows it (takeovers.ts).
@@ -24,6 +31,7 @@ export class Estate {
   readonly ledger = new Ledger();
   readonly members: Members;
   readonly allocations = new Allocations();
+  readonly reservations = new Reservations();
   /** By record key and epoch: written by us, not countersigned yet. */
   readonly pending = new Map<string, Title>();
   readonly #late = new Set<string>();
@@ -51,6 +59,7 @@ export class Estate {
         const freedMs = value.startsWith('f') ? nowMs : undefined;
         this.allocations.restore({ address, owner, freedMs });
       } else if (kind === 'l') this.#late.add(rest);
+      else if (kind === 'r') this.reservations.restore(rest);
       else if (kind === 'g') this.members.sayGone(rest as PeerId);
     }
   }
@@ -185,6 +194,18 @@ export class Estate {
     const dropped = this.allocations.free(address, nowMs);
     out.persist(`a/${cellOfAddress(address)}`, `f${owner}`);
     for (const each of dropped) out.persist(`a/${cellOfAddress(each)}`, undefined);
+  }
+
+  reserve(range: AddressRange, out: IpamActions): void {
+    this.#persistReserved(this.reservations.add(range), out);
+  }
+
+  unreserve(range: AddressRange, out: IpamActions): void {
+    this.#persistReserved(this.reservations.remove(range), out);
+  }
+
+  #persistReserved(changes: readonly CellChange[], out: IpamActions): void {
+    for (const { cell, isThere } of changes) out.persist(`r/${cell}`, isThere ? 'r' : undefined);
   }
 
   #write(key: string, value: string | undefined, out: IpamActions): void {

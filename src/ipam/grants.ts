@@ -8,13 +8,13 @@ import {
   type Cidr,
 } from '../model/cidr.js';
 import type { PeerId } from '../model/peer-id.js';
-import type { IpamActions, IpamMessage, RefuseReason } from './actions.js';
+import { addressAsId, type IpamActions, type IpamMessage, type RefuseReason } from './actions.js';
 import { GRANT_MAX_BITS, MAX_EPOCH, MAX_PENDING, PENDING_AGAIN_MS } from './constants.js';
 import type { Estate } from './estate.js';
 import type { Pool } from './ledger.js';
 import { bestBlock, freeRuns, grantableRange, intersect, subtract, type Range } from './space.js';
 import type { Takeovers } from './takeovers.js';
-import { chainAfter, titleText, type Title } from './title.js';
+import { chainAfter, NO_HOLDER, titleText, type Title } from './title.js';
 
 type Ask = Extract<IpamMessage, { kind: 'ask' }>;
 
@@ -90,20 +90,25 @@ export class Grants {
     out: IpamActions,
     refuse: (reason: RefuseReason, peer?: PeerId) => void,
   ): Cidr | undefined {
-    const { allocations } = this.#estate;
+    const { allocations, reservations } = this.#estate;
     const block = ask.within;
     const span = this.#estate
       .ownSpans(pool)
       .find(({ first, last }) => first <= block.first && last >= lastOfCidr(block));
-    const range = { first: block.first, last: lastOfCidr(block) };
-    if (!span || !isWithin(range, grantableRange(pool.range))) {
+    // The nodes' own part of a pool is asked for only when all of the pool is, to end it.
+    if (!span) {
       refuse('not mine');
       return undefined;
     }
-    const users = [...allocations.used()].filter(({ address }) => cidrHas(block, address));
-    if (users.length > 0) {
-      refuse('in use');
+    const user = [...allocations.used()].find(({ address }) => cidrHas(block, address));
+    if (user) {
+      refuse('in use', addressAsId(user.address));
       return ask.isHold ? block : undefined;
+    }
+    const [reserved] = reservations.in(block);
+    if (reserved) {
+      refuse('in use', addressAsId({ family: block.family, value: reserved.first }));
+      return undefined;
     }
     // Somebody chose this very address: quarantine does not stand in the way of that.
     if (this.#estate.isPending(pool.id, block)) refuse('busy');
@@ -123,7 +128,7 @@ export class Grants {
     to: PeerId,
     nowMs: number,
   ): readonly [Cidr | undefined, PeerId | undefined] {
-    const { allocations, members } = this.#estate;
+    const { allocations, members, reservations } = this.#estate;
     const width = widthOf(pool.range.family);
     const limits = intersect(grantableRange(pool.range), rangeOfBlock(within));
     if (!limits) return [undefined, undefined];
@@ -131,12 +136,13 @@ export class Grants {
     const locked = [...this.#estate.pending.values()]
       .filter((title) => title.pool === pool.id)
       .map(({ block }) => rangeOfBlock(block));
+    const holes = [...locked, ...reservations.in(within)];
     const runs: Range[] = [];
     let blocker: PeerId | undefined;
     for (const span of this.#estate.ownSpans(pool)) {
       const part = intersect(span, limits);
       if (!part) continue;
-      const free = subtract(freeRuns(part, taken), locked);
+      const free = subtract(freeRuns(part, taken), holes);
       if (free.length === 0) continue;
       const heir = this.#estate.heirOf(span.title);
       if (heir && heir !== to && !members.isReachable(heir)) blocker = heir;
@@ -181,6 +187,19 @@ export class Grants {
     }
   }
 
+  /**
+   * A pool of which all is ours becomes nobody's. Without a witness: whoever does not hear of it and acts on our titles
+   * brings the pool back to life, and hands nothing out twice.
+   */
+  end({ id, range }: Pool, out: IpamActions): void {
+    const { self, ledger } = this.#estate;
+    const title: Title = {
+      ...{ pool: id, poolBits: range.bits, block: range, epoch: ledger.topEpoch(id, range) + 1 },
+      ...{ holder: NO_HOLDER, grantor: self, witness: undefined, chain: [self], request: 0 },
+    };
+    if (title.epoch <= MAX_EPOCH) this.#publish(title, out);
+  }
+
   #show(title: Title, out: IpamActions): void {
     const { ledger, members } = this.#estate;
     if (!title.witness || !members.isReachable(title.witness)) return;
@@ -193,7 +212,7 @@ export class Grants {
     this.#estate.learn(title, out);
     out.publish(title);
     for (const peer of new Set([title.holder, title.grantor])) {
-      if (peer !== this.#estate.self) out.tell(peer, [title]);
+      if (peer !== this.#estate.self && peer !== NO_HOLDER) out.tell(peer, [title]);
     }
   }
 
@@ -305,11 +324,10 @@ export class Grants {
    * than we do: two that need nothing would hand a block to and fro for ever.
    */
   #giveBack(pool: Pool, nowMs: number, out: IpamActions): void {
-    const { allocations, members, ledger, self } = this.#estate;
+    const { allocations, members, ledger, reservations, self } = this.#estate;
     const titles = ledger.titles(pool.id).filter(({ holder }) => holder === self);
-    const used = BigInt(
-      [...allocations.used()].filter((a) => cidrHas(pool.range, a.address)).length,
-    );
+    const handedOut = [...allocations.used()].filter((a) => cidrHas(pool.range, a.address)).length;
+    const used = BigInt(handedOut) + reservations.sizeIn(pool.range);
     let capacity = this.#estate
       .ownSpans(pool)
       .reduce((sum, { first, last }) => sum + last - first + 1n, 0n);
@@ -321,6 +339,7 @@ export class Grants {
       if (theirs < capacity || (theirs === capacity && heir !== undefined && heir > self)) continue;
       if (!heir || !members.isReachable(heir) || this.#estate.isLate(title)) continue;
       if (left < 2n * used || allocations.isAnyTaken(block, nowMs)) continue;
+      if (reservations.in(block).length > 0) continue;
       if (this.#estate.isPending(pool.id, block)) continue;
       if (!ledger.titlesIfHeldBy(pool.id, block, self)) continue;
       capacity = left;
@@ -339,8 +358,4 @@ export class Grants {
 
 function rangeOfBlock(block: Cidr): Range {
   return { first: block.first, last: lastOfCidr(block) };
-}
-
-function isWithin(inner: Range, outer: Range): boolean {
-  return inner.first >= outer.first && inner.last <= outer.last;
 }

@@ -2,11 +2,16 @@ import type { Rng } from '../base/rng.js';
 import {
   cidrAround,
   cidrHas,
+  cidrsOfRange,
   cidrsOverlap,
   formatAddress,
+  cidrsEqual,
   formatCidr,
+  formatRange,
+  lastOfCidr,
   sizeOfCidr,
   widthOf,
+  type AddressRange,
   type Cidr,
   type IpAddress,
 } from '../model/cidr.js';
@@ -35,7 +40,7 @@ import {
   type Range,
 } from './space.js';
 import { Takeovers } from './takeovers.js';
-import type { Title } from './title.js';
+import { NO_HOLDER, type Title } from './title.js';
 
 /*
  * Addresses without a vote (docs/protocol.md §9): this node's part of it, as a machine. Requests come in by number and
@@ -51,7 +56,11 @@ import type { Title } from './title.js';
 export type Want =
   /** Any address, of a subnet or of the default range; the owner's own again when it had one. */
   | { readonly kind: 'any'; readonly subnet: Cidr | undefined }
-  | { readonly kind: 'address'; readonly address: IpAddress };
+  | { readonly kind: 'address'; readonly address: IpAddress }
+  /** These are to be given to nobody; all of one pool, answered with the first. */
+  | { readonly kind: 'reserve'; readonly ranges: readonly AddressRange[] }
+  /** The pool is to end. */
+  | { readonly kind: 'end'; readonly pool: Cidr };
 
 export interface IpamOptions {
   readonly self: PeerId;
@@ -223,6 +232,12 @@ export class Ipam {
     }
   }
 
+  /** Takes back what was reserved of a range. */
+  unreserve(range: AddressRange, nowMs: number, out: IpamActions): void {
+    this.#estate.unreserve(range, out);
+    this.#changedMs = nowMs;
+  }
+
   /** Founds one more pool. @returns the pool in the way, when it overlaps one. */
   addPool(range: Cidr, nowMs: number, out: IpamActions): Pool | undefined {
     const other = this.ledger.pools().find((pool) => cidrsOverlap(pool.range, range));
@@ -248,6 +263,11 @@ export class Ipam {
     return [...this.#estate.allocations.used()].map(({ address, owner }) => ({
       ...{ address, owner, isActive: this.isActive(address) },
     }));
+  }
+
+  /** What operators of this host keep from being handed out. */
+  reserved(): readonly AddressRange[] {
+    return this.#estate.reservations.all;
   }
 
   /** Addresses used here and elsewhere, whoever has the title. */
@@ -284,7 +304,10 @@ export class Ipam {
       this.#founding.onDeadline(nowMs, out);
     }
     this.#takeovers.onDeadline(nowMs, out);
-    if (isNew || isDue) this.#hold(nowMs, out);
+    if (isNew || isDue) {
+      this.#hold(nowMs, out);
+      this.#holdReserved(nowMs, out);
+    }
     for (const waiting of [...this.#waiting.values()]) {
       if (this.#try(waiting, nowMs, out)) continue;
       if (nowMs < waiting.deadlineMs) continue;
@@ -314,10 +337,7 @@ export class Ipam {
       );
       return true;
     }
-    const found =
-      want.kind === 'any'
-        ? this.#any(want.subnet, owner, nowMs, out)
-        : this.#exactly(want.address, owner, nowMs, out);
+    const found = this.#tryFor(want, owner, nowMs, out);
     if ('address' in found) {
       this.#changedMs = nowMs;
       this.#answer(waiting, { ok: true, ...found }, out);
@@ -327,6 +347,19 @@ export class Ipam {
     if (!found.isFinal) return false;
     this.#answer(waiting, { ok: false, refusal: found.refusal }, out);
     return true;
+  }
+
+  #tryFor(want: Want, owner: string, nowMs: number, out: IpamActions): Found {
+    switch (want.kind) {
+      case 'any':
+        return this.#any(want.subnet, owner, nowMs, out);
+      case 'address':
+        return this.#exactly(want.address, owner, nowMs, out);
+      case 'reserve':
+        return this.#reserve(want.ranges, nowMs, out);
+      case 'end':
+        return this.#end(want.pool, nowMs, out);
+    }
   }
 
   #any(subnet: Cidr | undefined, owner: string, nowMs: number, out: IpamActions): Found {
@@ -382,7 +415,8 @@ export class Ipam {
     const limits = usable && hosts && intersect(usable, hosts);
     if (!limits) return undefined;
     const parts = this.#estate.ownSpans(pool).flatMap((span) => intersect(span, limits) ?? []);
-    return subtract(parts, this.#estate.leaving(pool));
+    const { reservations } = this.#estate;
+    return subtract(parts, [...this.#estate.leaving(pool), ...reservations.in(pool.range)]);
   }
 
   /** From this node's own place on, then from the beginning. */
@@ -424,6 +458,9 @@ export class Ipam {
     }
     const { bits } = pool.range;
     if (this.#estate.isOurs(address)) {
+      if (this.#estate.reservations.has(address)) {
+        return final('in use', `${formatAddress(address)} is reserved here`, this.#estate.self);
+      }
       const found = this.#estate.allocations.at(address);
       if (found && found.freedMs === undefined && found.owner !== owner) {
         return final('in use', `${formatAddress(address)} is in use here`, this.#estate.self);
@@ -435,6 +472,92 @@ export class Ipam {
     const wanted = { pool, within, bits: within.bits, isHold: false };
     const { refusal, isAsking } = this.#asks.want(wanted, nowMs, out);
     return { refusal, isFinal: !isAsking && refusal.code === 'in use' };
+  }
+
+  /** All or none of them. What lies outside of what is handed out needs no keeping. */
+  #reserve(ranges: readonly AddressRange[], nowMs: number, out: IpamActions): Found {
+    const [head] = ranges;
+    const pool = head && this.ledger.poolAt({ family: head.family, value: head.first });
+    if (!head || !pool) {
+      if (this.#founding.hasPool)
+        return final('outside', `${head ? formatRange(head) : 'it'} is in no pool`);
+      return { refusal: this.#noPool(), isFinal: false };
+    }
+    const usable = usableRange(pool.range);
+    let failure: Failure | undefined;
+    for (const range of ranges) {
+      const { family, last } = range;
+      if (!cidrHas(pool.range, { family, value: last })) {
+        return final('outside', `${formatRange(range)} lies not in one pool`);
+      }
+      const part = usable && intersect(range, usable);
+      if (!part) return final('reserved', `${formatRange(range)} is never handed out`);
+      const user = this.#userIn(pool, part);
+      if (user) return final('in use', `${formatAddress(user)} is in use here`, this.#estate.self);
+      const missing = this.#collect(pool, part, nowMs, out);
+      if (missing?.isFinal) return missing;
+      failure ??= missing;
+    }
+    if (failure) return failure;
+    for (const range of ranges) {
+      const part = usable && intersect(range, usable);
+      if (part) this.#estate.reserve({ family: range.family, ...part }, out);
+    }
+    return { address: { family: head.family, value: head.first }, bits: widthOf(head.family) };
+  }
+
+  /** Everything of the pool comes here, then a title that makes it nobody's hides all others. */
+  #end(range: Cidr, nowMs: number, out: IpamActions): Found {
+    const pools = this.ledger.pools();
+    const pool = pools.find((each) => cidrsEqual(each.range, range));
+    const address = { family: range.family, value: range.first };
+    if (!pool) return { address, bits: range.bits };
+    const { family } = this.#options.range;
+    const isNeeded = range.family === family;
+    if (isNeeded && !pools.some((other) => other !== pool && other.range.family === family)) {
+      return final('reserved', `${formatCidr(range)} is the only pool`);
+    }
+    const whole = { first: range.first, last: lastOfCidr(range) };
+    const [reserved] = this.#estate.reservations.in(range);
+    const user =
+      this.#userIn(pool, whole) ?? (reserved && { family: range.family, value: reserved.first });
+    if (user) return final('in use', `${formatAddress(user)} is in use here`, this.#estate.self);
+    const missing = this.#collect(pool, whole, nowMs, out);
+    if (missing) return missing;
+    this.#grants.end(pool, out);
+    return { address, bits: range.bits };
+  }
+
+  #userIn({ range: { family } }: Pool, { first, last }: Range): IpAddress | undefined {
+    for (const { address } of this.#estate.allocations.used()) {
+      if (address.family === family && address.value >= first && address.value <= last)
+        return address;
+    }
+    return undefined;
+  }
+
+  /** Asks for what of a range is others'. Undefined: all of it is ours. */
+  #collect(pool: Pool, range: Range, nowMs: number, out: IpamActions): Failure | undefined {
+    const { self } = this.#estate;
+    let failure: Failure | undefined;
+    if (this.#estate.leaving(pool).some((other) => intersect(other, range))) {
+      failure = {
+        refusal: { code: 'waiting', text: 'a block is changing hands', peer: self },
+        isFinal: false,
+      };
+    }
+    for (const span of this.ledger.spans(pool.id)) {
+      const part = intersect(span, range);
+      if (!part || span.title.holder === NO_HOLDER) continue;
+      if (span.title.holder === self && !this.#estate.isLate(span.title)) continue;
+      for (const within of cidrsOfRange(pool.range.family, part.first, part.last)) {
+        const wanted = { pool, within, bits: within.bits, isHold: false };
+        const { refusal, isAsking } = this.#asks.want(wanted, nowMs, out);
+        if (!isAsking && refusal.code === 'in use') return { refusal, isFinal: true };
+        failure ??= { refusal, isFinal: false };
+      }
+    }
+    return failure;
   }
 
   #askFor(pool: Pool, within: Cidr, nowMs: number, out: IpamActions): Prospect {
@@ -451,9 +574,11 @@ export class Ipam {
   }
 
   #capacity(pool: Pool): bigint {
-    return this.#estate
+    const held = this.#estate
       .ownSpans(pool)
       .reduce((sum, { first, last }) => sum + last - first + 1n, 0n);
+    const reserved = this.#estate.reservations.sizeIn(pool.range);
+    return held > reserved ? held - reserved : 0n;
   }
 
   /** Three quarters are in use (rule 8). */
@@ -488,6 +613,14 @@ export class Ipam {
       const wanted = { pool, within, bits: within.bits, isHold: true };
       const { refusal } = this.#asks.want(wanted, nowMs, out);
       if (refusal.code === 'in use') this.#noteClash(within, title.holder, this.#estate.self, out);
+    }
+  }
+
+  /** Reserved ranges whose titles came to others, by a pool that won or a take-over: they are asked for again. */
+  #holdReserved(nowMs: number, out: IpamActions): void {
+    for (const range of this.#estate.reservations.all) {
+      const pool = this.ledger.poolAt({ family: range.family, value: range.first });
+      if (pool) this.#collect(pool, range, nowMs, out);
     }
   }
 

@@ -8,7 +8,7 @@ import {
   type IpAddress,
 } from '../model/cidr.js';
 import type { PeerId } from '../model/peer-id.js';
-import { compareTitles, rangeOf, titleText, type PoolId, type Title } from './title.js';
+import { compareTitles, NO_HOLDER, rangeOf, titleText, type PoolId, type Title } from './title.js';
 
 /*
  * All countersigned titles this node knows, and what follows from them. What stands here is a function of the set of
@@ -17,7 +17,7 @@ import { compareTitles, rangeOf, titleText, type PoolId, type Title } from './ti
  * since what hides it is only ever hidden by what wins over both.
  *
  * Pools with overlapping ranges exclude each other: the smaller id wins (§9 rule 7). Titles of losing pools stay,
- * because the winner over them may itself lose to a third.
+ * because the winner over them may itself lose to a third. A pool whose titles are all nobody's was removed.
  */
 
 /** Addresses `first` to `last` (both included) that one title decides. */
@@ -65,6 +65,7 @@ export class Ledger {
     if (!known && this.#isHidden(pool, title)) return false;
     pool.titles.set(key, title);
     pool.spans = undefined;
+    this.#active = undefined;
     this.#revision += 1;
     return true;
   }
@@ -74,7 +75,8 @@ export class Ledger {
     if (!this.#active) {
       const active: Pool[] = [];
       for (const [id, { range }] of [...this.#pools].sort(([a], [b]) => (a < b ? -1 : 1))) {
-        if (!active.some((pool) => cidrsOverlap(pool.range, range))) active.push({ id, range });
+        if (this.#isRemoved(id) || active.some((pool) => cidrsOverlap(pool.range, range))) continue;
+        active.push({ id, range });
       }
       this.#active = active;
     }
@@ -192,6 +194,13 @@ export class Ledger {
         title.witness === peer ||
         title.chain.includes(peer),
     );
+  }
+
+  /** All of it is nobody's: it was removed. A pool like that excludes no other. */
+  #isRemoved(id: PoolId): boolean {
+    const pool = this.#pools.get(id);
+    if (pool?.titles.get(blockKey(pool.range))?.holder !== NO_HOLDER) return false;
+    return this.spans(id).every(({ title }) => title.holder === NO_HOLDER);
   }
 
   #poolOf(title: Title): PoolTitles | undefined {

@@ -46,6 +46,8 @@ export const MAX_CHAIN = 8;
 const HEADER_BYTES = 96;
 const FORMAT = 1;
 const NOBODY = new Uint8Array(16);
+/** Holds the title over a whole pool that was removed. No key has this id. */
+export const NO_HOLDER = '0'.repeat(32) as PeerId;
 
 export function makePoolId(bytes: Uint8Array): PoolId {
   if (bytes.length !== 16) throw new RangeError(`PoolId wants 16 bytes, got ${bytes.length}`);

@@ -114,6 +114,37 @@ export function cidrsOverlap(a: Cidr, b: Cidr): boolean {
   return cidrContains(a, b) || cidrContains(b, a);
 }
 
+export function cidrsEqual(a: Cidr, b: Cidr): boolean {
+  return a.family === b.family && a.first === b.first && a.bits === b.bits;
+}
+
+/** Addresses `first` to `last`, both included. */
+export interface AddressRange {
+  readonly family: Family;
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+/** `a`, `a-b` or a cidr. */
+export function parseRange(text: string): AddressRange | undefined {
+  const cidr = parseCidr(text);
+  if (cidr) return { family: cidr.family, first: cidr.first, last: lastOfCidr(cidr) };
+  const [from = '', to = from, ...more] = text.split('-');
+  const [first, last] = [parseAddress(from), parseAddress(to)];
+  if (!first || first.family !== last?.family || more.length > 0) return undefined;
+  return first.value <= last.value
+    ? { family: first.family, first: first.value, last: last.value }
+    : undefined;
+}
+
+/** As short as it goes: one address, a cidr, or both ends. */
+export function formatRange({ family, first, last }: AddressRange): string {
+  const [cidr, ...more] = cidrsOfRange(family, first, last);
+  if (cidr && more.length === 0 && first !== last) return formatCidr(cidr);
+  const text = formatAddress({ family, value: first });
+  return first === last ? text : `${text}-${formatAddress({ family, value: last })}`;
+}
+
 /** The fewest aligned ranges that are exactly `first` to `last`, both included, in order. */
 export function cidrsOfRange(family: Family, first: bigint, last: bigint): Cidr[] {
   const width = widthOf(family);

@@ -76,8 +76,8 @@ export class FakeDaemon implements DaemonControl {
     };
   }
 
-  reserveAddress(address: string): Promise<void> {
-    this.reserved.push(address);
+  reserveAddress(address: string, except: readonly string[]): Promise<void> {
+    this.reserved.push([address, ...except].join(' but '));
     return Promise.resolve();
   }
 
@@ -114,12 +114,25 @@ export class FakeDaemon implements DaemonControl {
     return Promise.resolve();
   }
 
+  removedPools: string[] = [];
+
+  removePool(range: string): Promise<void> {
+    this.removedPools.push(range);
+    return Promise.resolve();
+  }
+
   dnsNames(): ReturnType<DaemonControl['dnsNames']> {
     const names = [...this.names].map(([name, addresses]) => ({
       ...{ name: `${name}.overlay.internal`, network: 'default', addresses },
       peers: [ALPHA_ID],
     }));
-    return { schema: 1, domain: 'overlay.internal', servers: ['169.254.7.9'], names };
+    return {
+      schema: 1,
+      domain: 'overlay.internal',
+      servers: ['169.254.7.9'],
+      upstreams: [],
+      names,
+    };
   }
 
   dnsLookup(name: string): ReturnType<DaemonControl['dnsLookup']> {

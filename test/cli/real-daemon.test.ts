@@ -180,9 +180,35 @@ describe('overlayctl and a real daemon', () => {
     assert.equal((await ctl('ipam', 'pool', '10.80.0.0/24')).code, 0);
     assert.match((await ctl('attach', 'net:10.80.0.0/24', 'web')).out, /^10\.80\.0\.\d+\/24\n$/);
     assert.match((await ctl('ipam', 'pool', '10.32.0.0/16')).err, /overlaps the pool 10\.32/);
+    assert.match(
+      (await ctl('ipam', 'pool', 'remove', '10.80.0.0/24')).err,
+      /OVL_ADDRESS_IN_USE|10\.80\.0\.\d+ is in use here/,
+    );
     assert.equal((await ctl('detach', 'web')).code, 0);
     const { used } = a.daemon.addresses.document();
     assert.equal(used.length, 2);
+    assert.equal((await ctl('ipam', 'pool', 'remove', '10.80.0.0/24')).code, 0);
+    assert.equal((await ctl('ipam', 'pool', 'remove', '10.80.0.0/24')).code, 0);
+    assert.match(
+      (await ctl('ipam', 'pool', 'remove', '10.32.0.0/12')).err,
+      /10\.47\.\d+\.\d+\/12 is a node's own address \(OVL_ADDRESS_IN_USE\)/,
+    );
+    assert.match((await ctl('attach', 'net:10.80.0.0/24', 'web')).err, /OVL_ADDRESS_UNAVAILABLE/);
+  });
+
+  it('keeps ranges from being handed out, less what is excepted, and gives back parts of them', async () => {
+    const reserved = (): readonly string[] => a.daemon.addresses.document().reserved;
+    assert.equal((await ctl('ipam', 'reserve', '10.33.0.0/28', '--except', '10.33.0.3')).code, 0);
+    assert.deepEqual(reserved(), ['10.33.0.0-10.33.0.2', '10.33.0.4-10.33.0.15']);
+    assert.equal((await ctl('ipam', 'reserve', '10.33.0.16-10.33.0.31')).code, 0);
+    assert.equal((await ctl('ipam', 'reserve', '10.33.0.20')).code, 0);
+    assert.equal((await ctl('ipam', 'release', '10.33.0.0/29')).code, 0);
+    assert.deepEqual(reserved(), ['10.33.0.8-10.33.0.31']);
+    assert.equal((await ctl('ipam', 'release', '10.33.0.0-10.33.0.255')).code, 0);
+    assert.deepEqual(reserved(), []);
+    for (const text of ['10.33.0.9-10.33.0.1', '10.33.0.1-fd00::1', 'all', '10.33.0.1/24']) {
+      assert.match((await ctl('ipam', 'reserve', text)).err, /OVL_ADDRESS_INVALID/);
+    }
   });
 
   it('refuses to attach with a code and a cure, and attaches nothing', async () => {

@@ -1,0 +1,38 @@
+import type { IpamDocument } from '../../api/control.js';
+import { renderTable } from './table.js';
+import { printable } from './text.js';
+
+export function renderIpam({
+  pools,
+  used,
+  reserved,
+  clashes,
+}: Omit<IpamDocument, 'schema'>): string[] {
+  if (pools.length === 0) return ['There is no address pool yet.'];
+  const rows = pools.flatMap(({ range, holders }) =>
+    holders.map(({ nickname, self, addresses, blocks, gone, waitingFor }) => [
+      range,
+      self ? `${nickname} (this one)` : nickname,
+      String(addresses),
+      String(blocks),
+      gone ? `gone, waiting for ${waitingFor.join(', ') || 'its heir'}` : '',
+    ]),
+  );
+  const columns = [
+    { title: 'POOL' },
+    { title: 'HOLDER' },
+    { title: 'ADDRESSES', align: 'right' as const },
+    { title: 'BLOCKS', align: 'right' as const },
+    { title: 'STATE' },
+  ];
+  const lost = used.filter(({ active }) => !active).map(({ address }) => address);
+  return [
+    ...renderTable(columns, rows),
+    '',
+    `${used.length} in use on this host, ${reserved.length} reserved${reserved.length === 0 ? '' : `: ${reserved.map(printable).join(' ')}`}`,
+    ...(lost.length === 0 ? [] : [`Not ours any more: ${lost.map(printable).join(' ')}`]),
+    ...clashes.map(({ address, holder, loser }) =>
+      printable(`Used twice: ${address}, by ${holder}, whose it is, and by ${loser}`),
+    ),
+  ];
+}
