@@ -61,7 +61,50 @@ export interface SelfDocument {
   readonly version: string;
 }
 
-export interface StatusDocument {
+/** Addresses of this host on the overlay, beside the node's own. */
+export interface ExposuresDocument {
+  /** With length. */
+  readonly addresses: readonly string[];
+  readonly masquerade: boolean;
+  /** Relative to the domain. */
+  readonly name: string | null;
+}
+
+/** What `status` says of the parts beside the node. */
+export interface StatusSections {
+  /** Targets on this host, by state. */
+  readonly attachments: { readonly attached: number; readonly waiting: number };
+  readonly ipam: {
+    /** `waiting`: the heir of a peer that is gone needs an answer of `waitingFor` first. */
+    readonly state: 'no pool' | 'ready' | 'waiting';
+    readonly pools: readonly string[];
+    /** Addresses in use on this host; `lost` of them are another's now. */
+    readonly used: number;
+    readonly lost: number;
+    /** Ranges kept by this host. */
+    readonly reserved: readonly string[];
+    /** Addresses used on two hosts. */
+    readonly clashes: number;
+    /** Names of peers. */
+    readonly waitingFor: readonly string[];
+  };
+  readonly dns: {
+    readonly domain: string;
+    /** Where targets of this host ask; empty: no server runs here. */
+    readonly servers: readonly string[];
+    /** Whom the server asks for all other names. */
+    readonly upstreams: readonly string[];
+    readonly ttlSeconds: number;
+    /** In the mesh, of networks of this host. */
+    readonly names: number;
+  };
+  readonly exposures: ExposuresDocument;
+}
+
+type Sections<T> = { readonly [K in keyof T]?: T[K] | undefined };
+
+/** Sections are left out by a daemon that has no such part. */
+export interface StatusDocument extends Sections<StatusSections> {
   readonly schema: typeof SCHEMA_VERSION;
   /** Sockets bound, bridge up, address set, API answering. */
   readonly ready: boolean;
@@ -189,8 +232,16 @@ export interface DataPlaneDocument {
   readonly queuePairs: number;
 }
 
+/** The documents of `ps`, `ipam status` and `dns list`, and what is exposed. */
+export interface ReportSections {
+  readonly attachments: AttachmentsDocument['attachments'];
+  readonly ipam: Omit<IpamDocument, 'schema'>;
+  readonly dns: Omit<DnsNamesDocument, 'schema'>;
+  readonly exposures: ExposuresDocument;
+}
+
 /** All of it in one document, to attach to a bug report. Holds addresses and names, no keys and no password. */
-export interface ReportDocument {
+export interface ReportDocument extends Sections<ReportSections> {
   readonly schema: typeof SCHEMA_VERSION;
   readonly at: string;
   readonly status: StatusDocument;
@@ -259,6 +310,8 @@ export interface DnsNamesDocument {
   readonly domain: string;
   /** Where targets of this host ask; empty: no server runs here. */
   readonly servers: readonly string[];
+  /** Whom the server asks for all other names. */
+  readonly upstreams: readonly string[];
   readonly names: readonly DnsNameDocument[];
 }
 
@@ -321,12 +374,14 @@ export interface IpamDocument {
 /** Address management of the mesh, as far as operators touch it. */
 export interface IpamControl {
   ipam(): IpamDocument;
-  /** @throws OVL_ADDRESS_INVALID, OVL_ADDRESS_IN_USE, OVL_ADDRESS_UNAVAILABLE */
-  reserveAddress(address: string): Promise<void>;
+  /** Address, `a-b` or cidr, less what is excepted. @throws OVL_ADDRESS_INVALID, OVL_ADDRESS_IN_USE, OVL_ADDRESS_UNAVAILABLE */
+  reserveAddress(range: string, except: readonly string[]): Promise<void>;
   /** No error when it was not reserved. @throws OVL_ADDRESS_INVALID */
-  releaseAddress(address: string): Promise<void>;
-  /** @throws OVL_ADDRESS_INVALID */
+  releaseAddress(range: string): Promise<void>;
+  /** @throws OVL_ADDRESS_INVALID, OVL_POOL_OVERLAP */
   addPool(range: string): Promise<void>;
+  /** No error when there is none. @throws OVL_ADDRESS_INVALID, OVL_ADDRESS_IN_USE, OVL_ADDRESS_UNAVAILABLE */
+  removePool(range: string): Promise<void>;
 }
 
 /** A network as this node knows it. */

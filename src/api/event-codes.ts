@@ -49,6 +49,7 @@ export const EVENT_CODES = [
   'mac-moved',
   'mac-flapping',
   'mac-refused',
+  'bridge-restored',
   'dataplane-fault',
   'dataplane-overflow',
   'host-warning',

@@ -31,6 +31,12 @@ const linkState = z.enum(LINK_STATES);
 const pathKind = z.enum(PATH_KINDS);
 const numbers = z.record(z.string(), z.number());
 
+const exposures = z.looseObject({
+  addresses: z.array(z.string()),
+  masquerade: z.boolean(),
+  name: maybeText,
+});
+
 export const statusSchema = z.looseObject({
   schema,
   ready: z.boolean(),
@@ -58,6 +64,28 @@ export const statusSchema = z.looseObject({
     }),
   ),
   warnings: z.array(z.looseObject({ code: z.string(), message: z.string(), cure: z.string() })),
+  attachments: z.looseObject({ attached: count, waiting: count }).optional(),
+  ipam: z
+    .looseObject({
+      state: z.enum(['no pool', 'ready', 'waiting']),
+      pools: z.array(z.string()),
+      used: count,
+      lost: count,
+      reserved: z.array(z.string()),
+      clashes: count,
+      waitingFor: z.array(z.string()),
+    })
+    .optional(),
+  dns: z
+    .looseObject({
+      domain: z.string(),
+      servers: z.array(z.string()),
+      upstreams: z.array(z.string()),
+      ttlSeconds: count,
+      names: count,
+    })
+    .optional(),
+  exposures: exposures.optional(),
 }) satisfies z.ZodType<StatusDocument>;
 
 const secret = z.string().regex(/^[0-9a-f]{32}$/);
@@ -150,36 +178,6 @@ export const eventSchema = z.looseObject({
   cure: z.string().optional(),
 }) satisfies z.ZodType<Loose<EventDocument>>;
 
-export const reportSchema = z.looseObject({
-  schema,
-  at: z.string(),
-  status: statusSchema,
-  peers: peersSchema.shape.peers,
-  routes: routesSchema.shape.routes,
-  paths: z.array(pathsSchema),
-  dataplane: z.looseObject({
-    port: count,
-    localAddresses: z.array(z.string()),
-    suites: z.array(
-      z.looseObject({ name: z.string(), provider: z.string(), nsPerPacket: z.number() }),
-    ),
-    offloads: z.array(z.string()),
-    queuePairs: count,
-  }),
-  counters: numbers,
-  drops: numbers,
-  fdb: z.array(
-    z.looseObject({
-      network: count,
-      mac: z.string(),
-      peer: z.string(),
-      declared: z.boolean(),
-      ageSeconds: count,
-    }),
-  ),
-  events: z.array(eventSchema),
-}) satisfies z.ZodType<Omit<ReportDocument, 'events'>>;
-
 export const versionSchema = z.looseObject({ schema, version: z.string(), node: z.string() });
 
 export const connectSchema = z.looseObject({
@@ -219,6 +217,7 @@ export const dnsNamesSchema = z.looseObject({
   schema,
   domain: z.string(),
   servers: z.array(z.string()),
+  upstreams: z.array(z.string()),
   names: z.array(
     z.looseObject({
       name: z.string(),
@@ -273,6 +272,40 @@ export const networksSchema = z.looseObject({
     }),
   ),
 }) satisfies z.ZodType<NetworksDocument>;
+
+export const reportSchema = z.looseObject({
+  schema,
+  at: z.string(),
+  status: statusSchema,
+  peers: peersSchema.shape.peers,
+  routes: routesSchema.shape.routes,
+  paths: z.array(pathsSchema),
+  dataplane: z.looseObject({
+    port: count,
+    localAddresses: z.array(z.string()),
+    suites: z.array(
+      z.looseObject({ name: z.string(), provider: z.string(), nsPerPacket: z.number() }),
+    ),
+    offloads: z.array(z.string()),
+    queuePairs: count,
+  }),
+  counters: numbers,
+  drops: numbers,
+  fdb: z.array(
+    z.looseObject({
+      network: count,
+      mac: z.string(),
+      peer: z.string(),
+      declared: z.boolean(),
+      ageSeconds: count,
+    }),
+  ),
+  events: z.array(eventSchema),
+  attachments: attachmentsSchema.shape.attachments.optional(),
+  ipam: ipamSchema.omit({ schema: true }).optional(),
+  dns: dnsNamesSchema.omit({ schema: true }).optional(),
+  exposures: exposures.optional(),
+}) satisfies z.ZodType<Omit<ReportDocument, 'events'>>;
 
 export const resetSchema = z.looseObject({ schema, reset: z.literal(true) });
 

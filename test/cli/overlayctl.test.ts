@@ -92,6 +92,29 @@ describe('overlayctl', () => {
       assert.match(out, /\nwarning: Pool overlaps \(pool-overlap\)\. Choose another\.\n$/);
     });
 
+    it('status has a line for targets, exposed addresses, pool and names', async () => {
+      box.daemon.statusDocument = {
+        ...twoNodeStatus(),
+        attachments: { attached: 3, waiting: 1 },
+        ipam: {
+          ...{ state: 'waiting', pools: ['10.32.0.0/12', 'fd12::/64'], used: 3, lost: 1 },
+          ...{ reserved: ['10.32.0.9'], clashes: 1, waitingFor: ['beta'] },
+        },
+        dns: {
+          ...{ domain: 'overlay.internal', servers: ['169.254.7.9'], upstreams: ['192.0.2.53'] },
+          ...{ ttlSeconds: 1, names: 4 },
+        },
+        exposures: { addresses: ['192.168.0.1/24'], masquerade: true, name: 'gw' },
+      };
+      const lines = (await ctl('status')).out.split('\n');
+      assert.deepEqual(lines.slice(10, 14), [
+        '  targets     3 attached, 1 waiting',
+        '  exposed     192.168.0.1/24 (masqueraded, as gw)',
+        "  pool        10.32.0.0/12, fd12::/64; 3 addresses in use here; 1 of them another's now; reserved 10.32.0.9; 1 used twice; waiting for beta",
+        '  names       4 in overlay.internal, answered on 169.254.7.9; others asked at 192.0.2.53',
+      ]);
+    });
+
     it('--json prints the documents as the daemon made them', async () => {
       const daemon = box.daemon;
       const cases: readonly (readonly [string[], object])[] = [

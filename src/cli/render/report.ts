@@ -1,6 +1,9 @@
 import type { z } from 'zod';
 import type { reportSchema } from '../../api/schemas.js';
+import { renderAttachments } from './attachments.js';
 import { renderEvent } from './events.js';
+import { renderIpam } from './ipam.js';
+import { renderNames } from './names.js';
 import { renderPaths, renderPeers, renderRoutes } from './peers.js';
 import { renderStatus } from './status.js';
 import { renderFields, renderTable } from './table.js';
@@ -16,6 +19,11 @@ export function renderReport(report: Report): string[] {
     ...section('Peers', renderPeers(report)),
     ...section('Routes', renderRoutes(report)),
     ...report.paths.flatMap((paths) => ['', ...renderPaths(paths)]),
+    ...(report.attachments
+      ? section('Targets', renderAttachments({ attachments: report.attachments }))
+      : []),
+    ...(report.ipam ? section('Addresses', renderIpam(report.ipam)) : []),
+    ...(report.dns ? section('Names', renderNames(report.dns)) : []),
     ...section(
       'Data plane',
       renderFields([

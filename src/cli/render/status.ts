@@ -20,10 +20,46 @@ export function renderStatus(status: StatusDocument): string[] {
       ['encryption', 'on'],
       ['port', `${self.port}, UDP`],
       ['process', String(self.pid)],
+      ...sections(status),
     ]),
     ...renderContacts(status),
     ...renderWarnings(status.warnings),
   ];
+}
+
+/** One line a part, shorter than its own verb tells it. */
+function sections({ attachments, ipam, dns, exposures }: StatusDocument): [string, string][] {
+  const lines: [string, string][] = [];
+  if (attachments && attachments.attached + attachments.waiting > 0) {
+    const { attached, waiting } = attachments;
+    lines.push(['targets', `${attached} attached${waiting > 0 ? `, ${waiting} waiting` : ''}`]);
+  }
+  if (exposures && exposures.addresses.length > 0) {
+    const { addresses, masquerade, name } = exposures;
+    const how = [masquerade ? 'masqueraded' : 'not masqueraded', ...(name ? [`as ${name}`] : [])];
+    lines.push(['exposed', `${addresses.join(', ')} (${how.join(', ')})`]);
+  }
+  if (ipam) {
+    const { state, pools, used, lost, reserved, clashes, waitingFor } = ipam;
+    const facts = [
+      state === 'no pool' ? 'none yet' : pools.join(', '),
+      `${plural(used, 'address', 'addresses')} in use here`,
+      ...(lost > 0 ? [`${lost} of them another's now`] : []),
+      ...(reserved.length > 0 ? [`reserved ${reserved.join(' ')}`] : []),
+      ...(clashes > 0 ? [`${clashes} used twice`] : []),
+      ...(waitingFor.length > 0 ? [`waiting for ${waitingFor.join(', ')}`] : []),
+    ];
+    lines.push(['pool', facts.join('; ')]);
+  }
+  if (dns) {
+    const { domain, servers, upstreams, names } = dns;
+    const where =
+      servers.length === 0
+        ? 'not answered on this host'
+        : `answered on ${servers.join(', ')}; others asked at ${upstreams.join(', ') || 'nobody'}`;
+    lines.push(['names', `${names} in ${domain}, ${where}`]);
+  }
+  return lines;
 }
 
 /** `2 nodes (this one included), 1 link established, 1 retrying`. */

@@ -1,6 +1,6 @@
 import { addressesSchema, dnsLookupSchema, dnsNamesSchema } from '../../api/schemas.js';
 import { EXIT_DONE, usageFailure } from '../failure.js';
-import { renderTable } from '../render/table.js';
+import { renderNames } from '../render/names.js';
 import { printable } from '../render/text.js';
 import type { Verb, VerbCall } from '../verb.js';
 
@@ -10,19 +10,7 @@ const WORDS: Readonly<Record<string, Word>> = {
   list: async (call, rest) => {
     if (rest.length > 0) throw misuse(rest[0] ?? '', "'dns list' takes no arguments");
     const document = await call.client.get('/v1/dns', dnsNamesSchema);
-    call.print(document, () =>
-      document.names.length === 0
-        ? ['There are no names yet.']
-        : renderTable(
-            ['NAME', 'NETWORK', 'ADDRESSES', 'FROM'].map((title) => ({ title })),
-            document.names.map(({ name, network, addresses, peers }) => [
-              name,
-              network,
-              addresses.join(' '),
-              peers.map((id) => id.slice(0, 8)).join(' '),
-            ]),
-          ),
-    );
+    call.print(document, () => renderNames(document));
   },
   lookup: async (call, rest) => {
     const [name] = rest;
