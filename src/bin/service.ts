@@ -2,6 +2,7 @@ import type {
   IpamControl,
   DaemonControl,
   DnsControl,
+  ExposuresDocument,
   NetworkControl,
   NodeControl,
   WorkloadControl,
@@ -16,9 +17,12 @@ import { derivePrs } from '../crypto/password.js';
 import { sodiumReady } from '../crypto/sodium.js';
 import type { DaemonConfig } from '../daemon/config.js';
 
+import { BridgeWatch } from '../daemon/bridge-watch.js';
 import { createDaemon, type Daemon } from '../daemon/daemon.js';
+import { hasLivedIn } from '../daemon/known-pool.js';
 import { NameService } from '../daemon/name-service.js';
 import { NetworkBridges } from '../daemon/network-bridges.js';
+import { reportSections, statusSections, type Parts } from '../daemon/status-sections.js';
 import {
   dnsControl,
   ipamControl,
@@ -42,7 +46,9 @@ import {
   tapNameOf,
   type LinuxHostInterface,
 } from '../netdev/host-interface.js';
+import { refuseOverlap } from '../netdev/pool-overlap.js';
 import { underlayAddresses } from '../netdev/underlay-addresses.js';
+import { hasInterface } from '../netdev/interfaces.js';
 import { ResolvConfFiles } from '../netdev/resolv-conf-files.js';
 import { NftPortGuard } from '../netdev/port-guard.js';
 import { createResolver } from '../netdev/resolver.js';
@@ -123,6 +129,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
     peerId: state.identity.id,
     mtuBytes: config.mtuBytes,
     pool: config.pool,
+    isPoolKnown: hasLivedIn(state, config.pool),
   });
   undo.push(() => bridge.down());
   const dataplane = createNativeDataPlane({
@@ -166,6 +173,12 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       log,
       receiveLoad: (options) => openReceiver({ clock, timers }, options),
       rooms: [names.names],
+      admitPool: (range, pools) =>
+        refuseOverlap(
+          range,
+          pools,
+          (free) => `Choose a range that no host has a route to; here ${free} is free.`,
+        ),
       onBridgeUp: async () => {
         warnings.push(...(await names.start()));
         await removeNetworkBridges(config.ifName, bridgesInUse());
@@ -294,6 +307,28 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
     },
     { domain: config.dnsDomain },
   );
+  const watch = new BridgeWatch({
+    timers,
+    isThere: () => hasInterface(config.ifName),
+    restore: async () => {
+      await bridge.up(macOfPeer(state.identity.id));
+      await bridge.setAddresses(daemon.control.status().self.addresses);
+      await names.restart();
+      await workloads.rejoin();
+      await exposures.restore();
+    },
+    onRestored: () => {
+      daemon.tell({
+        level: 'warn',
+        code: 'bridge-restored',
+        message: `The bridge ${config.ifName} was gone: it was made again, with all that was on it`,
+        cure: 'Find out who removed it: ip monitor link, other network managers.',
+      });
+    },
+    onFailure: (err) => {
+      warn(`The bridge ${config.ifName} is gone and cannot be made again`, { err });
+    },
+  });
   daemon.onFatal((error) => {
     inputs.onFatal(error);
   });
@@ -305,7 +340,9 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
   undo.push(() => networks.stop());
   undo.push(() => workloads.stop());
   undo.push(() => exposures.stop());
+  undo.push(() => watch.stop());
   await daemon.start();
+  watch.start();
 
   const control = wholeControl(
     daemon.control,
@@ -317,7 +354,12 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
         networks.isUp(network) ? bridgeOf(network.id) : undefined,
       ),
     },
+    () => {
+      const { addresses, masquerade, name = null } = exposures.exposure;
+      return { addresses, masquerade, name };
+    },
     async () => {
+      await watch.stop();
       await exposures.stop();
       await workloads.stop();
       await names.stop();
@@ -352,14 +394,25 @@ function withWarnings(host: HostInterface, more: readonly HostWarning[]): HostIn
 function wholeControl(
   node: NodeControl,
   workloads: WorkloadControl & DnsControl & IpamControl & NetworkControl,
+  exposure: () => ExposuresDocument,
   reset: () => Promise<void>,
 ): DaemonControl {
+  const parts = (): Parts => ({
+    ipam: workloads.ipam(),
+    dns: workloads.dnsNames(),
+    exposures: exposure(),
+    attachments: workloads.attachments().attachments,
+  });
   return {
-    status: () => node.status(),
+    status: () => ({ ...node.status(), ...statusSections(parts()) }),
     peers: () => node.peers(),
     routes: () => node.routes(),
     paths: (peer) => node.paths(peer),
-    report: () => node.report(),
+    report: () => {
+      const now = parts();
+      const { status, ...rest } = node.report();
+      return { ...rest, status: { ...status, ...statusSections(now) }, ...reportSections(now) };
+    },
     connect: (contacts) => node.connect(contacts),
     forget: (contacts) => node.forget(contacts),
     bench: (peer, wish) => node.bench(peer, wish),

@@ -78,6 +78,7 @@ export class NameService implements DnsControl {
   readonly #zone: Zone;
   readonly #server: DnsServer;
   readonly #forwarder: Forwarder;
+  readonly #upstreams: ResolvConfUpstreams;
   /** What the operator added: addresses by relative name. */
   readonly #added = new Map<string, readonly string[]>();
   #attached: readonly Attachment[] = [];
@@ -96,11 +97,16 @@ export class NameService implements DnsControl {
       { zone: this.#zone, nowMs: () => clock.monotonicMs(), warn },
       options.peer,
     );
-    const upstreams = new ResolvConfUpstreams(
+    this.#upstreams = new ResolvConfUpstreams(
       { clock },
       { path: options.resolvConf, isOwn: (address) => this.#server.answersOn(address) },
     );
-    this.#forwarder = new Forwarder({ clock, rng, timers, upstreams: () => upstreams.current() });
+    this.#forwarder = new Forwarder({
+      clock,
+      rng,
+      timers,
+      upstreams: () => this.#upstreams.current(),
+    });
     this.#server = new DnsServer({
       clock,
       timers,
@@ -123,6 +129,12 @@ export class NameService implements DnsControl {
   /** The bridge is up. A server that cannot be is no reason not to start: it is said. */
   async start(): Promise<readonly HostWarning[]> {
     return this.open(DEFAULT_NETWORK_ID, this.#options.bridge);
+  }
+
+  /** The bridge was made anew: sockets that were bound to the old one hear nothing. */
+  async restart(): Promise<readonly HostWarning[]> {
+    await this.close(DEFAULT_NETWORK_ID);
+    return this.start();
   }
 
   async stop(): Promise<void> {
@@ -204,7 +216,8 @@ export class NameService implements DnsControl {
     const servers = [...this.#places.values()].flatMap((place) =>
       place.servers.map(({ address }) => address),
     );
-    return { schema: SCHEMA_VERSION, domain, servers, names };
+    const upstreams = this.#upstreams.current().map((upstream) => upstream.address);
+    return { schema: SCHEMA_VERSION, domain, servers, upstreams, names };
   }
 
   dnsLookup(text: string): DnsLookupDocument {

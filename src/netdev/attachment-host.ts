@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
-
 import { OverlayError } from '../base/errors.js';
 import type { Mac } from '../model/mac.js';
 import { announcementFrame } from './announcement.js';
 import { GSO_MAX_BYTES } from './host-interface.js';
+import { hasInterface } from './interfaces.js';
 import { readLinkAliases } from './ip-json.js';
 import { formatPortMark, parsePortMark, type PortMark } from './ownership.js';
 import { ipBatch, mustRun, runTool } from './run.js';
@@ -125,11 +124,8 @@ export class AttachmentHost {
     );
   }
 
-  /** By the kernel's list, not by /sys, which may show another namespace's interfaces. */
   hasPort(name: string): boolean {
-    return readFileSync('/proc/net/dev', 'utf8')
-      .split('\n')
-      .some((line) => line.trimStart().startsWith(`${name}:`));
+    return hasInterface(name);
   }
 
   /** A port of this name is a leftover of ours, or somebody else's TAP. */

@@ -58,7 +58,7 @@ export interface HostInterfaceOptions {
   readonly mtuBytes: number;
   /** Address pool, cidr text: refused when it overlaps a route of this host. */
   readonly pool: string;
-  /** This node has lived in that pool before: then an overlap is only warned about. */
+  /** This node has lived in that pool before: then an overlap is only warned about. For the default network. */
   readonly isPoolKnown?: boolean;
   /** Undefined: it is the default one's. */
   readonly network?: NetworkMark;
@@ -152,7 +152,7 @@ class BridgeAndTap implements LinuxHostInterface {
         value: refusal.value,
       });
     }
-    if (!this.#isPoolKnown) {
+    if (this.#network === undefined && !this.#isPoolKnown) {
       await refuseOverlap(
         this.#pool,
         [],

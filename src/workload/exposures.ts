@@ -76,6 +76,11 @@ export class Exposures {
     });
   }
 
+  /** The bridge was made anew. */
+  restore(): Promise<void> {
+    return this.#inTurn(() => this.#settle());
+  }
+
   /** Addresses stay as long as the bridge does. */
   async stop(): Promise<void> {
     this.#isStopped = true;

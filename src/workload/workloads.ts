@@ -74,6 +74,11 @@ export class Workloads {
     });
   }
 
+  /** The bridge was made anew: what hung on the old one hangs on none. */
+  rejoin(): Promise<void> {
+    return this.#inTurn(() => this.#upkeep.settle(false));
+  }
+
   /** Attachments stay, and their traffic goes on. */
   async stop(): Promise<void> {
     this.#isStopped = true;

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { TestDaemon } from './lib/daemon.js';
 import { must } from './lib/exec.js';
 import { type Host, Topology } from './lib/topology.js';
+import { pingAll } from './lib/traffic.js';
 import { waitFor } from './lib/wait.js';
 
 /*
@@ -194,6 +195,23 @@ describe('names for attached namespaces', function () {
     assert.deepEqual(await short(b, `web.${DOMAIN}`), ['192.168.0.2']);
     const rules = (await alice.ip(['rule'])).split('\n').filter((line) => line.includes('169.254'));
     assert.equal(rules.length, 1);
+  });
+
+  it('are answered again, as all on the bridge works again, when the bridge was deleted under the daemon', async () => {
+    await ctl(onAlice, 'expose', '192.168.0.1/24');
+    const own = await onAlice.address(4);
+    const link = await a.ip(['-json', 'link', 'show', 'eth-ovl']);
+    await alice.ip(['link', 'delete', 'overlay0']);
+    await waitFor('names, through the new bridge', 5000, async () => {
+      const words = ['dig', '+tries=1', '+time=1', '+short', `db.${DOMAIN}`];
+      return (await a.run(words)).stdout.trim() === '192.168.0.3';
+    });
+    for (const address of ['192.168.0.3', '192.168.0.1']) await pingAll(a, address);
+    await pingAll(bob, own);
+    assert.equal(await a.ip(['-json', 'link', 'show', 'eth-ovl']), link);
+    const rules = (await alice.ip(['rule'])).split('\n').filter((line) => line.includes('169.254'));
+    assert.equal(rules.length, 1);
+    await ctl(onAlice, 'hide');
   });
 
   it('are neither had nor asked for by an attachment without DNS', async () => {
