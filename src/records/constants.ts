@@ -47,6 +47,9 @@ export const PUSH_PULLED_MAX = 16;
 
 export const ANTI_ENTROPY_MIN_MS = 10 * SECOND_MS;
 export const ANTI_ENTROPY_MAX_MS = 30 * SECOND_MS;
+/** After something new the next comparison is this far away. */
+export const NEWS_COMPARED_MIN_MS = 2 * SECOND_MS;
+export const NEWS_COMPARED_MAX_MS = 5 * SECOND_MS;
 export const MAX_SYNCS = 2;
 /** A neighbour that asks and differs is asked back, this often at most. */
 export const SYNC_AGAIN_MS = SECOND_MS;

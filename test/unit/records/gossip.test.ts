@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { seededRng } from '../../../src/base/rng.js';
 import type { PeerId } from '../../../src/model/peer-id.js';
 import { Gossip } from '../../../src/records/gossip.js';
+import { signRecord } from '../../../src/records/signed-record.js';
 import { CONTROL } from '../../../src/wire/control-types.js';
 import { encodeRecords } from '../../../src/wire/records.js';
-import { Member } from './fixtures.js';
+import { cryptoOf, Member } from './fixtures.js';
 
 const KIND = 1;
 
@@ -183,6 +184,44 @@ describe('gossip', function () {
     net.run(60_000);
     const perSecond = (net.sentBytes - before) / 60 / 60;
     assert.ok(perSecond < 5000, `${perSecond} B/s`);
+  });
+
+  it('agrees within 15 s after everybody said something, though a push reaches three neighbours only', () => {
+    const net = mesh(80);
+    net.run(60_000, () => net.isEqual);
+    net.run(60_000);
+    for (let at = 0; at < 80; at++) net.say(at, `again ${at}`);
+    const tookMs = net.run(60_000, () => net.isEqual);
+    assert.ok(net.isEqual && tookMs <= 15_000, `${tookMs} ms`);
+  });
+
+  it('fits ten thousand owners into a store, and a newcomer fetches them in half a minute', function () {
+    this.timeout(120_000);
+    const owners = 10_000;
+    const net = new Net();
+    net.add(1);
+    const [rich] = net.members as [Member];
+    for (let owner = 0; owner < owners; owner++) {
+      const publicKey = new Uint8Array(32);
+      new DataView(publicKey.buffer).setUint32(0, owner);
+      for (const [kind, bodyBytes] of [
+        [1, 120],
+        [2, 272],
+      ] as const) {
+        const body = new Uint8Array(bodyBytes);
+        const fields = { kind, key: new Uint8Array(0), version: 1000, isTombstone: false };
+        const record = signRecord({ ...fields, body, publicKey }, cryptoOf(publicKey));
+        assert.equal(rich.offer(record.bytes), 'new');
+      }
+    }
+    rich.flush();
+    assert.equal(rich.store.shelfCount, owners);
+    net.add(1);
+    net.link(0, 1);
+    const tookMs = net.run(120_000, () => net.isEqual);
+    assert.ok(net.isEqual && tookMs <= 30_000, `${tookMs} ms`);
+    assert.equal(net.members[1]!.store.shelfCount, owners);
+    assert.deepEqual(net.events, []);
   });
 
   it('agrees although a third of all messages is lost', () => {
