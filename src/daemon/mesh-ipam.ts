@@ -163,7 +163,7 @@ export class MeshIpam implements RecordRoom, AddressSource {
 
   #followMembers(nowMs: number, out: Actions): void {
     const [links, { store }] = [this.#components.links(), this.#components.records()];
-    const seen = `${links.revision}/${store.seq}/${store.removedPeers.size}/${store.hiddenPeers.size}`;
+    const seen = `${links.revision}/${store.membersRevision}`;
     if (seen === this.#seen) return;
     this.#seen = seen;
     const reachable = new Set(links.peers.filter((peer) => peer.isReachable).map(({ id }) => id));

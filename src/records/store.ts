@@ -87,6 +87,7 @@ export class RecordStore {
   readonly #maxOwners: number;
   readonly #maxBytes: number;
   #seq = 0;
+  #membersRevision = 0;
   #bytes = 0;
   #nextTickMs: number;
   #isSettled = false;
@@ -205,6 +206,11 @@ export class RecordStore {
     }
   }
 
+  /** Grows when somebody becomes a member, is hidden, comes back or is removed: not with what members say. */
+  get membersRevision(): number {
+    return this.#membersRevision;
+  }
+
   /** Sequence number of the last change. */
   get seq(): number {
     return this.#seq;
@@ -307,6 +313,7 @@ export class RecordStore {
     if (write !== undefined) out.persist(`n/heard/${peer}`, numberValue(write));
     if (!this.#hidden.has(peer)) return;
     this.#hidden.delete(peer);
+    this.#membersRevision += 1;
     out.event({
       level: 'info',
       code: 'peer-returned',
@@ -450,6 +457,7 @@ export class RecordStore {
     const winner = shelf.get(record.slot);
     const { offer, gone } = shelf.add(record, nowMs, isFree);
     this.#bytes += shelf.bytes - before;
+    if ((before === 0) !== (shelf.bytes === 0)) this.#membersRevision += 1;
     this.digest.touch(shelf);
     if (offer !== 'new' && offer !== 'equivocation' && gone.length === 0) return offer;
     if (record.kind === RECORD_KIND.REMOVED) this.#removals.add(record, nowMs, isFree);
@@ -500,6 +508,7 @@ export class RecordStore {
       }
       this.digest.touch(shelf);
       this.#shelves.delete(id);
+      this.#membersRevision += 1;
       this.#hidden.delete(id);
       this.#since.delete(id);
       this.lease.forget(id);
@@ -569,6 +578,7 @@ export class RecordStore {
       if (isGroup(peer) || peer === this.selfId || shelf.size === 0 || this.#isAway(peer)) continue;
       if (this.lease.silenceMs(peer) < this.#leaseMs) continue;
       this.#hidden.add(peer);
+      this.#membersRevision += 1;
       out.event({
         level: 'info',
         code: 'peer-expired',
@@ -599,6 +609,7 @@ export class RecordStore {
 
   #judgeRemoval(peer: PeerId, nowMs: number, out: RecordActions): void {
     if (!this.#removals.judge(peer, this.#removalView(nowMs))) return;
+    this.#membersRevision += 1;
     out.persist(`n/removed/${peer}`, numberValue(1));
     out.event({
       level: 'warn',
