@@ -8,20 +8,49 @@ import {
   type TableEntry,
 } from './dataplane.js';
 
+interface Keys<Key> {
+  has(key: Key): boolean;
+}
+
 /** What stands in the tables before a batch. */
 interface FakeTableKeys {
-  readonly sessions: Iterable<SessionIndex>;
-  readonly paths: Iterable<PathId>;
-  readonly peers: Iterable<PeerSlot>;
-  readonly labels: Iterable<number>;
+  readonly sessions: Keys<SessionIndex>;
+  readonly paths: Keys<PathId>;
+  readonly peers: Keys<PeerSlot>;
+  readonly labels: Keys<number>;
+}
+
+/** A table as it will be: a node of a large mesh has thousands of entries, a batch changes a few. */
+class Changed<Key> {
+  readonly #before: Keys<Key>;
+  readonly #changes = new Map<Key, boolean>();
+
+  constructor(before: Keys<Key>) {
+    this.#before = before;
+  }
+
+  has(key: Key): boolean {
+    return this.#changes.get(key) ?? this.#before.has(key);
+  }
+
+  add(key: Key): void {
+    this.#changes.set(key, true);
+  }
+
+  /** @returns whether it was there. */
+  delete(key: Key): boolean {
+    const wasThere = this.has(key);
+    this.#changes.set(key, false);
+    return wasThere;
+  }
 }
 
 /** Is every entry of the batch possible, after those before it? @throws OverlayError OVL_BATCH_REFUSED */
 export function checkBatch(batch: readonly TableEntry[], before: FakeTableKeys): void {
-  const sessions = new Set(before.sessions);
-  const paths = new Set(before.paths);
-  const peers = new Set(before.peers);
-  const labels = new Set(before.labels);
+  const sessions = new Changed(before.sessions);
+  const paths = new Changed(before.paths);
+  const peers = new Changed(before.peers);
+  const labels = new Changed(before.labels);
   const refuse = (position: number, why: string): never => {
     throw new OverlayError('OVL_BATCH_REFUSED', `Cannot apply entry ${position}: ${why}`, {
       cure: 'Report this: it is a bug.',

@@ -67,6 +67,7 @@ export class FakeNetwork<Payload> {
   #delivered = 0;
   #tap: ((from: Endpoint, to: Endpoint, payload: Payload, bytes: number) => void) | undefined;
   #isCut: ((from: string, to: string) => boolean) | undefined;
+  readonly #isolated = new Set<string>();
   #relay:
     { readonly victim: string; readonly attacker: string; readonly target: string } | undefined;
 
@@ -120,9 +121,17 @@ export class FakeNetwork<Payload> {
     };
   }
 
-  /** Sees everything that is sent. */
-  onSend(tap: (from: Endpoint, to: Endpoint, payload: Payload, bytes: number) => void): void {
+  /** Sees everything that is sent; undefined: nobody does any more. */
+  onSend(
+    tap: ((from: Endpoint, to: Endpoint, payload: Payload, bytes: number) => void) | undefined,
+  ): void {
     this.#tap = tap;
+  }
+
+  /** Cuts the host at that address off from all others, beside what else is cut. */
+  isolate(address: string, isIsolated: boolean): void {
+    if (isIsolated) this.#isolated.add(address);
+    else this.#isolated.delete(address);
   }
 
   /** Cuts all wires between addresses for which it says so, beside those that are cut one by one. */
@@ -211,8 +220,13 @@ export class FakeNetwork<Payload> {
   }
 
   #wire(from: Endpoint, to: Endpoint): Wire {
-    const wire = this.#wires.get(`${from.address} ${to.address}`) ?? this.#default;
-    return this.#isCut?.(from.address, to.address) ? { ...wire, isCut: true } : wire;
+    const own = this.#wires.size > 0 ? this.#wires.get(`${from.address} ${to.address}`) : undefined;
+    const wire = own ?? this.#default;
+    const isCut =
+      this.#isolated.has(from.address) ||
+      this.#isolated.has(to.address) ||
+      this.#isCut?.(from.address, to.address) === true;
+    return isCut ? { ...wire, isCut } : wire;
   }
 
   /** In order: no jitter. */

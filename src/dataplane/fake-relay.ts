@@ -58,8 +58,8 @@ export class FakeLabels {
     this.#labels.clear();
   }
 
-  values(): Iterable<number> {
-    return this.#labels.keys();
+  has(label: number): boolean {
+    return this.#labels.has(label);
   }
 
   /** `isFrom`: the datagram came from an address of that peer. */

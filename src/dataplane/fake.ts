@@ -54,7 +54,9 @@ export interface FakeDataPlaneOptions {
 const SEAL_OVERHEAD_BYTES = 38;
 const CONTROL_HEADER_BYTES = 4;
 const KEEPALIVE_BYTES = 38;
-const PING_BYTES = 60;
+/** As in docs/protocol.md §4, sealed. */
+const PING_BYTES = 58;
+const PONG_BYTES = 79;
 const SIZE_WATCH_MS = 1000;
 const FLOOR_BYTES = 548;
 const INIT_TYPE = 1;
@@ -159,10 +161,10 @@ export class FakeDataPlane implements DataPlane {
 
   apply(batch: readonly TableEntry[]): void {
     checkBatch(batch, {
-      sessions: this.#sessions.keys(),
-      paths: this.#paths.keys(),
-      peers: this.#peers.keys(),
-      labels: this.#labels.values(),
+      sessions: this.#sessions,
+      paths: this.#paths,
+      peers: this.#peers,
+      labels: this.#labels,
     });
     for (const entry of batch) this.#applyEntry(entry);
     if (batch.some(({ kind }) => kind === 'pathSet' || kind === 'pathRemove')) this.#indexPaths();
@@ -677,8 +679,8 @@ export class FakeDataPlane implements DataPlane {
       case 'ping': {
         const { path, seq } = body;
         const observed = isEndpoint(from) ? Buffer.from(endpointToBytes(from)).toString('hex') : '';
-        const payload = session.seal({ kind: 'pong', path, seq, observed }, PING_BYTES);
-        this.#transmit(from, { bytes: PING_BYTES, payload });
+        const payload = session.seal({ kind: 'pong', path, seq, observed }, PONG_BYTES);
+        this.#transmit(from, { bytes: PONG_BYTES, payload });
         break;
       }
       case 'pong':
