@@ -18,7 +18,9 @@ const reachable = (node: SimNode): number => node.daemon.control.status().peers.
 const direct = (node: SimNode): number =>
   node.daemon.control.routes().routes.filter(({ path }) => path === 'direct').length;
 
-describe('discovery', () => {
+describe('discovery', function () {
+  this.timeout(60_000);
+
   it('lets five nodes, each given only the one before, meet each other within 5 s', async () => {
     const sim = await Sim.create(41);
     sim.network.setAll({ delayMs: 10 });
