@@ -1,60 +1,95 @@
 import { parseArgs } from 'node:util';
 
+import { missedByMesh, missedByStore } from './limits.js';
 import { measure, type Figures } from './measure.js';
 import { storeOf } from './store.js';
 
 /*
- * What gossip and links cost as a mesh grows, in the simulator: whole daemons, virtual time, 20 ms round trip.
+ * What gossip and links cost as a mesh grows, in the simulator: whole daemons, virtual time, 20 ms round trip. The exit
+ * code is 1 when a limit is missed.
  *
- * usage: node dist/bench/control/main.js [--nodes 10,30,100,300,1000] [--store 10000] [--seed n]
+ * usage: node --expose-gc dist/bench/control/main.js [--nodes 10,30,100,200,1000] [--store 10000] [--seed n] [--kinds]
  */
 
 const { values } = parseArgs({
   options: {
-    nodes: { type: 'string', default: '10,30,100,300,1000' },
+    nodes: { type: 'string', default: '10,30,100,200,1000' },
     /** Owners in one store that a second one fetches; 0: not measured. */
     store: { type: 'string', default: '10000' },
     seed: { type: 'string', default: '1' },
+    /** Also: what the bytes at rest are, and who was disturbed. */
+    kinds: { type: 'boolean', default: false },
   },
 });
 
 const COLUMNS: readonly (readonly [string, (figures: Figures) => string])[] = [
   ['nodes', ({ nodes }) => String(nodes)],
   ['links', ({ linksMean }) => linksMean.toFixed(1)],
-  ['most', ({ linksMax }) => String(linksMax)],
-  ['idle B/s', (figures) => figures.idleBytesPerSecondMean.toFixed(0)],
-  ['most B/s', (figures) => figures.idleBytesPerSecondMax.toFixed(0)],
-  ['newcomer ms', ({ newcomerMs }) => textOf(newcomerMs)],
-  ['told all ms', ({ toldMs }) => textOf(toldMs)],
-  ['healed ms', ({ healMs }) => textOf(healMs)],
-  ['lost by pause', ({ lostByPause }) => String(lostByPause)],
+  ['most', ({ linksMost }) => String(linksMost)],
+  ['idle B/s', (figures) => figures.idle.meanBytesPerSecond.toFixed(0)],
+  ['most B/s', (figures) => figures.idle.mostBytesPerSecond.toFixed(0)],
+  ['newcomer s', ({ newcomerMs }) => seconds(newcomerMs)],
+  ['told all s', ({ toldMs }) => seconds(toldMs)],
+  ['lost push s', ({ lostPushMs }) => seconds(lostPushMs)],
+  ['healed s', ({ healMs }) => seconds(healMs)],
+  ['disturbed', ({ disturbances }) => String(disturbances.length)],
+  ['paused B/s', (figures) => figures.pauseBytesPerSecond.toFixed(0)],
+  ['away s', ({ awayMs }) => seconds(awayMs)],
+  ['away harm', ({ awayHarm }) => String(awayHarm)],
+  ['handshakes', ({ handshakes }) => String(handshakes)],
+  ['signatures', ({ verifications }) => String(verifications)],
+  ['heap MB', ({ heapMegabytes }) => heapMegabytes.toFixed(0)],
   ['cpu s', ({ cpuMs }) => (cpuMs / 1000).toFixed(1)],
 ];
 
-function textOf(value: number | undefined): string {
-  return value === undefined ? 'not' : value.toFixed(0);
+function seconds(ms: number | undefined): string {
+  return ms === undefined ? 'never' : (ms / 1000).toFixed(2);
 }
 
 function print(cells: readonly string[]): void {
-  process.stdout.write(`${cells.map((cell) => cell.padStart(13)).join('')}\n`);
+  process.stdout.write(`${cells.map((cell) => cell.padStart(12)).join('')}\n`);
 }
 
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+const missed: string[] = [];
+const all: Figures[] = [];
 print(COLUMNS.map(([title]) => title));
-for (const nodes of values.nodes.split(',').map(Number)) {
-  const figures = await measure(nodes, Number(values.seed));
-  print(COLUMNS.map(([, textOfCell]) => textOfCell(figures)));
+for (const nodes of values.nodes.split(',').filter(Boolean).map(Number)) {
+  const figures = await measure(nodes, Number(values.seed), (step) => {
+    process.stderr.write(`${new Date().toISOString()} ${nodes} nodes: ${step}\n`);
+  });
+  all.push(figures);
+  print(COLUMNS.map(([, textOf]) => textOf(figures)));
+  missed.push(...missedByMesh(figures));
+  if (!values.kinds) continue;
+  for (const [kind, rate] of figures.idle.kinds) say(`  ${kind} ${rate.toFixed(1)} B/s`);
+  for (const disturbance of figures.disturbances.slice(0, 20)) say(`  ${disturbance}`);
+}
+
+const [first, last] = [all.at(0), all.at(-1)];
+if (first && last && first !== last) {
+  const growth = (of: (figures: Figures) => number | undefined): string =>
+    `× ${((of(last) ?? NaN) / (of(first) ?? NaN)).toFixed(1)}`;
+  say(
+    `from ${first.nodes} to ${last.nodes} nodes: links ${growth((f) => f.linksMean)}, ` +
+      `bytes at rest ${growth((f) => f.idle.meanBytesPerSecond)}, newcomer ${growth((f) => f.newcomerMs)}, ` +
+      `heap of all ${growth((f) => f.heapMegabytes)}, cpu of all ${growth((f) => f.cpuMs)}`,
+  );
 }
 
 const owners = Number(values.store);
 if (owners > 0) {
-  const {
-    heapBytesPerNode,
-    syncMs,
-    cpuMs,
-    owners: synced,
-  } = await storeOf(owners, Number(values.seed));
-  process.stdout.write(
-    `store of ${owners}: ${heapBytesPerNode.toFixed(0)} bytes of heap a remote node in a whole daemon, ` +
-      `${synced} fetched by a newcomer in ${textOf(syncMs)} ms of virtual time, ${(cpuMs / 1000).toFixed(1)} s of CPU\n`,
+  const figures = await storeOf(owners, Number(values.seed));
+  say(
+    `store of ${owners}: ${figures.heapBytesPerNode.toFixed(0)} bytes of heap a remote node in a whole daemon, ` +
+      `${figures.owners} fetched by a newcomer in ${seconds(figures.syncMs)} s of virtual time, ` +
+      `${(figures.cpuMs / 1000).toFixed(1)} s of CPU`,
   );
+  missed.push(...missedByStore(figures));
 }
+
+for (const line of missed) say(`MISSED ${line}`);
+process.exitCode = missed.length > 0 ? 1 : 0;

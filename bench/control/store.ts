@@ -1,12 +1,15 @@
-import { addTo, knownTo, makeSim, peerCellOf } from '../../test/sim/mesh.js';
-import type { SimNode } from '../../test/sim/harness.js';
+import { addTo, cellsOf, knownTo, makeSim, MeshWords, type Mesh } from '../../test/sim/mesh.js';
+import { areSame } from '../../test/sim/scale-scenarios.js';
 
 /* One daemon that knows ten thousand others: what each costs it, and how long a newcomer needs to learn of them. */
+
+/** Who chose it and whom it chose: what a node of a large mesh lists. */
+const LINKS_EACH = 16;
 
 export interface StoreFigures {
   /** What one daemon's heap grew by, a remote node, before anybody asked for anything. */
   readonly heapBytesPerNode: number;
-  /** Undefined: not within two minutes. */
+  /** Until the newcomer has the same digest; undefined: not within five minutes. */
   readonly syncMs: number | undefined;
   /** Members that the newcomer knows at the end. */
   readonly owners: number;
@@ -15,21 +18,20 @@ export interface StoreFigures {
 
 export async function storeOf(count: number, seed: number): Promise<StoreFigures> {
   const startCpu = process.cpuUsage();
-  const sim = await makeSim(seed);
-  const nodes: SimNode[] = [];
+  const mesh: Mesh = { sim: await makeSim(seed), nodes: [], words: new MeshWords() };
+  const { sim } = mesh;
   // Machines that are off: their records are all there is of them.
-  const absent: SimNode[] = [];
-  for (let at = 0; at < count; at++) addTo(sim, absent, []);
-  const cells = absent.map((node) => peerCellOf(sim, node));
-  const rich = addTo(sim, absent, []);
+  const absent: Mesh = { ...mesh, nodes: [] };
+  for (let at = 0; at < count; at++) addTo(absent, []);
+  const cells = absent.nodes.flatMap((node) => cellsOf(sim, node, absent.nodes, LINKS_EACH));
+  const rich = addTo(absent, []);
   for (const [key, value] of cells) rich.state.writeRecordCell(key, value);
-  absent.length = 0;
+  absent.nodes.length = sim.nodes.length = 0;
   sim.records.isSharing = false;
   const before = heapBytes();
   await rich.start();
   await sim.run(1000);
   const heapBytesPerNode = (heapBytes() - before) / count;
-  nodes.push(rich);
   const late = sim.node('late', {
     isCounted: true,
     peers: [rich.address],
@@ -37,7 +39,10 @@ export async function storeOf(count: number, seed: number): Promise<StoreFigures
   });
   const startMs = sim.time.nowMs();
   await late.start();
-  const hasAll = await sim.time.runUntil(() => knownTo(late) === count + 2, 120_000);
+  const hasAll = await sim.time.runUntil(
+    () => knownTo(late) === count + 2 && areSame([rich, late]),
+    300_000,
+  );
   const syncMs = hasAll ? sim.time.nowMs() - startMs : undefined;
   const { user, system } = process.cpuUsage(startCpu);
   const owners = knownTo(late);

@@ -270,15 +270,12 @@ export class SimNode {
 
   /** Its machine sleeps: nothing runs, nothing arrives. @returns wake up */
   suspend(): () => void {
-    const cut = (isCut: boolean): void => {
-      for (const other of this.#sim.nodes) {
-        if (other !== this) this.#sim.network.set(this.address, other.address, { isCut });
-      }
-    };
+    const { network } = this.#sim;
+    const { address } = this;
     this.machine.suspend();
-    cut(true);
+    network.isolate(address, true);
     return () => {
-      cut(false);
+      network.isolate(address, false);
       this.machine.resume();
     };
   }

@@ -1,43 +1,62 @@
 import { meshIdOf } from '../../src/crypto/mesh.js';
 import { recordSigner } from '../../src/crypto/record-signature.js';
-import { macOfPeer } from '../../src/model/peer-id.js';
+import { macOfPeer, type PeerId } from '../../src/model/peer-id.js';
 import { recordCell } from '../../src/records/persistence.js';
-import { signRecord } from '../../src/records/signed-record.js';
+import { signRecord, type SignedRecord } from '../../src/records/signed-record.js';
+import { costStep } from '../../src/routing/topology.js';
+import { encodeGroupRecord, networkKey } from '../../src/wire/group-record.js';
+import { encodeLinksRecord } from '../../src/wire/links-record.js';
 import { encodePeerRecord } from '../../src/wire/peer-record.js';
-import { RECORD_KIND } from '../../src/wire/record.js';
+import { RECORD_KIND, type RecordFields } from '../../src/wire/record.js';
 import { macBytes } from '../../src/model/mac.js';
 import { PORT, Sim, type SimNode } from './harness.js';
+import { Words } from './words.js';
 
 /*
  * Meshes of hundreds of nodes at 20 ms round trip, with counted handshakes and shared records. They begin from memory,
  * all at once, each with everybody's peer record in its state directory: a data centre after a power cut.
  */
 
+const NO_GROUPS = { wantsEverything: false, hasRouter: false, groups: [] };
+
 export interface Mesh {
   readonly sim: Sim;
   readonly nodes: SimNode[];
+  readonly words: MeshWords;
+}
+
+/** What nodes say into the records for a scenario, and hear of others; it outlives their processes. */
+export class MeshWords {
+  readonly #words = new WeakMap<SimNode, Words>();
+
+  of(node: SimNode): Words {
+    let words = this.#words.get(node);
+    if (!words) this.#words.set(node, (words = new Words()));
+    return words;
+  }
 }
 
 export async function meshFromMemory(count: number, seed: number): Promise<Mesh> {
-  const sim = await makeSim(seed);
-  const nodes: SimNode[] = [];
-  for (let at = 0; at < count; at++) addTo(sim, nodes, []);
+  const mesh = { sim: await makeSim(seed), nodes: [] as SimNode[], words: new MeshWords() };
+  const { sim, nodes } = mesh;
+  for (let at = 0; at < count; at++) addTo(mesh, []);
   const cells = nodes.map((node) => peerCellOf(sim, node));
   for (const node of nodes) {
     for (const [key, value] of cells) node.state.writeRecordCell(key, value);
   }
   for (const node of nodes) await node.start();
-  return { sim, nodes };
+  return mesh;
 }
 
-/** One more, not started. */
-export function addTo(sim: Sim, nodes: SimNode[], peers?: readonly string[]): SimNode {
+/** One more, not started; it was given the address of another unless `peers` says whose. */
+export function addTo({ sim, nodes, words }: Mesh, peers?: readonly string[]): SimNode {
   const at = nodes.length;
   const contact = nodes[Math.floor(sim.rng.fraction() * at)];
   const node = sim.node(`n${at}`, {
     isCounted: true,
     peers: peers ?? (contact ? [contact.address] : []),
     underlay: [`10.200.${at >> 8}.${at & 255}`],
+    rooms: (self) => [words.of(self)],
   });
   nodes.push(node);
   return node;
@@ -82,7 +101,33 @@ export async function makeSim(seed: number): Promise<Sim> {
 
 /** Its peer record, as another node stored it before the simulation began. */
 export function peerCellOf(sim: Sim, node: SimNode): readonly [string, Uint8Array] {
-  const { identity } = node.state;
+  const record = peerRecordOf(node, sim.time.wallMs() - 1000);
+  return [recordCell(node.id, record, false), record.bytes];
+}
+
+/** All that a node at rest says, as another stored it: who it is, links to that many of the others, groups. */
+export function cellsOf(
+  sim: Sim,
+  node: SimNode,
+  others: readonly SimNode[],
+  links: number,
+): readonly (readonly [string, Uint8Array])[] {
+  const steps = new Map<PeerId, number>();
+  while (steps.size < Math.min(links, others.length)) {
+    const other = others[Math.floor(sim.rng.fraction() * others.length)];
+    if (other) steps.set(other.id, costStep(20));
+  }
+  const version = sim.time.wallMs() - 500;
+  const said = [
+    { kind: RECORD_KIND.LINKS, key: new Uint8Array(0), body: encodeLinksRecord(steps) },
+    { kind: RECORD_KIND.GROUP, key: networkKey(0), body: encodeGroupRecord(NO_GROUPS) },
+  ].map((fields) => recordOf(node, { ...fields, version }));
+  const cells = said.map((record) => [recordCell(node.id, record, false), record.bytes] as const);
+  return [peerCellOf(sim, node), ...cells];
+}
+
+/** What it said of itself under that version. */
+export function peerRecordOf(node: SimNode, version: number): SignedRecord {
   const body = encodePeerRecord({
     nickname: node.name,
     endpoints: [{ family: 4, address: node.address, port: PORT }],
@@ -90,16 +135,17 @@ export function peerCellOf(sim: Sim, node: SimNode): readonly [string, Uint8Arra
     version: '0.0.0-sim',
     isRelay: true,
   });
-  const record = signRecord(
-    {
-      kind: RECORD_KIND.PEER,
-      key: new Uint8Array(0),
-      version: sim.time.wallMs() - 1000,
-      isTombstone: false,
-      body,
-      publicKey: identity.publicKey,
-    },
+  return recordOf(node, { kind: RECORD_KIND.PEER, key: new Uint8Array(0), version, body });
+}
+
+/** Signed by the node, as it would itself. */
+export function recordOf(
+  { state: { identity } }: SimNode,
+  fields: Pick<RecordFields, 'kind' | 'key' | 'version' | 'body'>,
+): SignedRecord {
+  const { publicKey } = identity;
+  return signRecord(
+    { ...fields, isTombstone: false, publicKey },
     recordSigner(identity, meshIdOf('default')),
   );
-  return [recordCell(identity.id, record, false), record.bytes];
 }
