@@ -30,6 +30,16 @@ engine::DirectionKey KeyOf(const Napi::Object& object, const char* name) {
   return {FixedBytes<core::kAeadKeySize>(key, "key"), FixedBytes<core::kAeadIvSize>(key, "iv")};
 }
 
+// Four or sixteen bytes.
+core::NeighbourAddress IpOf(const Napi::Object& object, const char* name) {
+  const std::span<const uint8_t> bytes = Bytes(object, name);
+  core::NeighbourAddress out;
+  if (bytes.size() == 4) return core::NeighbourAddressOfIpv4(bytes.data());
+  if (bytes.size() != out.size()) Refuse(object.Env(), std::string(name) + " is no IP address");
+  std::copy(bytes.begin(), bytes.end(), out.begin());
+  return out;
+}
+
 TableEntry EntryOf(const Napi::Object& entry) {
   const std::string kind = Text(entry, "kind");
   if (kind == "sessionInstall") {
@@ -76,6 +86,12 @@ TableEntry EntryOf(const Napi::Object& entry) {
   }
   if (kind == "groupRemove") {
     return engine::GroupRemove{U32(entry, "network"), MacOf(entry, "mac")};
+  }
+  if (kind == "neighbourSet") {
+    return engine::NeighbourSet{U32(entry, "network"), IpOf(entry, "address"), MacOf(entry, "mac")};
+  }
+  if (kind == "neighbourRemove") {
+    return engine::NeighbourRemove{U32(entry, "network"), IpOf(entry, "address")};
   }
   if (kind == "resumeSet") {
     return engine::ResumeSet{FixedBytes<core::kHintBytes>(entry, "hint"),

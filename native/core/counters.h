@@ -14,44 +14,45 @@
  *
  *   X(kEnumerator, name)
  */
-#define OVERLAYD_COUNTERS(X)                                                     \
-  X(kTapRxFrames, tap_rx_frames) /* from the TAP, super-frames count once */     \
-  X(kTapRxBytes, tap_rx_bytes)                                                   \
-  X(kTapTxFrames, tap_tx_frames) /* to the TAP, wire segments before joining */  \
-  X(kTapTxBytes, tap_tx_bytes)                                                   \
-  X(kTapTxWrites, tap_tx_writes)                                                 \
-  X(kUdpTxDatagrams, udp_tx_datagrams)                                           \
-  X(kUdpTxBytes, udp_tx_bytes)                                                   \
-  X(kUdpTxCalls, udp_tx_calls)                                                   \
-  X(kUdpRxDatagrams, udp_rx_datagrams)                                           \
-  X(kUdpRxBytes, udp_rx_bytes)                                                   \
-  X(kUdpRxCalls, udp_rx_calls)                                                   \
-  X(kSealed, sealed)                                                             \
-  X(kOpened, opened)                                                             \
-  X(kTrainsTx, trains_tx)                                                        \
-  X(kJoinedSegments, joined_segments)                                            \
-  X(kUsoJoined, uso_joined)                                                      \
-  X(kChecksumsCompleted, checksums_completed)                                    \
-  X(kMssClamped, mss_clamped)                                                    \
-  X(kFragmentsTx, fragments_tx)                                                  \
-  X(kFragmentsRx, fragments_rx)                                                  \
-  X(kReassembled, reassembled)                                                   \
-  X(kFlooded, flooded)                                                           \
-  X(kGrouped, grouped) /* multicast sent to its listeners only */                \
-  X(kFdbLearned, fdb_learned)                                                    \
-  X(kFdbMoved, fdb_moved)                                                        \
-  X(kPingsTx, pings_tx)                                                          \
-  X(kPongsRx, pongs_rx)                                                          \
-  X(kGsoFallbacks, gso_fallbacks)                                                \
-  X(kBlackHoles, black_holes) /* sizes that stopped getting through */           \
-  X(kTcpAccepted, tcp_accepted)                                                  \
-  X(kTcpRefused, tcp_refused) /* accepted and ended: too many, or from inside */ \
-  X(kTcpConnected, tcp_connected)                                                \
-  X(kJoinProbes, join_probes) /* after a refused joined frame */                 \
-  X(kRekeys, rekeys)          /* phases above 0 in which something arrived */    \
-  X(kRelayed, relayed)        /* datagrams passed on for others */               \
-  X(kTxWakeups, tx_wakeups)                                                      \
-  X(kRxWakeups, rx_wakeups)                                                      \
+#define OVERLAYD_COUNTERS(X)                                                             \
+  X(kTapRxFrames, tap_rx_frames) /* from the TAP, super-frames count once */             \
+  X(kTapRxBytes, tap_rx_bytes)                                                           \
+  X(kTapTxFrames, tap_tx_frames) /* to the TAP, wire segments before joining */          \
+  X(kTapTxBytes, tap_tx_bytes)                                                           \
+  X(kTapTxWrites, tap_tx_writes)                                                         \
+  X(kUdpTxDatagrams, udp_tx_datagrams)                                                   \
+  X(kUdpTxBytes, udp_tx_bytes)                                                           \
+  X(kUdpTxCalls, udp_tx_calls)                                                           \
+  X(kUdpRxDatagrams, udp_rx_datagrams)                                                   \
+  X(kUdpRxBytes, udp_rx_bytes)                                                           \
+  X(kUdpRxCalls, udp_rx_calls)                                                           \
+  X(kSealed, sealed)                                                                     \
+  X(kOpened, opened)                                                                     \
+  X(kTrainsTx, trains_tx)                                                                \
+  X(kJoinedSegments, joined_segments)                                                    \
+  X(kUsoJoined, uso_joined)                                                              \
+  X(kChecksumsCompleted, checksums_completed)                                            \
+  X(kMssClamped, mss_clamped)                                                            \
+  X(kFragmentsTx, fragments_tx)                                                          \
+  X(kFragmentsRx, fragments_rx)                                                          \
+  X(kReassembled, reassembled)                                                           \
+  X(kFlooded, flooded)                                                                   \
+  X(kGrouped, grouped)                        /* multicast sent to its listeners only */ \
+  X(kNeighboursAnswered, neighbours_answered) /* ARP, ND for hosts behind peers */       \
+  X(kFdbLearned, fdb_learned)                                                            \
+  X(kFdbMoved, fdb_moved)                                                                \
+  X(kPingsTx, pings_tx)                                                                  \
+  X(kPongsRx, pongs_rx)                                                                  \
+  X(kGsoFallbacks, gso_fallbacks)                                                        \
+  X(kBlackHoles, black_holes) /* sizes that stopped getting through */                   \
+  X(kTcpAccepted, tcp_accepted)                                                          \
+  X(kTcpRefused, tcp_refused) /* accepted and ended: too many, or from inside */         \
+  X(kTcpConnected, tcp_connected)                                                        \
+  X(kJoinProbes, join_probes) /* after a refused joined frame */                         \
+  X(kRekeys, rekeys)          /* phases above 0 in which something arrived */            \
+  X(kRelayed, relayed)        /* datagrams passed on for others */                       \
+  X(kTxWakeups, tx_wakeups)                                                              \
+  X(kRxWakeups, rx_wakeups)                                                              \
   X(kRxqOverflow, rxq_overflow)
 
 namespace overlayd::core {

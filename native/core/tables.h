@@ -7,6 +7,7 @@
 
 #include "native/core/drop_reason.h"
 #include "native/core/keyed_hash.h"
+#include "native/core/neighbour_table.h"
 #include "native/core/source_address.h"
 
 /*
@@ -90,6 +91,7 @@ struct Tables {
   std::vector<LabelEntry> labels;                  // dense
   FlatMap label_positions;                         // label -> position
   FlatMap path_by_address;  // AddressKey -> position of a path, to be compared
+  std::shared_ptr<const NeighbourTable> neighbours;  // whose MAC must be declared, too
 };
 
 /// Key of an address, never zero. Two addresses may have the same one.

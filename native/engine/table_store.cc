@@ -35,9 +35,10 @@ struct TableStore::Plan {
   std::vector<uint32_t> removed_sessions;  // slots
   std::unordered_map<uint32_t, const SessionInstall*> installs;
   std::unordered_map<uint32_t, uint32_t> tx_phases;  // by session, where the batch changes them
+  NeighbourStore::Draft neighbours;
 };
 
-TableStore::TableStore(Plane& plane) : plane_(plane) {
+TableStore::TableStore(Plane& plane) : plane_(plane), neighbours_(plane.address_seed) {
   free_path_states_.reserve(kMaxPaths);
   for (uint32_t state = kMaxPaths; state-- > 0;) free_path_states_.push_back(state);
   free_label_states_.reserve(kMaxLabels);
@@ -48,7 +49,7 @@ TableStore::TableStore(Plane& plane) : plane_(plane) {
 TableStore::~TableStore() { plane_.tables.store(nullptr); }
 
 std::string TableStore::Apply(std::span<TableEntry> entries, size_t* refused) {
-  Plan plan{master_, {}, {}, {}, {}, {}, {}, {}, {}};
+  Plan plan{master_, {}, {}, {}, {}, {}, {}, {}, {}, NeighbourStore::Draft(neighbours_)};
   for (const TableEntry& entry : entries) {
     if (const auto* set = std::get_if<LabelSet>(&entry)) plan.labels_set.insert(set->label);
   }
@@ -224,6 +225,11 @@ std::string TableStore::Check(Plan& plan, const TableEntry& entry) {
             master.groups.erase({e.network, e.mac});
             return {};
           },
+          [&](const NeighbourSet& e) -> std::string { return plan.neighbours.Set(e); },
+          [&](const NeighbourRemove& e) -> std::string {
+            plan.neighbours.Remove(e);
+            return {};
+          },
           [](const ResumeSet&) -> std::string { return {}; },
           [](const ResumeRemove&) -> std::string { return {}; },
       },
@@ -246,6 +252,7 @@ void TableStore::Commit(Plan& plan, std::span<TableEntry> entries) {
     InstallTx(session, 0, install.tx);
   }
   master_ = std::move(plan.master);
+  neighbours_.Commit(plan.neighbours);
   for (TableEntry& entry : entries) {
     std::visit(Overloaded{
                    [&](const SessionRxKey& e) {
@@ -323,6 +330,7 @@ void TableStore::Publish() {
       tables->has_absent = true;
     }
   }
+  tables->neighbours = neighbours_.table();
   PublishGroups(*tables);
   PublishLabels(*tables);
   plane_.tables.store(tables.get());

@@ -15,6 +15,7 @@
 #include "native/core/aead.h"
 #include "native/core/gate.h"
 #include "native/core/mac.h"
+#include "native/engine/neighbour_store.h"
 #include "native/engine/plane.h"
 
 /*
@@ -109,7 +110,7 @@ struct ResumeRemove {
 using TableEntry =
     std::variant<SessionInstall, SessionRxKey, SessionTxKey, SessionRxRetire, SessionRemove,
                  PeerSet, PeerRemove, PathSet, PathRemove, LabelSet, LabelRemove, FdbSet, FdbRemove,
-                 GroupSet, GroupRemove, ResumeSet, ResumeRemove>;
+                 GroupSet, GroupRemove, NeighbourSet, NeighbourRemove, ResumeSet, ResumeRemove>;
 
 class TableStore {
  public:
@@ -184,6 +185,7 @@ class TableStore {
 
   Plane& plane_;
   Master master_;
+  NeighbourStore neighbours_;
   std::vector<uint32_t> free_path_states_;
   std::vector<uint32_t> free_label_states_;
   std::unique_ptr<const core::Tables> published_;

@@ -15,6 +15,7 @@
 #include "native/core/multicast.h"
 #include "native/core/relay_header.h"
 #include "native/core/segment.h"
+#include "native/engine/neighbour_answer.h"
 #include "native/engine/relay_path.h"
 #include "native/engine/train_refusal.h"
 
@@ -129,6 +130,7 @@ void TxPath::Forward(uint8_t* frame, size_t size, const core::OffloadHeader& off
     NoteLocalSource(source);
   }
   if (core::IsGroup(destination)) {
+    if (AnswerNeighbour(*tables_, 0, frame, size, info, tap_, counters_)) return;
     const std::vector<uint32_t>* listeners = ListenersOf(destination, frame, size, info);
     if (listeners == nullptr) {
       return Flood(tables_->reachable, frame, size, info, is_partial, gso_size);

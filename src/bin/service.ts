@@ -59,6 +59,7 @@ import type { Attachment } from '../workload/model.js';
 import { NoAddresses } from '../workload/no-addresses.js';
 import { Workloads } from '../workload/workloads.js';
 import { openReceiver } from '../load/receiver.js';
+import type { AddressEntry } from '../wire/address-record.js';
 import type { DebugSettings } from './debug-settings.js';
 
 /*
@@ -242,17 +243,18 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
   /** Bridges that stored attachments are on. */
   const bridgesInUse = (): ReadonlySet<string> =>
     new Set(workloads.list().map(({ network }) => networks.bridgeOf(network)));
-  /** MACs of attachments, by network. */
+  /** Attachments by network, and what is exposed. */
   const seen = new Set<NetworkId>([DEFAULT_NETWORK_ID]);
-  const setPorts = (attached: readonly Attachment[]): void => {
+  let exposedPort: AddressEntry = { mac: macOfPeer(state.identity.id), addresses: [] };
+  let attachedNow: readonly Attachment[] = [];
+  const sayPorts = (attached: readonly Attachment[]): void => {
+    attachedNow = attached;
     const idOf = ({ network }: Attachment): NetworkId => networkIdOf(meshId, network);
     for (const attachment of attached) seen.add(idOf(attachment));
     for (const id of seen) {
       const on = attached.filter((attachment) => idOf(attachment) === id);
-      daemon.setPorts(
-        id,
-        on.flatMap(({ mac }) => mac ?? []),
-      );
+      const ports = on.flatMap(({ mac, addresses }) => (mac ? [{ mac, addresses }] : []));
+      daemon.setPorts(id, id === DEFAULT_NETWORK_ID ? [...ports, exposedPort] : ports);
     }
   };
   const guard = new NftPortGuard(config.ifName);
@@ -273,7 +275,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
           : [],
       onChange: (attached) => {
         names.setAttached(attached);
-        setPorts(attached);
+        sayPorts(attached);
       },
       onSpoof: (target, { mac, address }) => {
         daemon.tell({
@@ -302,6 +304,8 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
           : workloads.holderOf(DEFAULT_NETWORK, address),
       onChange: (exposure) => {
         names.setExposed(exposure);
+        exposedPort = { ...exposedPort, addresses: exposure.addresses };
+        sayPorts(attachedNow);
       },
       warn,
     },

@@ -21,12 +21,12 @@ import { Links } from '../link/links.js';
 import { makeEndpoint } from '../model/endpoint.js';
 import { parseContact, type Contact } from '../model/contact.js';
 import { DEFAULT_NETWORK_ID, type NetworkDefinition, type NetworkId } from '../model/network.js';
-import type { Mac } from '../model/mac.js';
 import { macOfPeer, tapMacOfPeer, type PeerId } from '../model/peer-id.js';
 import { Gossip } from '../records/gossip.js';
 import type { RecordCrypto } from '../records/crypto-port.js';
 import type { RecordReader, SignedRecord } from '../records/signed-record.js';
 import { RecordStore } from '../records/store.js';
+import type { AddressEntry } from '../wire/address-record.js';
 import type { AddressSource } from '../workload/ports.js';
 import { AddressKeeper } from './address-keeper.js';
 import { CloneWatch } from './clone-watch.js';
@@ -125,8 +125,8 @@ export interface Daemon {
   onCloned(callback: () => void): void;
   /** Something that operators ask about, from a part beside the daemon. */
   tell(event: Omit<EventDocument, 'seq' | 'at'>): void;
-  /** MACs of what is attached here on a network, all of them: no peer may send under one of these. */
-  setPorts(network: NetworkId, macs: readonly Mac[]): void;
+  /** What is attached or exposed here on a network, all of it: no peer may send under one of these MACs. */
+  setPorts(network: NetworkId, ports: readonly AddressEntry[]): void;
   /** Something comes onto a network: its TAP is there, and the others know. @throws OVL_TAP_OPEN */
   openNetwork(network: NetworkDefinition, tapName: string): void;
   /** Nothing is on it any more. */
@@ -155,7 +155,7 @@ class OverlayDaemon implements Daemon {
   #links: Links;
   #linksRoom: LinksRoom;
   #ethernet: MeshEthernet;
-  readonly #ports = new Map<NetworkId, readonly Mac[]>();
+  readonly #ports = new Map<NetworkId, readonly AddressEntry[]>();
   #records: MeshRecords;
   #relays: MeshRelays;
   #node: MeshNode;
@@ -251,10 +251,10 @@ class OverlayDaemon implements Daemon {
     this.#emit(event);
   }
 
-  setPorts(network: NetworkId, macs: readonly Mac[]): void {
-    this.#ports.set(network, macs);
+  setPorts(network: NetworkId, ports: readonly AddressEntry[]): void {
+    this.#ports.set(network, ports);
     this.#post(() => {
-      this.#ethernet.setPorts(network, macs);
+      this.#ethernet.setPorts(network, ports);
     });
   }
 
@@ -590,14 +590,16 @@ class OverlayDaemon implements Daemon {
 
   #makeEthernet(): MeshEthernet {
     const { state, clock } = this.#components;
+    const meshId = meshIdOf(this.#options.meshName);
     const ethernet = new MeshEthernet(
       {
         links: this.#links,
+        ipam: this.addresses,
         emit: this.#emit,
         networks: this.networks,
         recordsOf: (kind) => this.#records.store.ofKind(kind),
       },
-      { selfId: state.identity.id, nowMs: clock.monotonicMs() },
+      { selfId: state.identity.id, meshId, nowMs: clock.monotonicMs() },
     );
     ethernet.setPorts(DEFAULT_NETWORK_ID, this.#ports.get(DEFAULT_NETWORK_ID) ?? []);
     return ethernet;
@@ -634,6 +636,7 @@ class OverlayDaemon implements Daemon {
         else if (this.#options.discovery) this.#appetite.onMember(peer);
         if (record) this.#directory.learnRecord(peer, record);
         if (record) this.#keeper.onClaim(peer, record.addresses);
+        this.#ethernet.onMember(peer, record?.addresses ?? []);
         this.#relays.onMember(peer, record !== undefined, nowMs, out);
       },
       rooms: [
@@ -672,6 +675,7 @@ class OverlayDaemon implements Daemon {
     const own = listening.flatMap((address) => makeEndpoint(address, port) ?? []);
     const endpoints = [...given, ...own];
     this.#records.setPlace({ endpoints, addresses: this.#keeper.cidrs }, nowMs);
+    this.#ethernet.setOwnAddresses(this.#keeper.cidrs);
   }
 
   /** `--peer` first, then what `connect` stored. @throws OVL_ENDPOINT_INVALID */

@@ -3,14 +3,18 @@ import type { DataPlaneEvent, PeerSlot, TableEntry } from '../dataplane/dataplan
 import { Ethernet, type OwnRecord } from '../ethernet/ethernet.js';
 import type { Actions } from '../link/actions.js';
 import type { Links } from '../link/links.js';
-import type { Mac } from '../model/mac.js';
+import { cidrHas, formatAddress, parseAddress, parseCidr } from '../model/cidr.js';
 import { DEFAULT_NETWORK_ID, type NetworkId } from '../model/network.js';
 import { macOfPeer, type PeerId } from '../model/peer-id.js';
 import { bodyOfRecord, keyOfRecord, type SignedRecord } from '../records/signed-record.js';
+import type { AddressEntry } from '../wire/address-record.js';
 import { networkOfKey } from '../wire/group-record.js';
 import { macOfKey } from '../wire/mac-record.js';
+import { decodeNameKey } from '../wire/name-record.js';
 import { RECORD_KIND } from '../wire/record.js';
+import type { MeshIpam } from './mesh-ipam.js';
 import type { MeshNetworks } from './mesh-networks.js';
+import { meshIpv6 } from './own-address.js';
 import type { RecordRoom, SayRecord } from './record-room.js';
 
 /*
@@ -20,15 +24,22 @@ import type { RecordRoom, SayRecord } from './record-room.js';
  *   records of kind network ─► members ─► membersSet, and the MACs of their bridges (fdbSet)
  */
 
-const KINDS = [RECORD_KIND.GROUP, RECORD_KIND.LOCATION] as const;
+const KINDS = [RECORD_KIND.GROUP, RECORD_KIND.LOCATION, RECORD_KIND.ADDRESS] as const;
 type Kind = (typeof KINDS)[number];
 
 export interface MeshEthernetComponents {
   readonly links: Links;
+  readonly ipam: Pick<MeshIpam, 'mayHave' | 'titleRevision'>;
   readonly emit: (event: Omit<EventDocument, 'seq' | 'at'>) => void;
   readonly networks: Pick<MeshNetworks, 'members' | 'revision'>;
   /** What is said now, by anybody. */
   readonly recordsOf: (kind: number) => Iterable<SignedRecord>;
+}
+
+export interface MeshEthernetOptions {
+  readonly selfId: PeerId;
+  readonly meshId: Uint8Array;
+  readonly nowMs: number;
 }
 
 interface Open {
@@ -44,24 +55,25 @@ export class MeshEthernet {
   readonly rooms: readonly RecordRoom[];
   readonly #components: MeshEthernetComponents;
   readonly #selfId: PeerId;
+  readonly #meshId: Uint8Array;
   readonly #open = new Map<NetworkId, Open>();
   #unsaid: OwnRecord[] = [];
   /** Takes what was set of closed networks out of the tables. */
   #unset: TableEntry[] = [];
   #seen = '';
+  #titleRevision = 0;
 
   /** The default network is open from the start. */
-  constructor(
-    components: MeshEthernetComponents,
-    options: { readonly selfId: PeerId; readonly nowMs: number },
-  ) {
+  constructor(components: MeshEthernetComponents, options: MeshEthernetOptions) {
     this.#components = components;
     this.#selfId = options.selfId;
+    this.#meshId = options.meshId;
     this.rooms = KINDS.map((kind) => this.#makeRoom(kind));
     this.#make(DEFAULT_NETWORK_ID, options.nowMs);
   }
 
   get nextDeadlineMs(): number {
+    if (this.#titleRevision !== this.#components.ipam.titleRevision) return 0;
     let next = Number.POSITIVE_INFINITY;
     for (const { ethernet } of this.#open.values()) next = Math.min(next, ethernet.nextDeadlineMs);
     return next;
@@ -99,9 +111,31 @@ export class MeshEthernet {
     }
   }
 
-  /** MACs of this host's ports; nothing happens while the network is not open. */
-  setPorts(network: NetworkId, macs: readonly Mac[]): void {
-    this.#open.get(network)?.ethernet.setPorts(macs);
+  /**
+   * What is attached to this host, and exposed on its bridge; addresses with or without length. Nothing happens while
+   * the network is not open.
+   */
+  setPorts(network: NetworkId, ports: readonly AddressEntry[]): void {
+    const inside = ports.map(({ mac, addresses }) => ({
+      mac,
+      addresses: bareAddresses(addresses),
+    }));
+    this.#open.get(network)?.ethernet.setPorts(inside);
+  }
+
+  /** This node's own addresses on the default network, cidr texts. */
+  setOwnAddresses(cidrs: readonly string[]): void {
+    this.#default?.setOwnAddresses(bareAddresses(cidrs));
+  }
+
+  /** A member said its own addresses, cidr texts; none: it is gone. */
+  onMember(peer: PeerId, cidrs: readonly string[]): void {
+    this.#default?.setNodeAddresses(peer, bareAddresses(cidrs));
+  }
+
+  /** Who says to have an address of the default network, text without length, and may. */
+  holderOf(address: string): PeerId | undefined {
+    return this.#default?.holderOf(address);
   }
 
   onEvent(event: DataPlaneEvent, nowMs: number): void {
@@ -114,6 +148,9 @@ export class MeshEthernet {
     for (const entry of this.#unset) out.table(entry);
     this.#unset = [];
     this.#follow(out);
+    const { titleRevision } = this.#components.ipam;
+    if (titleRevision !== this.#titleRevision) this.#default?.onTitles();
+    this.#titleRevision = titleRevision;
     for (const { ethernet } of this.#open.values()) {
       if (nowMs < ethernet.nextDeadlineMs) continue;
       const { entries, sends, records, events } = ethernet.onDeadline(nowMs);
@@ -166,10 +203,28 @@ export class MeshEthernet {
   }
 
   #make(network: NetworkId, nowMs: number): Ethernet {
-    const ethernet = new Ethernet({ network, selfId: this.#selfId, nowMs });
+    const isDefault = network === DEFAULT_NETWORK_ID;
+    const mayHave = isDefault ? this.#makeRule() : () => true;
+    const ethernet = new Ethernet({ network, selfId: this.#selfId, nowMs, mayHave });
     this.#open.set(network, { ethernet, declared: new Map(), members: '' });
     this.#seen = '';
     return ethernet;
+  }
+
+  get #default(): Ethernet | undefined {
+    return this.#open.get(DEFAULT_NETWORK_ID)?.ethernet;
+  }
+
+  /** Of the nodes' IPv6 /64 an address is the node's whose id it follows from; of pools, its title's holder's. */
+  #makeRule(): (peer: PeerId, text: string) => boolean {
+    const { ipam } = this.#components;
+    const nodes = parseCidr(meshIpv6(this.#selfId, this.#meshId), 'cut');
+    return (peer, text) => {
+      const address = parseAddress(text);
+      if (!address || !ipam.mayHave(peer, address)) return false;
+      const isNodes = nodes !== undefined && cidrHas(nodes, address);
+      return !isNodes || meshIpv6(peer, this.#meshId).split('/')[0] === text;
+    };
   }
 
   #makeRoom(kind: Kind): RecordRoom {
@@ -202,5 +257,14 @@ export class MeshEthernet {
 }
 
 function networkOf(kind: number, key: Uint8Array): NetworkId | undefined {
-  return kind === RECORD_KIND.GROUP ? networkOfKey(key) : macOfKey(key)?.network;
+  if (kind === RECORD_KIND.GROUP) return networkOfKey(key);
+  return kind === RECORD_KIND.ADDRESS ? decodeNameKey(key)?.network : macOfKey(key)?.network;
+}
+
+/** Canonical, without length; what is none is left out. */
+function bareAddresses(cidrs: readonly string[]): readonly string[] {
+  return cidrs.flatMap((cidr) => {
+    const address = parseAddress(cidr.split('/')[0] ?? '');
+    return address ? [formatAddress(address)] : [];
+  });
 }

@@ -5,7 +5,7 @@ import type { Rng } from '../base/rng.js';
 import { IpamActions, type Clash, type Outcome, type Refusal } from '../ipam/actions.js';
 import { decodeIpamMessage, encodeIpamMessage } from '../ipam/codec.js';
 import { Ipam, type Want } from '../ipam/ipam.js';
-import { subtract } from '../ipam/space.js';
+import { grantableRange, subtract } from '../ipam/space.js';
 import {
   decodeTitle,
   encodeTitle,
@@ -27,6 +27,7 @@ import {
   parseRange,
   type AddressRange,
   type Cidr,
+  type IpAddress,
 } from '../model/cidr.js';
 import type { PeerId } from '../model/peer-id.js';
 import { bodyOfRecord, keyOfRecord, type SignedRecord } from '../records/signed-record.js';
@@ -103,6 +104,21 @@ export class MeshIpam implements RecordRoom, AddressSource {
   onChange({ record }: { readonly record: SignedRecord | undefined }): void {
     const title = record && decodeTitle(bodyOfRecord(record));
     if (title?.ok) this.#titles.push(title.value);
+  }
+
+  /** Grows with every title, and when the first pool is known: who may have an address is to be asked again. */
+  get titleRevision(): number {
+    return this.#ipam?.ledger.revision ?? 0;
+  }
+
+  /** Whether the titles let a peer have an address. Where there are none, and in the nodes' own part, all may. */
+  mayHave(peer: PeerId, address: IpAddress): boolean {
+    const ledger = this.#ipam?.ledger;
+    const ours = parseCidr(this.#options.pool);
+    const inOurs = ours !== undefined && cidrHas(ours, address) ? ours : undefined;
+    const range = ledger?.poolAt(address)?.range ?? inOurs;
+    if (!range || address.value > grantableRange(range).last) return true;
+    return ledger?.holderOf(address) === peer;
   }
 
   /** Whether a title may stand as a record: signed by who countersigned it, under its own key and version. */

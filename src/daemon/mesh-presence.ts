@@ -7,6 +7,7 @@ import type { PeerId } from '../model/peer-id.js';
 import { CONTROL } from '../wire/control-types.js';
 import { encodeClose } from '../wire/control.js';
 import type { Directory } from './directory.js';
+import type { MeshEthernet } from './mesh-ethernet.js';
 import type { MeshNetworks } from './mesh-networks.js';
 import type { MeshRelays } from './mesh-relays.js';
 
@@ -24,6 +25,7 @@ export interface MeshPresenceComponents {
   readonly dataplane: DataPlane;
   readonly relays: Pick<MeshRelays, 'isUsing'>;
   readonly directory: Directory;
+  readonly ethernet: Pick<MeshEthernet, 'holderOf'>;
   readonly networks: Pick<MeshNetworks, 'members'>;
   readonly ownAddresses: () => readonly string[];
 }
@@ -68,7 +70,7 @@ export class MeshPresence {
 
   /** The data plane has frames for a peer without a session, or a flood that such peers did not get. */
   onWanted({ network, peer: slot, target }: Wanted, nowMs: number): void {
-    const { appetite, links, directory, networks, ownAddresses } = this.#components;
+    const { appetite, links, directory, ethernet, networks, ownAddresses } = this.#components;
     const peer = slot === 0 ? undefined : links.idOfSlot(slot);
     if (peer) appetite.use(peer, nowMs);
     if (slot !== 0 || !appetite.isSparse) return;
@@ -78,7 +80,10 @@ export class MeshPresence {
     }
     const address = target === 0 ? undefined : ipv4Text(target);
     if (ownAddresses().some((cidr) => cidr.split('/')[0] === address)) return; // announces itself
-    const owner = address === undefined ? undefined : directory.ownerOf(address);
+    const owner =
+      address === undefined
+        ? undefined
+        : (directory.ownerOf(address) ?? ethernet.holderOf(address));
     if (owner) appetite.use(owner, nowMs);
     else appetite.useAll(nowMs);
   }

@@ -163,6 +163,18 @@ export type TableEntry =
    * a network it can be set before that is opened, and stays when it is closed.
    */
   | { readonly kind: 'membersSet'; readonly network: number; readonly peers: readonly PeerSlot[] }
+  /**
+   * The host with this IP address, text without a length, has this MAC: who asks everybody on our TAP is answered, and
+   * nobody else is asked, while the MAC is declared at a peer that can be reached. Probes, announcements, link-local
+   * addresses and tagged frames are not answered. At most 65 536 entries.
+   */
+  | {
+      readonly kind: 'neighbourSet';
+      readonly network: number;
+      readonly address: string;
+      readonly mac: Mac;
+    }
+  | { readonly kind: 'neighbourRemove'; readonly network: number; readonly address: string }
   /** Lets INITs with this resumption hint pass the gate without a guess token (protocol §2). */
   | { readonly kind: 'resumeSet'; readonly hint: Uint8Array; readonly pairKey: Uint8Array }
   | { readonly kind: 'resumeRemove'; readonly hint: Uint8Array };

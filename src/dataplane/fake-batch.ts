@@ -122,6 +122,8 @@ export function checkBatch(batch: readonly TableEntry[], before: FakeTableKeys):
       case 'fdbRemove':
       case 'groupSet':
       case 'groupRemove':
+      case 'neighbourSet':
+      case 'neighbourRemove':
       case 'resumeSet':
       case 'resumeRemove':
         break;

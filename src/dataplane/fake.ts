@@ -5,6 +5,7 @@ import { checkBatch } from './fake-batch.js';
 import { isLinkLocal, isMacControl, membershipOf, ROUTER_GROUP } from './fake-ethernet.js';
 import { FakeGate } from './fake-gate.js';
 import type { FakeDatagram, FakeNetwork, Scheduler } from './fake-network.js';
+import { neighbourAnswer, neighbourQuestionOf } from './fake-neighbours.js';
 import { FakeNetworks } from './fake-networks.js';
 import { FakePathClock } from './fake-path-clock.js';
 import {
@@ -98,6 +99,8 @@ export class FakeDataPlane implements DataPlane {
   readonly #fdb = new Map<string, FdbEntry>();
   readonly #groups = new Map<string, readonly PeerSlot[]>();
   readonly #networks = new FakeNetworks();
+  /** MACs by network and address. */
+  readonly #neighbours = new Map<string, Mac>();
   readonly #labels = new FakeLabels();
   readonly #tcp: FakeTcp<FakePayload>;
   readonly #seen = new Map<string, number>();
@@ -241,6 +244,7 @@ export class FakeDataPlane implements DataPlane {
       this.#drop('own_destination');
       return;
     }
+    if (this.#answerNeighbour(network, frame)) return;
     const listeners = this.#listenersOf(network, destination, frame);
     if (entry) {
       this.#sendFrame(entry.peer, network, frame);
@@ -258,6 +262,22 @@ export class FakeDataPlane implements DataPlane {
     for (const slot of reachable) {
       if (listeners?.includes(slot) !== false) this.#sendFrame(slot, network, frame);
     }
+  }
+
+  /** Asked for a host behind a peer that can be reached: native/engine/neighbour_answer.h. */
+  #answerNeighbour(network: number, frame: Uint8Array): boolean {
+    const question = neighbourQuestionOf(frame);
+    const mac = question && this.#neighbours.get(neighbourKey(network, question.target));
+    if (mac === undefined || mac === question?.asker) return false;
+    const holder = this.#fdb.get(fdbKey(network, mac));
+    const { session, path } = this.#peers.get(holder?.peer ?? LOCAL_PEER) ?? {
+      session: 0,
+      path: 0,
+    };
+    if (!holder?.isDeclared || session === 0 || path === 0) return false;
+    this.#count('neighbours_answered');
+    this.#onFrame?.(neighbourAnswer(frame, mac), LOCAL_PEER, network);
+    return true;
   }
 
   #listenersOf(network: number, group: Mac, frame: Uint8Array): readonly PeerSlot[] | undefined {
@@ -337,6 +357,12 @@ export class FakeDataPlane implements DataPlane {
         break;
       case 'membersSet':
         this.#networks.setMembers(entry.network, entry.peers);
+        break;
+      case 'neighbourSet':
+        this.#neighbours.set(neighbourKey(entry.network, entry.address), entry.mac);
+        break;
+      case 'neighbourRemove':
+        this.#neighbours.delete(neighbourKey(entry.network, entry.address));
         break;
       case 'resumeSet':
         this.#gate?.addHint(entry.hint);
@@ -834,6 +860,10 @@ function arpTargetOf(frame: Uint8Array): number {
 
 function pathKey(peer: PeerSlot, address: PathAddress): string {
   return `${peer} ${formatPathAddress(address)}`;
+}
+
+function neighbourKey(network: number, address: string): string {
+  return `${network} ${address}`;
 }
 
 function fdbKey(network: number, mac: Mac): string {

@@ -7,6 +7,7 @@ import {
   makeEndpoint,
   type Endpoint,
 } from '../model/endpoint.js';
+import { addressBytes, parseAddress } from '../model/cidr.js';
 import { macBytes, macFromBytes } from '../model/mac.js';
 import {
   formatPathAddress,
@@ -115,10 +116,20 @@ function toAddonPrefix(cidr: string): object {
   return { base: endpointToBytes(base), bits: Number(cidr.slice(slash + 1)) };
 }
 
+function ipBytes(text: string): Uint8Array {
+  const address = parseAddress(text);
+  if (!address) throw new Error(`${text} is no address`);
+  return addressBytes(address);
+}
+
 function toAddonEntry(entry: TableEntry): object {
   switch (entry.kind) {
     case 'pathSet':
       return { ...entry, endpoint: pathAddressToBytes(entry.address) };
+    case 'neighbourSet':
+      return { ...entry, mac: macBytes(entry.mac), address: ipBytes(entry.address) };
+    case 'neighbourRemove':
+      return { ...entry, address: ipBytes(entry.address) };
     case 'fdbSet':
     case 'fdbRemove':
     case 'groupSet':

@@ -37,5 +37,13 @@ export const CLAIM_BURST = 48;
 export const CLAIMS_PER_SECOND = 0.5;
 /** What another took over is withdrawn when it stayed there this long. */
 export const WITHDRAW_AFTER_MS = 60_000;
+/** Of the data plane's table of addresses. */
+export const MAX_ADDRESSES = 65_536;
+/** More of a member's mean nothing: its hosts are asked about as without records. */
+export const MAX_ADDRESSES_PER_PEER = 2048;
+/** Address records of ours: so many at once, then one in this time. */
+export const ADDRESS_RECORD_BURST = 16;
+export const ADDRESS_RECORD_EVERY_MS = 2500;
+export const MAX_ADDRESS_PAGES = 64;
 /** Of events about MACs: one a peer and verdict in this time. */
 export const MAC_EVENT_EVERY_MS = 60_000;

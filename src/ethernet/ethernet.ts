@@ -1,7 +1,15 @@
+import { Pages } from '../base/pages.js';
 import { TokenBucket } from '../base/token-bucket.js';
 import type { DataPlaneEvent, PeerSlot, SendItem, TableEntry } from '../dataplane/dataplane.js';
 import { macBytes, macFromBytes, type Mac } from '../model/mac.js';
 import { macOfPeer, shortPeerId, tapMacOfPeer, type PeerId } from '../model/peer-id.js';
+import {
+  addressEntryBytes,
+  decodeAddressRecord,
+  encodeAddressRecord,
+  MAX_ENTRY_ADDRESSES,
+  type AddressEntry,
+} from '../wire/address-record.js';
 import {
   decodeGroupRecord,
   encodeGroupRecord,
@@ -9,17 +17,27 @@ import {
   networkOfKey,
 } from '../wire/group-record.js';
 import { decodeMacRecord, encodeMacRecord, macKey, macOfKey } from '../wire/mac-record.js';
-import { RECORD_KIND } from '../wire/record.js';
-import { GROUP_RECORD_BURST, GROUP_RECORDS_PER_SECOND, MAC_EVENT_EVERY_MS } from './constants.js';
+import { decodeNameKey, encodeNameKey } from '../wire/name-record.js';
+import { MAX_RECORD_BODY_BYTES, RECORD_KIND } from '../wire/record.js';
+import {
+  ADDRESS_RECORD_BURST,
+  ADDRESS_RECORD_EVERY_MS,
+  GROUP_RECORD_BURST,
+  GROUP_RECORDS_PER_SECOND,
+  MAC_EVENT_EVERY_MS,
+  MAX_ADDRESS_PAGES,
+} from './constants.js';
 import { GroupFanout, type FanoutPeer } from './group-fanout.js';
 import { Listeners } from './listeners.js';
 import { MacClaims } from './mac-claims.js';
+import { Neighbours } from './neighbours.js';
 
 /*
  * One network as a bridge (docs/protocol.md §10): who listens to which group, and where MACs went.
  *
  *   data plane ── membership ──► Listeners ──► our group record        records of others ──► GroupFanout ──► groupSet
  *              ── macClaim ────► MacClaims ──► our location records    records of others ──► MacClaims ────► fdbSet
+ *   this host  ── ports ───────► Pages ──────► our address records     records of others ──► Neighbours ──► neighbourSet
  */
 
 /** An operator asks about it; the daemon stamps it. */
@@ -50,7 +68,12 @@ export interface EthernetOptions {
   readonly network: number;
   readonly selfId: PeerId;
   readonly nowMs: number;
+  /** Whether a peer may have an address: those of pools are their title's holder's. */
+  readonly mayHave: (peer: PeerId, address: string) => boolean;
 }
+
+/** Of MessagePack's longest array here. */
+const PAGE_HEAD_BYTES = 3;
 
 /** One of a kind for this mesh: no port of a bridge has it. */
 function querierMac(selfId: PeerId): Mac {
@@ -65,6 +88,22 @@ export class Ethernet {
   readonly #listeners: Listeners;
   readonly #fanout: GroupFanout;
   readonly #claims: MacClaims;
+  readonly #neighbours: Neighbours;
+  /** By MAC and number of the entry. */
+  readonly #pages = new Pages<AddressEntry>({
+    maxPages: MAX_ADDRESS_PAGES,
+    maxBytes: MAX_RECORD_BODY_BYTES,
+    headBytes: PAGE_HEAD_BYTES,
+    burst: ADDRESS_RECORD_BURST,
+    rewriteEveryMs: ADDRESS_RECORD_EVERY_MS,
+    bytesOf: addressEntryBytes,
+    encode: encodeAddressRecord,
+  });
+  /** Keys of address records that an earlier run said. */
+  #stalePages: Uint8Array[] = [];
+  #ports: readonly AddressEntry[] = [];
+  #arePortsNew = false;
+  #ownAddresses: readonly string[] = [];
   readonly #reserved = new Set<Mac>();
   readonly #recordBucket = new TokenBucket(GROUP_RECORD_BURST, GROUP_RECORDS_PER_SECOND);
   readonly #toldAtMs = new Map<string, number>();
@@ -74,19 +113,25 @@ export class Ethernet {
   #sayAtMs = 0;
   #out: EthernetActions = emptyActions();
 
-  constructor({ network, selfId, nowMs }: EthernetOptions) {
+  constructor({ network, selfId, nowMs, mayHave }: EthernetOptions) {
     this.#network = network;
     this.#selfId = selfId;
     this.#listeners = new Listeners(querierMac(selfId), nowMs);
     this.#fanout = new GroupFanout(network);
     const isReserved = (mac: Mac): boolean => this.#reserved.has(mac);
     this.#claims = new MacClaims({ network, selfId, isReserved });
+    this.#neighbours = new Neighbours({ network, isReserved, mayHave });
     this.#reserve(selfId);
   }
 
   get nextDeadlineMs(): number {
     if (this.#isChanged) return 0;
-    return Math.min(this.#sayAtMs, this.#listeners.nextDeadlineMs, this.#claims.nextDeadlineMs);
+    return Math.min(
+      this.#sayAtMs,
+      this.#listeners.nextDeadlineMs,
+      this.#claims.nextDeadlineMs,
+      this.#pages.nextDeadlineMs,
+    );
   }
 
   /** Everybody whom frames can or could be sent to. */
@@ -104,10 +149,41 @@ export class Ethernet {
     this.#isChanged = true;
   }
 
-  /** MACs of this host's ports, all of them: frames of peers under one of these are refused. */
-  setPorts(macs: readonly Mac[]): void {
-    this.#claims.setPorts(macs);
+  /**
+   * What is on this host's ports, all of it: frames of peers under one of these MACs are refused, and the mesh is told
+   * which addresses, without length, are there. The bridge's own MAC may be among them.
+   */
+  setPorts(ports: readonly AddressEntry[]): void {
+    const isPort = ({ mac }: AddressEntry): boolean => !this.#reserved.has(mac);
+    this.#claims.setPorts(ports.filter(isPort).map(({ mac }) => mac));
+    this.#ports = ports;
+    this.#arePortsNew = true;
+    this.#followOwn();
+  }
+
+  /** This node's own addresses, without length: what is here is not asked elsewhere. */
+  setOwnAddresses(addresses: readonly string[]): void {
+    this.#ownAddresses = addresses;
+    this.#followOwn();
+  }
+
+  /** A member's own addresses, without length, as its peer record has them. */
+  setNodeAddresses(peer: PeerId, addresses: readonly string[]): void {
+    if (peer === this.#selfId) return;
+    this.#reserve(peer);
+    this.#neighbours.setNode(peer, addresses);
     this.#isChanged = true;
+  }
+
+  /** Titles of address blocks are others now. */
+  onTitles(): void {
+    this.#neighbours.touchAll();
+    this.#isChanged = true;
+  }
+
+  /** Who says to have an address, and may. */
+  holderOf(address: string): PeerId | undefined {
+    return this.#neighbours.holderOf(address);
   }
 
   onEvent(event: DataPlaneEvent, nowMs: number): void {
@@ -123,11 +199,12 @@ export class Ethernet {
   onRecord(owner: PeerId, kind: number, key: Uint8Array, body: Uint8Array | undefined): void {
     if (kind === RECORD_KIND.GROUP) this.#onGroupRecord(owner, key, body);
     else if (kind === RECORD_KIND.LOCATION) this.#onMacRecord(owner, key, body);
+    else if (kind === RECORD_KIND.ADDRESS) this.#onAddressRecord(owner, key, body);
   }
 
   /** It is not needed any more: what takes all it set out of the table. */
   clear(): readonly TableEntry[] {
-    return [...this.#claims.clear(), ...this.#fanout.clear()];
+    return [...this.#claims.clear(), ...this.#neighbours.clear(), ...this.#fanout.clear()];
   }
 
   onDeadline(nowMs: number): EthernetActions {
@@ -136,12 +213,13 @@ export class Ethernet {
     }
     for (const mac of this.#claims.onDeadline(nowMs)) this.#putMac(mac, undefined);
     this.#say(nowMs);
+    this.#sayAddresses(nowMs);
     if (this.#isChanged) {
       this.#isChanged = false;
       const slots = new Map(this.#peers.map(({ id, slot }) => [id, slot]));
       const slotOf = (peer: PeerId): PeerSlot | undefined => slots.get(peer);
       const { groups } = this.#listeners.listening(nowMs);
-      this.#out.entries.push(...this.#claims.update(slotOf, nowMs));
+      this.#out.entries.push(...this.#claims.update(slotOf, nowMs), ...this.#neighbours.update());
       this.#out.entries.push(...this.#fanout.update(this.#peers, groups));
     }
     const out = this.#out;
@@ -163,6 +241,61 @@ export class Ethernet {
     this.#said = text;
     this.#isChanged = true;
     this.#out.records.push({ kind: RECORD_KIND.GROUP, key: networkKey(this.#network), body });
+  }
+
+  #followOwn(): void {
+    const addresses = this.#ports.flatMap((port) => port.addresses);
+    this.#neighbours.setOwn([...this.#ownAddresses, ...addresses]);
+    this.#isChanged = true;
+  }
+
+  /** Writes what is on which port of this host, page by page. */
+  #sayAddresses(nowMs: number): void {
+    if (this.#arePortsNew) this.#list(nowMs);
+    this.#arePortsNew = false;
+    for (const key of this.#stalePages) {
+      const page = decodeNameKey(key);
+      if (page && this.#pages.has(page)) continue;
+      this.#out.records.push({ kind: RECORD_KIND.ADDRESS, key, body: undefined });
+    }
+    this.#stalePages = [];
+    for (const { body, ...page } of this.#pages.due(nowMs)) {
+      this.#out.records.push({ kind: RECORD_KIND.ADDRESS, key: encodeNameKey(page), body });
+    }
+  }
+
+  #list(nowMs: number): void {
+    const wanted = new Map<string, AddressEntry>();
+    for (const { mac, addresses } of this.#ports) {
+      for (let at = 0; at < addresses.length; at += MAX_ENTRY_ADDRESSES) {
+        const entry = { mac, addresses: addresses.slice(at, at + MAX_ENTRY_ADDRESSES) };
+        wanted.set(`${mac} ${at}`, entry);
+      }
+    }
+    for (const statement of [...this.#pages.statements]) {
+      if (!wanted.has(statement)) this.#pages.delete(statement, nowMs);
+    }
+    for (const [statement, entry] of wanted) {
+      if (this.#pages.get(statement)?.addresses.join() === entry.addresses.join()) continue;
+      this.#pages.put(this.#network, statement, entry, nowMs);
+    }
+  }
+
+  #onAddressRecord(owner: PeerId, key: Uint8Array, body: Uint8Array | undefined): void {
+    const page = decodeNameKey(key);
+    if (page?.network !== this.#network) return;
+    this.#isChanged = true;
+    if (owner === this.#selfId) {
+      if (body && !this.#pages.has(page)) this.#stalePages.push(key);
+      return;
+    }
+    const read = body && decodeAddressRecord(body);
+    this.#reserve(owner);
+    const before = this.#neighbours.macsOf(owner);
+    this.#neighbours.setPage(owner, page.page, read?.ok === true ? read.value : undefined);
+    const after = this.#neighbours.macsOf(owner);
+    for (const mac of before) if (!after.has(mac)) this.#claims.setListed(owner, mac, false);
+    for (const mac of after) if (!before.has(mac)) this.#claims.setListed(owner, mac, true);
   }
 
   #onGroupRecord(owner: PeerId, key: Uint8Array, body: Uint8Array | undefined): void {

@@ -22,6 +22,8 @@ import {
  * The highest sequence has the MAC, of equal ones the smaller PeerId: all who hold the same records agree. So a move is
  * a move at once and for everybody, and learning has nothing to unlearn. What is ours is guarded: no peer may send from
  * it. Moves are told while the bucket lasts; a MAC that goes on jumping after that stays where it was said last.
+ *
+ * Who lists a MAC in its address records has it while nobody says where it is, and while no other lists it.
  */
 
 export interface ClaimsOptions {
@@ -48,6 +50,7 @@ export class MacClaims {
   readonly #own = new Map<Mac, OwnClaim>();
   readonly #byPeer = new Map<PeerId, Map<Mac, number>>();
   readonly #byMac = new Map<Mac, Set<PeerId>>();
+  readonly #listers = new Map<Mac, Set<PeerId>>();
   readonly #dirty = new Set<Mac>();
   #ports: ReadonlySet<Mac> = new Set();
   /** In the data plane's table: 0 is here. */
@@ -90,6 +93,18 @@ export class MacClaims {
     this.#byPeer.set(peer, claims);
     const holders = this.#byMac.get(mac) ?? new Set();
     this.#byMac.set(mac, holders.add(peer));
+  }
+
+  /** A member's address records name it, or do not any more. */
+  setListed(peer: PeerId, mac: Mac, isListed: boolean): void {
+    const listers = this.#listers.get(mac) ?? new Set<PeerId>();
+    if (isListed) {
+      if (listers.size === 0 && this.#listers.size >= MAX_CLAIMS) return;
+      this.#listers.set(mac, listers.add(peer));
+    } else if (listers.delete(peer) && listers.size === 0) {
+      this.#listers.delete(mac);
+    }
+    this.#dirty.add(mac);
   }
 
   /** It sent a frame here, and was another's. The record is to be written, and those that made room withdrawn. */
@@ -172,6 +187,7 @@ export class MacClaims {
   /** Peers came or went: all is looked at again. */
   touchAll(): void {
     for (const mac of this.#byMac.keys()) this.#dirty.add(mac);
+    for (const mac of this.#listers.keys()) this.#dirty.add(mac);
   }
 
   #winnerOf(mac: Mac): PeerId | undefined {
@@ -187,6 +203,11 @@ export class MacClaims {
       winner = peer;
       highest = sequence;
     }
-    return winner;
+    return winner ?? this.#onlyListerOf(mac);
+  }
+
+  #onlyListerOf(mac: Mac): PeerId | undefined {
+    const [first, second] = this.#listers.get(mac) ?? [];
+    return second === undefined ? first : undefined;
   }
 }

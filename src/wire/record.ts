@@ -33,6 +33,7 @@ export const RECORD_KIND = {
   GROUP: 6,
   KEY: 7,
   CONTEST: 8,
+  ADDRESS: 9,
   REMOVED: 128,
   TITLE: 129,
 } as const;

@@ -6,7 +6,17 @@ import {
   type TableEntry,
 } from '../../src/dataplane/dataplane.js';
 import { macBytes, type Mac } from '../../src/model/mac.js';
-import { frameOf, keyOf, MAC_A, MAC_C, macOf, peerOf, sameFrame } from './fixtures.js';
+import {
+  arpRequest,
+  frameOf,
+  keyOf,
+  MAC_A,
+  MAC_C,
+  macOf,
+  peerOf,
+  sameFrame,
+  solicitation,
+} from './fixtures.js';
 import type { Line } from './relay-contract.js';
 
 /*
@@ -174,6 +184,64 @@ export function describeEthernet(name: string, makeLine: () => Promise<Line>): v
       const query = groupFrame(macOf('01:00:5e:00:00:01'), 'query', 0x11);
       assert.ok(await reachesC(query));
       await eventually('all told', () => ofKind('a', 'membership').length === 3);
+    });
+
+    describe('who has an address', () => {
+      const FROM = [10, 32, 0, 1];
+      const TARGET = [10, 32, 0, 9];
+      /** Each with other padding, to be told apart. */
+      const question = (): Uint8Array => {
+        const frame = arpRequest(MAC_A, TARGET, FROM);
+        frame[59] = marks;
+        return frame;
+      };
+      const answered = () =>
+        Number(line.planes.a.readCounters().totals['neighbours_answered'] ?? 0);
+      const isAnswer = (bytes: readonly number[]) => (frame: Uint8Array) =>
+        sameFrame(frame, Uint8Array.from(bytes));
+      const hears = (bytes: readonly number[]): Promise<void> =>
+        eventually('answered', () => line.framesA.some(isAnswer(bytes)));
+
+      beforeEach(() => {
+        line.planes.a.apply([
+          { kind: 'fdbSet', network: 0, mac: GUEST, peer: SLOT.b },
+          { kind: 'neighbourSet', network: 0, address: '10.32.0.9', mac: GUEST },
+          { kind: 'neighbourSet', network: 0, address: 'fd01::9', mac: GUEST },
+        ]);
+      });
+
+      it('is said by this data plane, in both families, and nobody is asked', async () => {
+        assert.ok(!(await reachesC(question())));
+        const [asker, guest] = [macBytes(MAC_A), macBytes(GUEST)];
+        const arp = [0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 2];
+        await hears([...asker, ...guest, ...arp, ...guest, ...TARGET, ...asker, ...FROM]);
+        assert.ok(!(await reachesC(solicitation(MAC_A))));
+        const ip = [0x86, 0xdd, 0x60, 0, 0, 0, 0, 32, 58, 255, 0xfd, 1];
+        await hears([...asker, ...guest, ...ip]);
+        assert.equal(answered(), 2);
+      });
+
+      it('is asked of all where it is not known, or not to be said for another', async () => {
+        assert.ok(await reachesC(arpRequest(MAC_A, [10, 32, 0, 8], FROM)));
+        assert.ok(await reachesC(arpRequest(MAC_A, TARGET, [0, 0, 0, 0])), 'a probe');
+        assert.ok(await reachesC(arpRequest(MAC_A, TARGET, TARGET)), 'an announcement');
+        assert.ok(await reachesC(solicitation(MAC_A, new Uint8Array(16))), 'a probe');
+        line.planes.a.apply([{ kind: 'neighbourRemove', network: 0, address: '10.32.0.9' }]);
+        assert.ok(await reachesC(question()));
+        assert.equal(answered(), 0);
+      });
+
+      it('is asked of all while its peer is out of reach, or its MAC is nowhere', async () => {
+        const id = peerOf('b'.repeat(32));
+        const link = { session: sessionOf('a', 'b'), path: 10 + SLOT.b };
+        line.planes.a.apply([{ kind: 'peerSet', peer: SLOT.b, id, ...link, path: 0 }]);
+        assert.ok(await reachesC(question()));
+        line.planes.a.apply([{ kind: 'peerSet', peer: SLOT.b, id, ...link }]);
+        assert.ok(!(await reachesC(question())));
+        line.planes.a.apply([{ kind: 'fdbRemove', network: 0, mac: GUEST }]);
+        assert.ok(await reachesC(question()));
+        assert.equal(answered(), 1);
+      });
     });
 
     it("writes the control plane's own frames to the TAP", async () => {

@@ -16,7 +16,8 @@ const PORT = 6783;
 interface FakeHosts {
   readonly planes: readonly FakeDataPlane[];
   readonly meshId: Uint8Array;
-  /** Frames that the last one wrote. */
+  /** Frames that the first one and the last one wrote. */
+  readonly framesOfFirst: readonly Uint8Array[];
   readonly framesOfLast: readonly Uint8Array[];
   readonly until: (isDone: () => boolean, withinMs: number) => Promise<boolean>;
   readonly close: () => Promise<void>;
@@ -41,11 +42,14 @@ function openHosts(macs: readonly Mac[]): FakeHosts {
     });
     return plane;
   });
+  const framesOfFirst: Uint8Array[] = [];
+  planes[0]?.onFrame((frame) => framesOfFirst.push(frame));
   const framesOfLast: Uint8Array[] = [];
   planes.at(-1)?.onFrame((frame) => framesOfLast.push(frame));
   return {
     planes,
     meshId,
+    framesOfFirst,
     framesOfLast,
     until: (isDone, withinMs) => time.runUntil(isDone, withinMs),
     close: () => {
@@ -78,7 +82,7 @@ const makeRig = (): Promise<Rig> => {
 
 const makeLine = (): Promise<Line> => {
   const hosts = openHosts([MAC_A, MAC_B, MAC_C]);
-  const { meshId, framesOfLast, until, close } = hosts;
+  const { meshId, framesOfFirst, framesOfLast, until, close } = hosts;
   const [a, b, c] = hosts.planes as [FakeDataPlane, FakeDataPlane, FakeDataPlane];
   return Promise.resolve({
     planes: { a, b, c },
@@ -87,6 +91,7 @@ const makeLine = (): Promise<Line> => {
     injectA: (frame) => {
       a.injectFrame(frame);
     },
+    framesA: framesOfFirst,
     framesC: framesOfLast,
     until,
     close,

@@ -43,15 +43,50 @@ export function frameOf(to: Mac, from: Mac, text: string): Uint8Array {
   return frame;
 }
 
-/** Who has that IPv4 address? */
-export function arpRequest(from: Mac, target: readonly number[]): Uint8Array {
+/** Who has that IPv4 address? `from`: the asker's own. */
+export function arpRequest(
+  asker: Mac,
+  target: readonly number[],
+  from: readonly number[] = [0, 0, 0, 0],
+): Uint8Array {
   const frame = new Uint8Array(60);
   frame.fill(0xff, 0, 6);
-  frame.set(macBytes(from), 6);
+  frame.set(macBytes(asker), 6);
   frame.set([0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1], 12);
-  frame.set(macBytes(from), 22);
+  frame.set(macBytes(asker), 22);
+  frame.set(from, 28);
   frame.set(target, 38);
   return frame;
+}
+
+/** Who has fd01::9? `from`: the asker's own; all zeros: nobody may. */
+export function solicitation(asker: Mac, from: Iterable<number> = ipv6Of(0xfd, 1)): Uint8Array {
+  const source = [...from];
+  const target = ipv6Of(0xfd, 9);
+  const group = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0, 0, 9];
+  const isProbe = source.every((byte) => byte === 0);
+  const option = isProbe ? [] : [1, 1, ...macBytes(asker)];
+  const message = [135, 0, 0, 0, 0, 0, 0, 0, ...target, ...option];
+  const pseudo = [...source, ...group, 0, 0, 0, message.length, 0, 0, 0, 58];
+  const checksum = 0xffff - onesSum([...pseudo, ...message]);
+  message.splice(2, 2, checksum >> 8, checksum & 0xff);
+  const ip = [0x60, 0, 0, 0, 0, message.length, 58, 255, ...source, ...group];
+  const head = [0x33, 0x33, 0xff, 0, 0, 9, ...macBytes(asker), 0x86, 0xdd];
+  return Uint8Array.of(...head, ...ip, ...message);
+}
+
+function ipv6Of(first: number, last: number): number[] {
+  return [first, 1, ...Array.from({ length: 13 }, () => 0), last];
+}
+
+/** RFC 1071. */
+function onesSum(bytes: readonly number[]): number {
+  let sum = 0;
+  for (let at = 0; at < bytes.length; at += 2) {
+    sum += ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
+    if (sum > 0xffff) sum -= 0xffff;
+  }
+  return sum;
 }
 
 export function textOf(frame: Uint8Array): string {

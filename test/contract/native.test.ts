@@ -105,8 +105,10 @@ const makeLine = async (): Promise<Line> => {
   const a = await openPlane(tapOf('a'), '127.0.0.1', MAC_A);
   const b = await openPlane(tapOf('b'), '127.0.0.2', MAC_B);
   const c = await openPlane(tapOf('c'), '127.0.0.3', MAC_C);
+  const framesA: Uint8Array[] = [];
   const framesC: Uint8Array[] = [];
   const pipe = await startPipe(tapOf('a'), tapOf('c'), framesC);
+  const ear = await startPipe(tapOf('a'), tapOf('a'), framesA);
   return {
     planes: { a: a.plane, b: b.plane, c: c.plane },
     endpoints: { a: a.endpoint, b: b.endpoint, c: c.endpoint },
@@ -114,12 +116,15 @@ const makeLine = async (): Promise<Line> => {
     injectA: (frame) => {
       pipe.send(frame);
     },
+    framesA,
     framesC,
     until,
     close: async () => {
-      const ended = once(pipe.child, 'exit');
-      pipe.child.stdin?.end();
-      await ended;
+      for (const { child } of [pipe, ear]) {
+        const ended = once(child, 'exit');
+        child.stdin?.end();
+        await ended;
+      }
       for (const { plane } of [a, b, c]) plane.close();
     },
   };

@@ -26,6 +26,8 @@ export interface Line {
   readonly meshId: Uint8Array;
   /** A frame that a's TAP reads. */
   injectA(frame: Uint8Array): void;
+  /** Frames a wrote to its TAP. */
+  readonly framesA: readonly Uint8Array[];
   /** Frames c wrote to its TAP. */
   readonly framesC: readonly Uint8Array[];
   until(isDone: () => boolean, withinMs: number): Promise<boolean>;

@@ -4,8 +4,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TestDaemon } from './lib/daemon.js';
 import { Listener, sendToGroup, type GroupSocket } from './lib/multicast.js';
 import { PingStream } from './lib/ping-stream.js';
+import { framesOf } from './lib/pcap.js';
 import { Topology, type Host } from './lib/topology.js';
-import { pingAll } from './lib/traffic.js';
+import { isAnswered, pingAll } from './lib/traffic.js';
 import { waitFor } from './lib/wait.js';
 
 /*
@@ -148,6 +149,68 @@ describe('one Ethernet over three hosts', function () {
         if (other !== at) await pingAll(host, await daemon.address(6));
       }
     }
+  });
+
+  it('says who has an address from the records, asks nobody else, and follows them', async () => {
+    const [a, b, c] = await Promise.all(['na', 'nb', 'nc'].map((name) => topology.host(name)));
+    const [onA, onB, onC] = daemons as [TestDaemon, TestDaemon, TestDaemon];
+    const ctl = async (daemon: TestDaemon, ...words: string[]): Promise<string> => {
+      const { code, stdout, stderr } = await daemon.ctl(words);
+      assert.equal(code, 0, stderr);
+      return stdout;
+    };
+    const targets = ['192.168.77.3', 'fd00:77::3'];
+    const lengths = ['192.168.77.3/24', 'fd00:77::3/64'];
+    await ctl(onA, 'attach', '192.168.77.1/24', 'fd00:77::1/64', a!.namespace);
+    await ctl(onC, 'attach', ...lengths, c!.namespace);
+    const answered = async () => (await onA.report()).counters['neighbours_answered'] ?? 0;
+    /** a's guest forgets who has it, and asks: is it told by a's daemon? */
+    const isTold = async (target: string): Promise<boolean> => {
+      const before = await answered();
+      await a!.ip(['neighbour', 'flush', 'to', target, 'dev', 'eth-ovl']);
+      await isAnswered(a!, target);
+      return (await answered()) > before;
+    };
+    for (const target of targets) await waitFor(`${target} told`, 10_000, () => isTold(target));
+    const capture = await hosts[1]!.capture('overlay0-t');
+    for (const target of targets) {
+      await a!.ip(['neighbour', 'flush', 'to', target, 'dev', 'eth-ovl']);
+      await pingAll(a!, target);
+    }
+    // One that nobody has: b hears of it, and would have heard of the others before.
+    const asks = (frame: Buffer, last: number): boolean =>
+      (frame.readUInt16BE(12) === 0x0806 && frame.readUInt8(41) === last) ||
+      (frame.readUInt16BE(12) === 0x86dd && frame.readUInt8(54) === 135 && frame[77] === last);
+    const heard = async (last: number): Promise<boolean> =>
+      framesOf(await capture.sofar()).some((frame) => frame.length > 77 && asks(frame, last));
+    await waitFor('a question to all', 10_000, async () => {
+      await isAnswered(a!, 'fd00:77::99');
+      return heard(0x99);
+    });
+    const frames = framesOf(await capture.stop()).filter((frame) => frame.length >= 60);
+    assert.ok(!frames.some((frame) => asks(Buffer.concat([frame, Buffer.alloc(26)]), 3)));
+
+    // A second one with that address learns of the first.
+    await a!.must(['sysctl', '-qw', 'net.ipv6.conf.eth-ovl.accept_dad=1']);
+    await a!.ip(['address', 'add', 'fd00:77::3/64', 'dev', 'eth-ovl']);
+    await waitFor('the duplicate is found', 10_000, async () =>
+      (await a!.ip(['-6', 'address', 'show', 'dev', 'eth-ovl'])).includes('dadfailed'),
+    );
+    await a!.ip(['address', 'delete', 'fd00:77::3/64', 'dev', 'eth-ovl']);
+
+    await ctl(onC, 'detach', c!.namespace);
+    await ctl(onB, 'attach', ...lengths, b!.namespace);
+    const shown = JSON.parse(await ctl(onB, '--json', 'ps')) as { attachments: { mac: string }[] };
+    for (const target of targets) {
+      await waitFor(`${target} at its new place`, 10_000, async () => {
+        const isSaid = await isTold(target);
+        const entry = await a!.ip(['neighbour', 'show', target, 'dev', 'eth-ovl']);
+        return isSaid && entry.includes(shown.attachments[0]?.mac ?? 'none');
+      });
+      await pingAll(a!, target);
+    }
+    await ctl(onA, 'detach', a!.namespace);
+    await ctl(onB, 'detach', b!.namespace);
   });
 
   it('follows a MAC that moves between hosts 50 times, within 200 ms each time', async () => {

@@ -126,8 +126,10 @@ export class SimNode {
   readonly name: string;
   readonly state: MemoryState;
   readonly events: EventDocument[] = [];
-  /** Frames its TAP got. */
+  /** Frames of peers its TAP got. */
   readonly frames: Uint8Array[] = [];
+  /** Frames its TAP got from this host itself: questions for listeners, answers for hosts behind peers. */
+  readonly written: Uint8Array[] = [];
   /** The same as network and text. */
   readonly heardFrames: string[] = [];
   readonly host: SimHost;
@@ -186,7 +188,10 @@ export class SimNode {
     });
     this.#process = new SimProcess(sim, this.machine);
     this.#plane.onFrame((frame, peer, network) => {
-      if (peer === 0) return;
+      if (peer === 0) {
+        this.written.push(frame);
+        return;
+      }
       this.frames.push(frame);
       const text = Buffer.from(frame.subarray(14)).toString().replace(/\0+$/, '');
       this.heardFrames.push(`${network} ${text}`);

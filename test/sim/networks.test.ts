@@ -106,7 +106,7 @@ describe('networks between daemons', () => {
     await sim.run(100);
     assert.deepEqual(heard(), [[`${blue.id} answer`, '0 who is it'], [], ['0 who is it']]);
     // A port's MAC is guarded on its own network.
-    a.daemon.setPorts(blue.id, [OTHER]);
+    a.daemon.setPorts(blue.id, [{ mac: OTHER, addresses: [] }]);
     await sim.run(10);
     b.plane.injectFrame(frameOf(BROADCAST, OTHER, 'posing'), blue.id);
     b.plane.injectFrame(frameOf(BROADCAST, OTHER, 'not posing'), 0);

@@ -45,7 +45,7 @@ describe('a node', () => {
       frame.set(new TextEncoder().encode(text), 14);
       b.plane.injectFrame(frame);
     };
-    a.daemon.setPorts(0, [guest]);
+    a.daemon.setPorts(0, [{ mac: guest, addresses: [] }]);
     await sim.run(10);
     say('posing');
     await sim.run(100);

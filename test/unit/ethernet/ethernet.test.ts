@@ -7,7 +7,9 @@ import {
   encodeGroupRecord,
   networkKey,
 } from '../../../src/wire/group-record.js';
+import { encodeAddressRecord, type AddressEntry } from '../../../src/wire/address-record.js';
 import { encodeMacRecord, macKey } from '../../../src/wire/mac-record.js';
+import { encodeNameKey } from '../../../src/wire/name-record.js';
 import { RECORD_KIND } from '../../../src/wire/record.js';
 import { idOf, joinV2, macOf } from './fixtures.js';
 
@@ -22,7 +24,7 @@ describe('the bridge of a network', () => {
   let nowMs: number;
   beforeEach(() => {
     nowMs = 1000;
-    ethernet = new Ethernet({ network: 0, selfId: SELF, nowMs });
+    ethernet = new Ethernet({ network: 0, selfId: SELF, nowMs, mayHave: () => true });
     ethernet.setPeers([{ id: PEER, slot: SLOT }]);
   });
 
@@ -149,6 +151,58 @@ describe('the bridge of a network', () => {
     run(75_000);
     claim('refused');
     assert.equal(run(75_000).events.length, 1);
+  });
+
+  const WEB = '10.32.0.5';
+  const listed = (page: number, ...entries: readonly AddressEntry[]) => {
+    const body = entries.length === 0 ? undefined : encodeAddressRecord(entries);
+    ethernet.onRecord(PEER, RECORD_KIND.ADDRESS, encodeNameKey({ network: 0, page }), body);
+  };
+
+  it('answers for what a peer lists, whose MAC is there until another claims it', () => {
+    run(10_000);
+    listed(0, { mac: GUEST, addresses: [WEB] });
+    const set = { kind: 'neighbourSet', network: 0, address: WEB, mac: GUEST };
+    const declared = { kind: 'fdbSet', network: 0, mac: GUEST, peer: SLOT };
+    assert.deepEqual(run(10_000).entries, [declared, set]);
+    claim('local');
+    assert.deepEqual(run(10_000).entries, [{ ...declared, peer: 0 }], 'it moved here');
+    listed(0);
+    const gone = { kind: 'neighbourRemove', network: 0, address: WEB };
+    assert.deepEqual(run(10_000).entries, [gone]);
+  });
+
+  it('learns where a MAC is that two list, and answers for neither', () => {
+    run(10_000);
+    const other = idOf(9);
+    ethernet.setPeers([
+      { id: PEER, slot: SLOT },
+      { id: other, slot: SLOT + 1 },
+    ]);
+    listed(0, { mac: GUEST, addresses: [WEB] });
+    run(10_000);
+    const body = encodeAddressRecord([{ mac: GUEST, addresses: ['10.32.0.6'] }]);
+    const key = encodeNameKey({ network: 0, page: 0 });
+    ethernet.onRecord(other, RECORD_KIND.ADDRESS, key, body);
+    const { entries } = run(10_000);
+    assert.ok(entries.some((entry) => entry.kind === 'fdbRemove' && entry.mac === GUEST));
+  });
+
+  it('says what is attached here in few records, and withdraws pages of an earlier run', () => {
+    const stale = encodeNameKey({ network: 0, page: 3 });
+    const old = encodeAddressRecord([{ mac: GUEST, addresses: [WEB] }]);
+    ethernet.setPorts([{ mac: GUEST, addresses: [WEB, 'fd00::5'] }]);
+    ethernet.onRecord(SELF, RECORD_KIND.ADDRESS, stale, old);
+    const said = run(10_000).records.filter(({ kind }) => kind === RECORD_KIND.ADDRESS);
+    const page = (at: number) => encodeNameKey({ network: 0, page: at });
+    const body = encodeAddressRecord([{ mac: GUEST, addresses: [WEB, 'fd00::5'] }]);
+    assert.deepEqual(said, [
+      { kind: RECORD_KIND.ADDRESS, key: stale, body: undefined },
+      { kind: RECORD_KIND.ADDRESS, key: page(0), body },
+    ]);
+    ethernet.setPorts([{ mac: GUEST, addresses: [] }]);
+    const { records } = run(20_000);
+    assert.deepEqual(records, [{ kind: RECORD_KIND.ADDRESS, key: page(0), body: undefined }]);
   });
 
   it('takes its own records of an earlier run for its own', () => {
