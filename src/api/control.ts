@@ -266,6 +266,16 @@ export interface ForgetOutcome {
   readonly unknown: readonly string[];
 }
 
+export interface RemovalOutcome {
+  readonly peer: string;
+  readonly nickname: string;
+  /**
+   * `removed`: in force here, elsewhere once the peer was silent there for a minute. `waiting`: signed, but the peer lives
+   * or was heard of; in force when it falls silent, or when another member says so too.
+   */
+  readonly state: 'removed' | 'waiting';
+}
+
 export interface AttachmentsDocument {
   readonly schema: typeof SCHEMA_VERSION;
   readonly attachments: readonly AttachmentReport[];
@@ -466,6 +476,11 @@ export interface NodeControl {
   /** @throws OVL_ENDPOINT_INVALID */
   forget(contacts: readonly string[]): Promise<ForgetOutcome>;
   /**
+   * Removes a peer from the mesh; one that lives only when `isForced` and named by its full id.
+   * @throws OVL_NOT_FOUND, OVL_AMBIGUOUS, OVL_PEER_SELF, OVL_PEER_ALIVE
+   */
+  removePeer(peer: string, isForced: boolean): Promise<RemovalOutcome>;
+  /**
    * Asks a peer whether it takes a load.
    * @throws OVL_NOT_FOUND, OVL_AMBIGUOUS, OVL_BENCH_REFUSED, OVL_BENCH_BUSY, OVL_BENCH_BROKEN, OVL_TIMEOUT
    */
@@ -474,6 +489,6 @@ export interface NodeControl {
   events(afterSeq: number): readonly EventDocument[];
   /** @returns the function that ends the subscription. */
   onEvent(callback: (event: EventDocument) => void): () => void;
-  /** Removes interface, addresses, contacts and known peers, keeps the identity; the daemon then stops. */
+  /** Removes interface, addresses, contacts and known peers; the identity only of a node that was removed. The daemon then stops. */
   reset(): Promise<void>;
 }

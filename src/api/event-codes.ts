@@ -36,6 +36,7 @@ export const EVENT_CODES = [
   'peer-removal',
   'peer-removed',
   'self-removal',
+  'self-removed',
   'address-set',
   'address-conflict',
   'address-clash',

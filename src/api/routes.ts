@@ -15,6 +15,7 @@ import { productVersion } from './version.js';
  * GET     /v1/events         JSON lines; ?after=<seq> newer ones only, ?follow=1 does not end
  * POST    /v1/connect        {contacts} -> {schema, contacts}
  * POST    /v1/forget         {contacts} -> {schema, removed, unknown}
+ * POST    /v1/peer/remove    {peer, force?} -> {schema, peer, nickname, state}
  * GET     /v1/ps             AttachmentsDocument
  * POST    /v1/attach         AttachRequest -> {schema, addresses}
  * POST    /v1/detach         {target, addresses, network} -> {schema, addresses}
@@ -64,6 +65,7 @@ const attachBody = z.strictObject({
   mtu: z.number().int().nonnegative().optional(),
 });
 const detachBody = attachBody.pick({ target: true, addresses: true, network: true });
+const removalBody = z.strictObject({ peer: text, force: z.boolean().optional() });
 const benchBody = z.strictObject({
   peer: text,
   seconds: z.number().int().min(1).max(30),
@@ -127,6 +129,10 @@ const ROUTES: readonly Route[] = [
   post('/v1/forget', async (control, body) => {
     const { contacts } = parseBody(contactsBody, body);
     return { schema: SCHEMA_VERSION, ...(await control.forget(contacts)) };
+  }),
+  post('/v1/peer/remove', async (control, body) => {
+    const { peer, force = false } = parseBody(removalBody, body);
+    return { schema: SCHEMA_VERSION, ...(await control.removePeer(peer, force)) };
   }),
   get('/v1/ps', (control) => control.attachments()),
   post('/v1/attach', async (control, body) => ({

@@ -11,6 +11,7 @@ import type {
   NetworksDocument,
   PathsDocument,
   PeersDocument,
+  RemovalOutcome,
   ReportDocument,
   RoutesDocument,
   StatusDocument,
@@ -190,6 +191,13 @@ export const forgetSchema = z.looseObject({
   removed: z.array(z.string()),
   unknown: z.array(z.string()),
 }) satisfies z.ZodType<ForgetOutcome>;
+
+export const removalSchema = z.looseObject({
+  schema,
+  peer: z.string(),
+  nickname: z.string(),
+  state: z.enum(['removed', 'waiting']),
+}) satisfies z.ZodType<RemovalOutcome>;
 
 export const attachmentsSchema = z.looseObject({
   schema,

@@ -11,6 +11,8 @@ export interface DebugSettings {
   readonly isDebugging: boolean;
   /** Milliseconds between rekeys; undefined: as the protocol says. */
   readonly rekeyAfterMs: number | undefined;
+  /** Milliseconds of silence after which a peer may be removed; undefined: as the protocol says. */
+  readonly removalSilenceMs: number | undefined;
   /** Leave the faster cipher providers aside, to compare. */
   readonly isLibsodiumOnly: boolean;
   /** Leave these offloads of the kernel aside. */
@@ -19,31 +21,36 @@ export interface DebugSettings {
 
 const PREFIX = 'OVERLAYD_DEBUG_';
 const REKEY = `${PREFIX}REKEY_MS`;
+const REMOVAL = `${PREFIX}REMOVAL_MS`;
 const PROVIDER = `${PREFIX}PROVIDER`;
 const WITHOUT = `${PREFIX}WITHOUT`;
 /** Shorter than a round trip it would only repeat itself. */
 const MIN_REKEY_MS = 20;
+/** Shorter than a lost path is noticed every peer would look silent. */
+const MIN_REMOVAL_MS = 1000;
 
 /** @throws OverlayError OVL_USAGE for one without OVERLAYD_DEBUG=1, an unknown one or a value that makes no sense */
 export function readDebugSettings(env: Readonly<NodeJS.ProcessEnv>): DebugSettings {
   const isDebugging = env['OVERLAYD_DEBUG'] === '1';
   for (const name of Object.keys(env).filter((key) => key.startsWith(PREFIX))) {
     if (!isDebugging) throw refusal(name, 'is for tests', 'Unset it, or set OVERLAYD_DEBUG=1 too');
-    if (![REKEY, PROVIDER, WITHOUT].includes(name)) throw refusal(name, 'is unknown', 'Unset it');
+    if (![REKEY, REMOVAL, PROVIDER, WITHOUT].includes(name))
+      throw refusal(name, 'is unknown', 'Unset it');
   }
   return {
     isDebugging,
-    rekeyAfterMs: rekeyOf(env[REKEY]),
+    rekeyAfterMs: millisecondsOf(REKEY, env[REKEY], MIN_REKEY_MS),
+    removalSilenceMs: millisecondsOf(REMOVAL, env[REMOVAL], MIN_REMOVAL_MS),
     isLibsodiumOnly: providerOf(env[PROVIDER]),
     without: withoutOf(env[WITHOUT]),
   };
 }
 
-function rekeyOf(text: string | undefined): number | undefined {
+function millisecondsOf(name: string, text: string | undefined, least: number): number | undefined {
   if (text === undefined) return undefined;
   const value = /^\d{1,8}$/.test(text) ? Number(text) : 0;
-  if (value >= MIN_REKEY_MS) return value;
-  throw refusal(REKEY, `cannot be '${text}'`, `Give milliseconds, at least ${MIN_REKEY_MS}`);
+  if (value >= least) return value;
+  throw refusal(name, `cannot be '${text}'`, `Give milliseconds, at least ${least}`);
 }
 
 function providerOf(text: string | undefined): boolean {

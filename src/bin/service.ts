@@ -208,6 +208,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       allowBench: config.allowBench,
       version: productVersion(),
       ...(debug.rekeyAfterMs === undefined ? {} : { rekeyAfterMs: debug.rekeyAfterMs }),
+      ...(debug.removalSilenceMs !== undefined && { removalSilenceMs: debug.removalSilenceMs }),
     },
   );
   const sendFrame = (device: string, frame: Uint8Array): void => {
@@ -419,6 +420,7 @@ function wholeControl(
     },
     connect: (contacts) => node.connect(contacts),
     forget: (contacts) => node.forget(contacts),
+    removePeer: (peer, isForced) => node.removePeer(peer, isForced),
     bench: (peer, wish) => node.bench(peer, wish),
     events: (afterSeq) => node.events(afterSeq),
     onEvent: (callback) => node.onEvent(callback),

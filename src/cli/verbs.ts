@@ -15,6 +15,7 @@ import { forgetVerb } from './verbs/forget.js';
 import { helpVerb } from './verbs/help.js';
 import { networkVerb } from './verbs/network.js';
 import { pathsVerb } from './verbs/paths.js';
+import { peerVerb } from './verbs/peer.js';
 import { peersVerb } from './verbs/peers.js';
 import { psVerb } from './verbs/ps.js';
 import { reportVerb } from './verbs/report.js';
@@ -34,6 +35,7 @@ export const VERBS: readonly Verb[] = [
   reportVerb,
   connectVerb,
   forgetVerb,
+  peerVerb,
   attachVerb,
   detachVerb,
   exposeVerb,

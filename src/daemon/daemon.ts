@@ -46,6 +46,7 @@ import {
   type MeshRecordsOptions,
 } from './mesh-records.js';
 import { MeshRelays } from './mesh-relays.js';
+import { MeshRemovals } from './mesh-removals.js';
 import { NetworkNews } from './network-news.js';
 import { meshIpv6, OwnAddress } from './own-address.js';
 import type {
@@ -158,6 +159,7 @@ class OverlayDaemon implements Daemon {
   readonly #ports = new Map<NetworkId, readonly AddressEntry[]>();
   #records: MeshRecords;
   #relays: MeshRelays;
+  #removals: MeshRemovals;
   #node: MeshNode;
   #loads: LoadTests;
   #info: DataPlaneInfo | undefined;
@@ -220,6 +222,7 @@ class OverlayDaemon implements Daemon {
     this.#ethernet = this.#makeEthernet();
     this.#records = this.#makeRecords();
     this.#relays = this.#makeRelays();
+    this.#removals = this.#makeRemovals();
     this.#loads = this.#makeLoads();
     this.#node = this.#makeNode();
     this.#loop = new Loop<NodeInput>(
@@ -331,6 +334,7 @@ class OverlayDaemon implements Daemon {
     this.#ethernet = this.#makeEthernet();
     this.#records = this.#makeRecords();
     this.#relays = this.#makeRelays();
+    this.#removals = this.#makeRemovals();
     this.#loads = this.#makeLoads();
     this.#node = this.#makeNode();
     this.#hasBridge = true;
@@ -503,6 +507,7 @@ class OverlayDaemon implements Daemon {
         ownAddresses: () => this.#keeper.cidrs,
         records: this.#records,
         relays: this.#relays,
+        removals: this.#removals,
         loads: this.#loads,
         appetite: this.#appetite,
         ipam: this.addresses,
@@ -613,10 +618,14 @@ class OverlayDaemon implements Daemon {
     const { publicKey } = state.identity;
     const nowMs = clock.monotonicMs();
     const acceptShared = (record: SignedRecord): boolean => MeshIpam.accepts(record);
-    const { leaseMs } = this.#options;
+    const { leaseMs, removalSilenceMs } = this.#options;
     const store = new RecordStore(
       { ...shared, publicKey, wallMs, acceptShared },
-      { nowMs, ...(leaseMs !== undefined && { leaseMs }) },
+      {
+        nowMs,
+        ...(leaseMs !== undefined && { leaseMs }),
+        ...(removalSilenceMs !== undefined && { removalSilenceMs }),
+      },
     );
     const gossip = new Gossip({ store, rng }, { nowMs });
     const options: MeshRecordsOptions = {
@@ -660,6 +669,27 @@ class OverlayDaemon implements Daemon {
         isRelay: this.#options.relay,
         isDiscovering: this.#options.discovery,
       },
+    );
+  }
+
+  #makeRemovals(): MeshRemovals {
+    const { state, timers } = this.#components;
+    return new MeshRemovals(
+      {
+        links: this.#links,
+        records: this.#records,
+        directory: this.#directory,
+        state,
+        appetite: this.#appetite,
+        timers,
+        emit: this.#emit,
+        post: (run) => {
+          this.#post(run);
+        },
+        holders: () =>
+          this.addresses.document().pools.flatMap(({ holders }) => holders.map(({ id }) => id)),
+      },
+      state.identity.id,
     );
   }
 
@@ -707,6 +737,7 @@ class OverlayDaemon implements Daemon {
       report: () => snapshot.reportDocument(this.#source()),
       connect: (contacts) => Promise.resolve().then(() => this.#connect(contacts)),
       forget: (contacts) => Promise.resolve().then(() => this.#forget(contacts)),
+      removePeer: (peer, isForced) => this.#removals.remove(peer, isForced),
       bench: (peer, wish) => this.#bench(peer, wish),
       events: (afterSeq) => this.#events.after(afterSeq),
       onEvent: (callback) => this.#events.onEvent(callback),
@@ -764,9 +795,11 @@ class OverlayDaemon implements Daemon {
     return { removed, unknown };
   }
 
-  /** Stops, then forgets all but the identity. */
+  /** Stops, then forgets all but the identity; that, too, when no member would link with it any more. */
   async #reset(): Promise<void> {
-    this.#components.state.clear();
+    const { state, clock } = this.#components;
+    if (this.#removals.isOut(clock.monotonicMs())) state.replaceIdentity();
+    state.clear();
     await this.stop();
     this.#onReset();
   }
@@ -785,7 +818,7 @@ class OverlayDaemon implements Daemon {
       dataplane,
       info: this.#stopping ? undefined : this.#info,
       ownAddresses: this.#isReady || this.#info ? this.#keeper.cidrs : [],
-      warnings: this.#warnings,
+      warnings: [...this.#warnings, ...this.#removals.warnings(clock.monotonicMs())],
       isReady: this.#isReady,
       relays: this.#relays,
     };

@@ -475,7 +475,7 @@ const CURES: Readonly<Record<Exclude<Refusal['code'], 'in use'>, string>> = {
   'no pool': 'Try again in a few seconds; without other nodes a pool is founded after ten.',
   outside: 'Name a subnet of a pool (overlayctl ipam status).',
   reserved: 'Choose another one.',
-  removed: 'Start it with an empty state directory to join again.',
+  removed: "Run 'overlayctl reset' here and start it again: it joins with a new identity.",
 };
 
 function unavailable(

@@ -26,6 +26,7 @@ import type { MeshEthernet } from './mesh-ethernet.js';
 import type { MeshNetworks } from './mesh-networks.js';
 import type { MeshRecords } from './mesh-records.js';
 import type { MeshRelays } from './mesh-relays.js';
+import type { MeshRemovals } from './mesh-removals.js';
 import type { Logger, Resolver, StateStore } from './ports.js';
 
 /** PEER_INFO after a link came up: at once, soon again in case it was lost, then every 30 s. */
@@ -53,6 +54,7 @@ export interface MeshNodeComponents {
   readonly ownAddresses: () => readonly string[];
   readonly records: MeshRecords;
   readonly relays: MeshRelays;
+  readonly removals: MeshRemovals;
   readonly loads: LoadTests;
   readonly appetite: Appetite;
   readonly ipam: MeshIpam;
@@ -89,8 +91,9 @@ export class MeshNode {
   }
 
   get nextDeadlineMs(): number {
-    const { links, records, relays, loads, ipam, appetite, ethernet } = this.#components;
+    const { links, records, relays, removals, loads, ipam, appetite, ethernet } = this.#components;
     return Math.min(
+      removals.nextDeadlineMs,
       links.nextDeadlineMs,
       records.nextDeadlineMs,
       relays.nextDeadlineMs,
@@ -116,6 +119,11 @@ export class MeshNode {
           input.run(nowMs, out);
           break;
       }
+    }
+    for (const peer of this.#components.removals.follow(nowMs, out)) {
+      this.#declare(peer, undefined, out);
+      this.#infosSent.delete(peer);
+      this.#infoDue.delete(peer);
     }
     this.#presence.step(nowMs, out);
     this.#onDeadlines(nowMs, out);
@@ -178,7 +186,11 @@ export class MeshNode {
   }
 
   #onMessage({ peer, type, body }: ControlMessage, nowMs: number, out: Actions): void {
+    if (this.#components.removals.isRemoved(peer)) return;
     switch (type) {
+      case CONTROL.CLOSE:
+        this.#components.removals.onTurnedAway(peer, nowMs);
+        break;
       case CONTROL.PEER_INFO:
         this.#onPeerInfo(peer, body, nowMs, out);
         break;

@@ -156,7 +156,9 @@ export class MeshRecords {
     const { links, gossip, store } = this.#components;
     if (links.revision === this.#revision) return;
     this.#revision = links.revision;
-    const reachable = links.peers.filter((peer) => peer.isReachable).map(({ id }) => id);
+    const reachable = links.peers
+      .filter((peer) => peer.isReachable && !store.isRemoved(peer.id))
+      .map(({ id }) => id);
     for (const id of reachable) store.noteMet(id);
     this.#with(nowMs, out, (actions) => {
       gossip.onNeighbours(reachable, nowMs, actions);

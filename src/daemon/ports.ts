@@ -132,6 +132,8 @@ export interface DaemonOptions {
   readonly defaultSubnet?: string;
   /** Counted silence after which a peer's space is its heir's; without, 24 h. */
   readonly leaseMs?: number;
+  /** Silence after which a peer may be removed; without, as the protocol says. */
+  readonly removalSilenceMs?: number;
   readonly ifName: string;
   readonly mtuBytes: number;
   readonly bind: readonly string[];

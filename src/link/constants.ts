@@ -52,6 +52,8 @@ export const DIAL_JITTER = 0.2;
 export const ATTEMPTS_PER_TARGET = 4;
 export const ENDPOINTS_PER_ATTEMPT = 8;
 export const MAX_TARGETS = 5000;
+/** Whom this node holds to be removed, or who holds this node to be: removals last, so it is seldom worth a try. */
+export const REMOVED_AGAIN_MS = 300_000;
 export const RESOLVE_GIVE_UP_MS = 5000;
 
 /** Candidates of one peer: 8 of its record, 8 of a PUNCH, relays, TCP, and where it was seen. */

@@ -23,7 +23,9 @@ export type DialProblem =
   | 'no-common-cipher'
   | 'self'
   | 'in-overlay'
-  | 'clone';
+  | 'clone'
+  | 'removed'
+  | 'removed-peer';
 
 /** For people, in `reason` fields. */
 export const PROBLEM_TEXT: Readonly<Record<DialProblem, string>> = {
@@ -38,6 +40,8 @@ export const PROBLEM_TEXT: Readonly<Record<DialProblem, string>> = {
   self: 'this is our own address',
   'in-overlay': 'no address to dial: inside the overlay, or not unicast',
   clone: 'a node with our own identity answers there',
+  removed: 'it says that this node was removed from the mesh',
+  'removed-peer': 'the peer there was removed from the mesh',
 };
 
 /** Problems that the other side caused on purpose; the rest is silence. */
@@ -50,6 +54,8 @@ const REFUSALS: readonly DialProblem[] = [
   'no-common-cipher',
   'in-overlay',
   'clone',
+  'removed',
+  'removed-peer',
 ];
 
 export function isRefusal(problem: DialProblem | undefined): boolean {

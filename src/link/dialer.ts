@@ -17,6 +17,7 @@ import {
   GUESS_REFILL_PER_NODE,
   INIT_REPEATS_MS,
   MAX_TARGETS,
+  REMOVED_AGAIN_MS,
   RESOLVE_GIVE_UP_MS,
   STRANGER_PAUSE_MS,
   STRANGER_ROUNDS,
@@ -38,6 +39,9 @@ import { TokenBucket, TokenBuckets } from '../base/token-bucket.js';
  * A target rests while its peer is reachable and is dialled at once when that ends. No endpoint is dialled by two
  * attempts at a time. Events are written when what is wrong with a target changes, not per attempt.
  */
+
+/** That this node was removed is one event, whoever says so (daemon/mesh-removals.ts). */
+type DialTrouble = Exclude<DialProblem, 'removed'>;
 
 const BUSY_AGAIN_MS = 500;
 const OWN_ENDPOINTS_MAX = 256;
@@ -171,8 +175,29 @@ export class Dialer {
     if (isNobody) this.#removeTarget(key);
   }
 
-  removePeer(peer: PeerId): void {
+  /** Removed from the mesh: dialled no more, and contacts that lead to it wait for whoever is there next. */
+  onRemoved(peer: PeerId, nowMs: number, out: Actions): void {
     this.#removeTarget(peerKey(peer));
+    for (const contact of this.#targetsOf(peer)) {
+      this.#pause(contact, nowMs);
+      this.#trouble(contact, 'removed-peer', contact.endpoints[0], out);
+    }
+    this.#sweepAttempts();
+  }
+
+  /** It holds this node to be removed. */
+  onTurnedAway(peer: PeerId, nowMs: number): void {
+    for (const target of this.#targetsOf(peer)) {
+      this.#pause(target, nowMs);
+      target.problem = 'removed';
+    }
+    this.#sweepAttempts();
+  }
+
+  #pause(target: DialTarget, nowMs: number): void {
+    for (const attempt of target.attempts) attempt.abandon();
+    target.nextAtMs = nowMs + REMOVED_AGAIN_MS;
+    this.#schedule(target);
   }
 
   /** It answers: nothing is to be dialled for it, and nothing is wrong any more. */
@@ -553,7 +578,7 @@ export class Dialer {
 
   #trouble(
     target: DialTarget,
-    problem: DialProblem,
+    problem: DialTrouble,
     at: PathAddress | undefined,
     out: Actions,
   ): void {
@@ -612,7 +637,7 @@ function peerKey(peer: PeerId): string {
   return `peer ${peer}`;
 }
 
-function problemNote(problem: DialProblem, where: string, peer: PeerId | undefined): Note {
+function problemNote(problem: DialTrouble, where: string, peer: PeerId | undefined): Note {
   switch (problem) {
     case 'silent':
       return {
@@ -682,6 +707,13 @@ function problemNote(problem: DialProblem, where: string, peer: PeerId | undefin
         code: 'contact-refused',
         message: `${where} is not dialled: its address lies inside the overlay, or is none of one host`,
         cure: 'Name an address of the underlay. If the underlay itself lies in the pool, choose another --ipalloc-range on all nodes.',
+      };
+    case 'removed-peer':
+      return {
+        level: 'warn',
+        code: 'contact-refused',
+        message: `${where} is not linked: the peer there was removed from the mesh`,
+        cure: "If it is to come back: 'overlayctl reset' on it and start it again, it then takes a new identity. Else forget this contact.",
       };
     case 'clone':
       return {

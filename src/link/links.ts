@@ -80,6 +80,7 @@ const CLOSED_AGAIN_MS = 500;
 /** The other slots are for peers that come. */
 const MAX_LISTED = MAX_PEERS - 512;
 const HINTS_PER_PEER = 2;
+const SLOT_REST_MS = 10_000;
 const NOTES_BURST = 5;
 const NOTES_PER_SECOND = 1 / 60;
 
@@ -108,6 +109,8 @@ export class Links {
   /** Slots of peers without a link, and whose each slot is. */
   readonly #listed = new Map<PeerId, number>();
   readonly #slotOwners = new Map<number, PeerId>();
+  /** Slots of removed peers, and since when; oldest first. */
+  readonly #resting = new Map<number, number>();
   readonly #deadlines = new Deadlines<PeerLink>();
   readonly #bySession = new Map<number, PeerLink>();
   readonly #byPath = new Map<number, PeerLink>();
@@ -240,6 +243,52 @@ export class Links {
     this.#with(this.#peers.get(id), nowMs, out, (peer) => {
       peer.shut('idle', close, nowMs, out);
     });
+  }
+
+  /**
+   * The peer belongs to the mesh no more: its link ends, `close` leaves first, and all that is known of it goes. A later
+   * handshake of it makes a link like that of any stranger.
+   */
+  remove(
+    id: PeerId,
+    close: { readonly type: number; readonly body: Uint8Array },
+    nowMs: number,
+    out: Actions,
+  ): void {
+    const peer = this.#peers.get(id);
+    this.#with(peer, nowMs, out, (link) => {
+      link.shut('it was removed from the mesh', close, nowMs, out);
+    });
+    if (peer) this.#forgetLink(peer, nowMs, out);
+    this.unlist(id, out);
+    for (const hint of this.#hints.get(id) ?? []) out.table({ kind: 'resumeRemove', hint });
+    this.#hints.delete(id);
+    this.#known.delete(id);
+    this.#vouched.forget(id);
+    this.dialer.onRemoved(id, nowMs, out);
+    this.#revision += 1;
+  }
+
+  #forgetLink(peer: PeerLink, nowMs: number, out: Actions): void {
+    peer.removeFromTables(out);
+    this.#peers.delete(peer.id);
+    this.#indexed.delete(peer);
+    this.#deadlines.delete(peer);
+    this.#slotOwners.delete(peer.slot);
+    for (const [connection, id] of this.#peerOfTcp) {
+      if (id === peer.id) this.#peerOfTcp.delete(connection);
+    }
+    for (const [session, { id }] of this.#unconfirmed) {
+      if (id === peer.id) this.#unconfirmed.delete(session);
+    }
+    this.#acquaintances = this.#acquaintances.filter(({ id }) => id !== peer.id);
+    // Labels, groups and MACs that name the slot go in the next turns.
+    for (const [slot, atMs] of this.#resting) {
+      if (nowMs < atMs + SLOT_REST_MS) break;
+      this.#resting.delete(slot);
+      this.#slots.release(slot);
+    }
+    this.#resting.set(peer.slot, nowMs);
   }
 
   get nextDeadlineMs(): number {
@@ -673,6 +722,7 @@ export class Links {
     );
     this.#known.add(id);
     this.#peers.set(id, peer);
+    this.#revision += 1;
     return peer;
   }
 
@@ -725,7 +775,9 @@ export class Links {
         this.#with(peer, nowMs, out, () => {
           peer.onClose(session, reason.ok ? reason.value : 'no reason given', nowMs, out);
         });
-        return undefined;
+        const isTurnedAway = reason.ok && reason.value === 'removed';
+        if (isTurnedAway) this.dialer.onTurnedAway(peer.id, nowMs);
+        return isTurnedAway ? { peer: peer.id, type, body } : undefined;
       }
       default:
         if (!isControlType(type)) this.#unknownMessages += 1;

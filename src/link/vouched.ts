@@ -38,6 +38,10 @@ export class Vouched {
     this.#set(peer, rest.filter(isDetour), rest.filter(isListed));
   }
 
+  forget(peer: PeerId): void {
+    this.#ofPeer.delete(peer);
+  }
+
   setRecord(peer: PeerId, endpoints: readonly Endpoint[]): void {
     const listed = endpoints
       .slice(0, RECORD_ENDPOINTS_MAX)

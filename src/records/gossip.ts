@@ -125,6 +125,11 @@ export class Gossip {
     if (record) this.#spread({ record, from: undefined }, nowMs);
   }
 
+  /** Signs that a member is removed, and spreads it. */
+  remove(peer: PeerId, nowMs: number, out: RecordActions): void {
+    this.#spread({ record: this.#store.remove(peer, nowMs, out), from: undefined }, nowMs);
+  }
+
   /** Who can be talked to now, all of them; new ones are caught up with at once. */
   onNeighbours(peers: readonly PeerId[], nowMs: number, out: RecordActions): void {
     const before = new Set(this.#neighbours);
@@ -133,7 +138,7 @@ export class Gossip {
     this.#store.onCompany(peers.length > 0, nowMs);
     for (const peer of peers) {
       if (before.has(peer)) continue;
-      this.#store.noteAlive(peer, nowMs, out);
+      this.#store.noteSession(peer, nowMs, out);
       this.#due.add(peer);
     }
     for (const peer of before) {
@@ -163,7 +168,7 @@ export class Gossip {
     }
     if (nowMs >= this.#antiEntropyAtMs) {
       this.#antiEntropyAtMs = nowMs + this.#pauseMs(ANTI_ENTROPY_MIN_MS, ANTI_ENTROPY_MAX_MS);
-      for (const peer of this.#neighbours) this.#store.noteAlive(peer, nowMs, out);
+      for (const peer of this.#neighbours) this.#store.noteSession(peer, nowMs, out);
       const [peer] = this.#pick(1);
       if (peer) this.#due.add(peer);
     }

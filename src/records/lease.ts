@@ -16,6 +16,7 @@ const HEARD_STEP_MS = 10 * LEASE_TICK_MS;
  */
 export class Lease {
   readonly #startedMs: number;
+  readonly #removalSilenceMs: number;
   #countedMs = 0;
   #atMs: number;
   #companySinceMs: number | undefined;
@@ -24,8 +25,10 @@ export class Lease {
   readonly #heardWritten = new Map<PeerId, number>();
   /** Monotonic, of this run. */
   readonly #heardMs = new Map<PeerId, number>();
+  readonly #metMs = new Map<PeerId, number>();
 
-  constructor(nowMs: number) {
+  constructor(nowMs: number, removalSilenceMs: number = REMOVAL_SILENCE_MS) {
+    this.#removalSilenceMs = removalSilenceMs;
     this.#startedMs = nowMs;
     this.#atMs = nowMs;
   }
@@ -72,8 +75,14 @@ export class Lease {
     return this.#countedMs;
   }
 
+  /** There is a session with it. */
+  met(peer: PeerId, nowMs: number): void {
+    this.#metMs.set(peer, nowMs);
+  }
+
   forget(peer: PeerId): void {
     this.#heardMs.delete(peer);
+    this.#metMs.delete(peer);
     this.#heardCounted.delete(peer);
     this.#heardWritten.delete(peer);
   }
@@ -88,9 +97,14 @@ export class Lease {
     return this.#heardMs.get(peer);
   }
 
+  /** Monotonic time of the last session with it in this run. */
+  lastMetMs(peer: PeerId): number | undefined {
+    return this.#metMs.get(peer);
+  }
+
   /** Since when a peer may be silent for a removal: not before this run began. */
   isSilent(peer: PeerId, nowMs: number): boolean {
-    return nowMs - (this.#heardMs.get(peer) ?? this.#startedMs) >= REMOVAL_SILENCE_MS;
+    return nowMs - (this.#heardMs.get(peer) ?? this.#startedMs) >= this.#removalSilenceMs;
   }
 
   /** Whether anything may expire now. */

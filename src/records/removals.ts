@@ -19,7 +19,8 @@ import { bytesOf, type SignedRecord } from './signed-record.js';
  *   is then judged by the last rule everywhere      for over an hour say so
  *
  * The contest record makes newcomers, who never heard X, judge like everybody: or one hostile member could have a
- * whole mesh removed in the eyes of each node that joins later.
+ * whole mesh removed in the eyes of each node that joins later. A session with X after the statement came contests it
+ * too; records of X do not, since who joins later gets the history of the dead in any order.
  */
 
 export const CONTEST_HASH_BYTES = 16;
@@ -42,7 +43,8 @@ export interface RemovalView {
   isSilent(peer: PeerId): boolean;
   /** This node's own operator said so. */
   isOwn(signer: PeerId): boolean;
-  lastHeardMs(peer: PeerId): number | undefined;
+  /** When this node last had a session with the peer. */
+  lastMetMs(peer: PeerId): number | undefined;
   /** How long this node has had records of the peer, wall clock. */
   knownForMs(peer: PeerId): number;
   isAdmin(peer: PeerId): boolean;
@@ -54,7 +56,13 @@ export class Removals {
   readonly #statements = new Map<PeerId, Statement[]>();
   readonly #inForce = new Set<PeerId>();
   readonly #signers = new Map<PeerId, SignerBucket>();
+  readonly #silenceMs: number;
   #learnsUntilMs = -Infinity;
+
+  /** @param silenceMs How long a peer has to be silent, and has to contest. */
+  constructor(silenceMs: number = REMOVAL_SILENCE_MS) {
+    this.#silenceMs = silenceMs;
+  }
 
   /** The store was empty at start: until then it may learn a mesh's history. */
   beginEmpty(untilMs: number): void {
@@ -116,12 +124,25 @@ export class Removals {
       statements.some(({ record, receivedMs }) => {
         if (record.owner === peer || view.isAdmin(record.owner)) return true;
         const isAlive =
-          contested.has(record.hash) || (view.lastHeardMs(peer) ?? -Infinity) > receivedMs;
-        const hadTime = view.isOwn(record.owner) || view.nowMs - receivedMs >= REMOVAL_SILENCE_MS;
+          contested.has(record.hash) || (view.lastMetMs(peer) ?? -Infinity) > receivedMs;
+        const hadTime = view.isOwn(record.owner) || view.nowMs - receivedMs >= this.#silenceMs;
         return !isAlive && hadTime && view.isSilent(peer);
       });
     if (isInForce) this.#inForce.add(peer);
     return isInForce;
+  }
+
+  /** What was said about `peer`, by whomever. */
+  statementsAbout(peer: PeerId): readonly SignedRecord[] {
+    return (this.#statements.get(peer) ?? []).map(({ record }) => record);
+  }
+
+  /** A statement of the signer that nothing speaks against: to say it again would only make it younger. */
+  standing(peer: PeerId, signer: PeerId, view: RemovalView): SignedRecord | undefined {
+    const said = this.#statements.get(peer)?.find(({ record }) => record.owner === signer);
+    if (!said || contestedHashes(view.contestOf(peer)).has(said.record.hash)) return undefined;
+    const isMet = (view.lastMetMs(peer) ?? -Infinity) > said.receivedMs;
+    return isMet ? undefined : said.record;
   }
 
   /** The contest body of `self`: every statement of others about it. Undefined: nothing to contest. */

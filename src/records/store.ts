@@ -52,6 +52,8 @@ export interface RecordStoreOptions {
   readonly nowMs: number;
   /** Counted silence after which a peer is hidden. */
   readonly leaseMs?: number;
+  /** Silence after which a peer may be removed. */
+  readonly removalSilenceMs?: number;
   readonly maxOwners?: number;
   readonly maxBytes?: number;
 }
@@ -74,9 +76,11 @@ export class RecordStore {
   readonly lease: Lease;
   readonly selfId: PeerId;
   readonly reader: RecordReader;
+  /** A peer is silent after this: it may be removed. */
+  readonly removalSilenceMs: number;
   readonly #components: RecordStoreComponents;
   readonly #own: OwnRecords;
-  readonly #removals = new Removals();
+  readonly #removals: Removals;
   readonly #shelves = new Map<PeerId, Shelf>();
   readonly #met = new Set<PeerId>();
   readonly #hidden = new Set<PeerId>();
@@ -98,7 +102,9 @@ export class RecordStore {
     this.#components = components;
     this.reader = components.reader ?? recordReader(crypto);
     this.digest = new Digest(crypto);
-    this.lease = new Lease(options.nowMs);
+    this.removalSilenceMs = options.removalSilenceMs ?? REMOVAL_SILENCE_MS;
+    this.lease = new Lease(options.nowMs, this.removalSilenceMs);
+    this.#removals = new Removals(this.removalSilenceMs);
     this.#own = new OwnRecords(crypto, { publicKey, wallMs });
     this.selfId = this.#own.id;
     this.#leaseMs = options.leaseMs ?? LEASE_MS;
@@ -231,6 +237,11 @@ export class RecordStore {
     return this.#removals.isInForce(peer);
   }
 
+  /** What members signed about the removal of `peer`, in force or not. */
+  removalsOf(peer: PeerId): readonly SignedRecord[] {
+    return this.#removals.statementsAbout(peer);
+  }
+
   get hiddenPeers(): ReadonlySet<PeerId> {
     return this.#hidden;
   }
@@ -261,6 +272,8 @@ export class RecordStore {
     if (isSharedKind(record.kind)) {
       const accept = this.#components.acceptShared;
       if (accept && !accept(record, shelf?.get(record.slot))) return 'refused';
+    } else if (this.#removals.isInForce(record.owner) && record.owner !== this.selfId) {
+      return 'refused';
     }
     if (!shelf && this.isFull && !this.#met.has(record.owner)) return 'over quota';
     return offer;
@@ -305,6 +318,13 @@ export class RecordStore {
   /** A handshake with the peer was completed, now or ever: its records are the last to go when the store is full. */
   noteMet(peer: PeerId): void {
     this.#met.add(peer);
+  }
+
+  /** There is a session with the peer. */
+  noteSession(peer: PeerId, nowMs: number, out: RecordActions): void {
+    if (this.isRemoved(peer)) return;
+    this.lease.met(peer, nowMs);
+    this.noteAlive(peer, nowMs, out);
   }
 
   /** The peer has a live session, or sent something new. */
@@ -397,8 +417,16 @@ export class RecordStore {
     return this.#state(slot, undefined, nowMs, out);
   }
 
-  /** Signs that `peer` is removed from the mesh. Removing ourselves is leaving it. */
+  /**
+   * Signs that `peer` is removed from the mesh. Removing ourselves is leaving it.
+   * @returns the record to spread: one that stands already is not signed again.
+   */
   remove(peer: PeerId, nowMs: number, out: RecordActions): SignedRecord {
+    const standing = this.#removals.standing(peer, this.selfId, this.#removalView(nowMs));
+    if (standing) {
+      this.#judgeRemoval(peer, nowMs, out);
+      return standing;
+    }
     const key = new Uint8Array(32);
     key.set(peerIdBytes(peer), 0);
     key.set(peerIdBytes(this.selfId), 16);
@@ -498,24 +526,29 @@ export class RecordStore {
   #makeRoom(out: RecordActions): void {
     for (const [id, shelf] of this.#shelves) {
       if (isGroup(id) || id === this.selfId || this.#met.has(id)) continue;
-      const records = [...shelf.all()];
-      for (const record of records) {
-        shelf.remove(record);
-        out.persist(recordCell(id, record, false), undefined);
-        out.persist(recordCell(id, record, true), undefined);
-        this.#bytes -= record.bytes.length;
-        this.#tell(record, undefined, out);
-      }
-      this.digest.touch(shelf);
-      this.#shelves.delete(id);
-      this.#membersRevision += 1;
-      this.#hidden.delete(id);
-      this.#since.delete(id);
-      this.lease.forget(id);
-      out.persist(`n/heard/${id}`, undefined);
-      out.persist(`n/since/${id}`, undefined);
+      this.#drop(shelf, out);
       return;
     }
+  }
+
+  /** All that is stored of an owner goes. */
+  #drop(shelf: Shelf, out: RecordActions): void {
+    const { id } = shelf;
+    for (const record of [...shelf.all()]) {
+      shelf.remove(record);
+      out.persist(recordCell(id, record, false), undefined);
+      out.persist(recordCell(id, record, true), undefined);
+      this.#bytes -= record.bytes.length;
+      this.#tell(record, undefined, out);
+    }
+    this.digest.touch(shelf);
+    this.#shelves.delete(id);
+    this.#membersRevision += 1;
+    this.#hidden.delete(id);
+    this.#since.delete(id);
+    this.lease.forget(id);
+    out.persist(`n/heard/${id}`, undefined);
+    out.persist(`n/since/${id}`, undefined);
   }
 
   #shelfFor(record: SignedRecord): Shelf {
@@ -604,7 +637,7 @@ export class RecordStore {
       if (body) this.#state(CONTEST_SLOT, body, nowMs, out);
     }
     this.#judgeRemoval(peer, nowMs, out);
-    this.#nextTickMs = Math.min(this.#nextTickMs, nowMs + REMOVAL_SILENCE_MS);
+    this.#nextTickMs = Math.min(this.#nextTickMs, nowMs + this.removalSilenceMs);
   }
 
   #judgeRemoval(peer: PeerId, nowMs: number, out: RecordActions): void {
@@ -617,7 +650,9 @@ export class RecordStore {
       message: `Peer ${shortPeerId(peer)} is removed from the mesh`,
       peer,
     });
-    this.#retell(peer, out);
+    const shelf = this.#shelves.get(peer);
+    if (peer === this.selfId) this.#retell(peer, out);
+    else if (shelf) this.#drop(shelf, out);
   }
 
   #removalView(nowMs: number): RemovalView {
@@ -626,7 +661,7 @@ export class RecordStore {
       nowMs,
       isOwn: (signer) => signer === this.selfId,
       isSilent: (peer) => peer !== this.selfId && this.lease.isSilent(peer, nowMs),
-      lastHeardMs: (peer) => (peer === this.selfId ? nowMs + 1 : this.lease.lastHeardMs(peer)),
+      lastMetMs: (peer) => (peer === this.selfId ? nowMs + 1 : this.lease.lastMetMs(peer)),
       knownForMs: (peer) => wallMs() - (this.#since.get(peer) ?? Infinity),
       isAdmin: (peer) => isAdmin?.(peer) ?? false,
       contestOf: (peer) => {

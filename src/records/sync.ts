@@ -182,7 +182,7 @@ export class Sync {
       const id = peerIdFromBytes(entries.subarray(at, at + SHELF_ID_BYTES));
       const digest = byteString(entries.subarray(at + SHELF_ID_BYTES, at + entryBytes));
       const shelf = this.#store.shelf(id);
-      if (!shelf && this.#store.isFull) continue;
+      if (!shelf && (this.#store.isFull || this.#store.isRemoved(id))) continue;
       if (!shelf || this.#store.digest.shelfDigest(shelf) !== digest) this.#wanted.push(id);
     }
   }

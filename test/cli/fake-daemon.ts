@@ -250,6 +250,21 @@ export class FakeDaemon implements DaemonControl {
     };
   }
 
+  readonly removals: { readonly peer: string; readonly isForced: boolean }[] = [];
+
+  /** Beta is alive; all else is removed. */
+  async removePeer(text: string, isForced: boolean): ReturnType<DaemonControl['removePeer']> {
+    this.removals.push({ peer: text, isForced });
+    const { peer, nickname } = this.paths(text);
+    if (peer !== BETA_ID || isForced) {
+      return { peer, nickname, state: peer === BETA_ID ? 'waiting' : 'removed' };
+    }
+    throw new OverlayError('OVL_PEER_ALIVE', `Peer ${nickname} is alive`, {
+      value: text,
+      cure: 'Stop it.',
+    });
+  }
+
   attachments(): ReturnType<DaemonControl['attachments']> {
     return { schema: 1, attachments: this.attachmentDocuments };
   }

@@ -20,7 +20,7 @@ export const resetVerb: Verb = {
     },
   },
   description: [
-    "Stops the daemon and removes its interface, addresses, stored contacts and known peers. The identity stays, so that the node comes back under its own id with the next 'overlayd'.",
+    "Stops the daemon and removes its interface, addresses, stored contacts and known peers. The identity stays, so that the node comes back under its own id with the next 'overlayd'; one that was removed from the mesh ('overlayctl peer remove') takes a new identity instead, and joins as a new node.",
     'When no daemon runs, the interfaces that one left behind are removed; only those that carry its mark. What it stored stays in its state directory.',
   ],
   examples: ['overlayctl reset'],
@@ -30,7 +30,7 @@ export const resetVerb: Verb = {
       const outcome = await call.client.post('/v1/reset', {}, resetSchema);
       await daemonGone(call);
       call.print(outcome, () => [
-        'Removed interface, addresses, contacts and known peers; the daemon stops. The identity is kept.',
+        'Removed interface, addresses, contacts and known peers; the daemon stops.',
       ]);
     } catch (error) {
       if (!toCliFailure(error).isAbsent) throw error;
