@@ -16,7 +16,7 @@ build_packages=(g++ make python3 libsodium-dev iproute2 nftables iputils-arping)
 [[ $(dpkg --print-architecture 2>/dev/null) != amd64 ]] || build_packages+=(libipsec-mb-dev)
 test_packages=(
   libgtest-dev clang-14 libclang-rt-14-dev valgrind iputils-ping tcpdump ethtool procps busybox dnsmasq-base iperf3
-  bind9-dnsutils dnsperf
+  bind9-dnsutils dnsperf libfaketime
 )
 
 install=yes link=yes packages=("${build_packages[@]}")

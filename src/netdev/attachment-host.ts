@@ -81,8 +81,10 @@ export class AttachmentHost {
     if (this.hasPort(spec.port)) await this.#clear(spec);
     try {
       await (spec.inside === undefined ? addTap(spec) : addVeth(spec, spec.inside));
-      await pinMac(spec);
-      if (spec.inside !== undefined) await configureInside(spec.inside, [], true);
+      await both(
+        pinMac(spec),
+        spec.inside === undefined ? undefined : configureInside(spec.inside, [], true),
+      );
     } catch (error) {
       // An interface of that name that was not there before is ours, also with half of what it needs.
       if (!(error instanceof OverlayError && error.code === 'OVL_IFACE_FOREIGN')) {
@@ -171,6 +173,13 @@ async function addTap(spec: PortSpec): Promise<void> {
     `link set dev ${spec.port} mtu ${spec.mtuBytes} master ${spec.bridge}`,
     ...asPort(spec),
   ]);
+}
+
+/** Waits for each of them, then fails if one did. */
+async function both(...work: (Promise<void> | undefined)[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(work)) {
+    if (outcome.status === 'rejected') throw outcome.reason;
+  }
 }
 
 async function pinMac({ port, mac }: PortSpec): Promise<void> {

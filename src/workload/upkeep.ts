@@ -73,7 +73,10 @@ export class Upkeep {
     const { entries, host, store, targets } = this.#components;
     const location = targets.locate(attachment.target);
     if (location.state !== 'present') throw vanished(attachment);
-    const found = (await host.observe()).get(attachment.port);
+    // All interfaces are looked at only when there is one of that name: mostly there is none.
+    const found = host.hasPort(attachment.port)
+      ? (await host.observe()).get(attachment.port)
+      : undefined;
     const step = planStep(attachment, location, found, this.#bridgeOf(attachment));
     const spec = this.#specOf(attachment, location);
     const undo = async (): Promise<void> => {
