@@ -81,10 +81,10 @@ export class AttachmentHost {
     if (this.hasPort(spec.port)) await this.#clear(spec);
     try {
       await (spec.inside === undefined ? addTap(spec) : addVeth(spec, spec.inside));
-      await both(
+      await all([
         pinMac(spec),
-        spec.inside === undefined ? undefined : configureInside(spec.inside, [], true),
-      );
+        ...(spec.inside === undefined ? [] : [configureInside(spec.inside, [], true)]),
+      ]);
     } catch (error) {
       // An interface of that name that was not there before is ours, also with half of what it needs.
       if (!(error instanceof OverlayError && error.code === 'OVL_IFACE_FOREIGN')) {
@@ -176,7 +176,7 @@ async function addTap(spec: PortSpec): Promise<void> {
 }
 
 /** Waits for each of them, then fails if one did. */
-async function both(...work: (Promise<void> | undefined)[]): Promise<void> {
+async function all(work: readonly Promise<void>[]): Promise<void> {
   for (const outcome of await Promise.allSettled(work)) {
     if (outcome.status === 'rejected') throw outcome.reason;
   }
