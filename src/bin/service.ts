@@ -56,7 +56,6 @@ import { namespaceTargets } from '../netdev/targets.js';
 import { bareAddress } from '../workload/address-want.js';
 import { Exposures } from '../workload/exposures.js';
 import type { Attachment } from '../workload/model.js';
-import { NoAddresses } from '../workload/no-addresses.js';
 import { Workloads } from '../workload/workloads.js';
 import { openReceiver } from '../load/receiver.js';
 import type { AddressEntry } from '../wire/address-record.js';
@@ -268,8 +267,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       alarm: timers,
       networks,
       nameServers: (network) => names.serversOf(network),
-      addresses: (network) =>
-        network === DEFAULT_NETWORK ? daemon.addresses : new NoAddresses(network),
+      addresses: (network) => daemon.addressesOf(network),
       ownAddresses: (network) =>
         network === DEFAULT_NETWORK
           ? [...daemon.control.status().self.addresses, ...exposures.exposure.addresses]

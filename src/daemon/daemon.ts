@@ -26,6 +26,7 @@ import { Gossip } from '../records/gossip.js';
 import type { RecordCrypto } from '../records/crypto-port.js';
 import type { RecordReader, SignedRecord } from '../records/signed-record.js';
 import { RecordStore } from '../records/store.js';
+import { NoAddresses } from '../workload/no-addresses.js';
 import type { AddressEntry } from '../wire/address-record.js';
 import type { AddressSource } from '../workload/ports.js';
 import { AddressKeeper } from './address-keeper.js';
@@ -36,6 +37,7 @@ import { makeLinkCrypto } from './link-crypto.js';
 import { LinksRoom } from './links-room.js';
 import { LoadTests, type LoadTestsComponents } from './load-tests.js';
 import { Loop } from './loop.js';
+import { MeshAddresses } from './mesh-addresses.js';
 import { MeshIpam } from './mesh-ipam.js';
 import { MeshEthernet } from './mesh-ethernet.js';
 import { MeshNetworks } from './mesh-networks.js';
@@ -115,6 +117,8 @@ export interface Daemon {
   readonly memberCount: number;
   /** Of the digest of all records: the same on two nodes when they have the same. */
   recordRoot(): Uint8Array;
+  /** Addresses of a network, by name; of one that has no subnets none. */
+  addressesOf(network: string): AddressSource;
   /** Addresses of the mesh's pools, and how operators touch them. */
   readonly addresses: AddressSource &
     Pick<MeshIpam, 'document' | 'reserve' | 'unreserve' | 'addPool' | 'removePool'>;
@@ -156,6 +160,7 @@ class OverlayDaemon implements Daemon {
   #links: Links;
   #linksRoom: LinksRoom;
   #ethernet: MeshEthernet;
+  readonly #allAddresses: MeshAddresses;
   readonly #ports = new Map<NetworkId, readonly AddressEntry[]>();
   #records: MeshRecords;
   #relays: MeshRelays;
@@ -215,8 +220,9 @@ class OverlayDaemon implements Daemon {
       id,
     );
     this.#appetite = makeAppetite(state.identity);
-    this.addresses = this.#makeIpam();
     this.networks = this.#makeNetworks();
+    this.#allAddresses = this.#makeAddresses();
+    this.addresses = this.#allAddresses.ofDefault;
     this.#links = this.#makeLinks(options.suites);
     this.#linksRoom = new LinksRoom(options.relay);
     this.#ethernet = this.#makeEthernet();
@@ -252,6 +258,11 @@ class OverlayDaemon implements Daemon {
 
   tell(event: Omit<EventDocument, 'seq' | 'at'>): void {
     this.#emit(event);
+  }
+
+  addressesOf(network: string): AddressSource {
+    const { id, name } = this.networks.find(network);
+    return this.#allAddresses.of(id) ?? new NoAddresses(name);
   }
 
   setPorts(network: NetworkId, ports: readonly AddressEntry[]): void {
@@ -361,7 +372,7 @@ class OverlayDaemon implements Daemon {
         this.#links.addKnown(peer.id, peer.endpoints, resume, nowMs, out);
       }
       this.#records.restore(nowMs, out);
-      this.addresses.start(nowMs, out);
+      this.#allAddresses.start(nowMs, out);
       this.#sayPlace(nowMs);
     });
     this.#isReady = true;
@@ -510,7 +521,7 @@ class OverlayDaemon implements Daemon {
         removals: this.#removals,
         loads: this.#loads,
         appetite: this.#appetite,
-        ipam: this.addresses,
+        ipam: this.#allAddresses,
         ethernet: this.#ethernet,
         networks: this.networks,
         clones: this.#clones,
@@ -546,15 +557,16 @@ class OverlayDaemon implements Daemon {
     );
   }
 
-  #makeIpam(): MeshIpam {
+  #makeAddresses(): MeshAddresses {
     const { state, rng, admitPool } = this.#components;
     const { pool, defaultSubnet = pool, peers } = this.#options;
-    return new MeshIpam(
+    return new MeshAddresses(
       {
         state,
         rng,
         links: () => this.#links,
         records: () => this.#records,
+        networks: this.networks,
         emit: this.#emit,
         nameOf: (peer) => this.#directory.shownName(peer),
         post: (run) => {
@@ -599,7 +611,7 @@ class OverlayDaemon implements Daemon {
     const ethernet = new MeshEthernet(
       {
         links: this.#links,
-        ipam: this.addresses,
+        ipamOf: (network) => this.#allAddresses.of(network),
         emit: this.#emit,
         networks: this.networks,
         recordsOf: (kind) => this.#records.store.ofKind(kind),
@@ -652,7 +664,7 @@ class OverlayDaemon implements Daemon {
         ...(this.#components.rooms ?? []),
         this.#linksRoom,
         this.networks,
-        this.addresses,
+        this.#allAddresses,
         ...this.#ethernet.rooms,
       ],
     };

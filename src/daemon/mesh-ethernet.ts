@@ -29,7 +29,8 @@ type Kind = (typeof KINDS)[number];
 
 export interface MeshEthernetComponents {
   readonly links: Links;
-  readonly ipam: Pick<MeshIpam, 'mayHave' | 'titleRevision'>;
+  /** Undefined: on that network anybody may have any address. */
+  readonly ipamOf: (network: NetworkId) => Pick<MeshIpam, 'mayHave' | 'titleRevision'> | undefined;
   readonly emit: (event: Omit<EventDocument, 'seq' | 'at'>) => void;
   readonly networks: Pick<MeshNetworks, 'members' | 'revision'>;
   /** What is said now, by anybody. */
@@ -73,7 +74,7 @@ export class MeshEthernet {
   }
 
   get nextDeadlineMs(): number {
-    if (this.#titleRevision !== this.#components.ipam.titleRevision) return 0;
+    if (this.#titleRevision !== this.#titleRevisionNow) return 0;
     let next = Number.POSITIVE_INFINITY;
     for (const { ethernet } of this.#open.values()) next = Math.min(next, ethernet.nextDeadlineMs);
     return next;
@@ -148,8 +149,10 @@ export class MeshEthernet {
     for (const entry of this.#unset) out.table(entry);
     this.#unset = [];
     this.#follow(out);
-    const { titleRevision } = this.#components.ipam;
-    if (titleRevision !== this.#titleRevision) this.#default?.onTitles();
+    const titleRevision = this.#titleRevisionNow;
+    if (titleRevision !== this.#titleRevision) {
+      for (const { ethernet } of this.#open.values()) ethernet.onTitles();
+    }
     this.#titleRevision = titleRevision;
     for (const { ethernet } of this.#open.values()) {
       if (nowMs < ethernet.nextDeadlineMs) continue;
@@ -203,8 +206,7 @@ export class MeshEthernet {
   }
 
   #make(network: NetworkId, nowMs: number): Ethernet {
-    const isDefault = network === DEFAULT_NETWORK_ID;
-    const mayHave = isDefault ? this.#makeRule() : () => true;
+    const mayHave = this.#makeRule(network);
     const ethernet = new Ethernet({ network, selfId: this.#selfId, nowMs, mayHave });
     this.#open.set(network, { ethernet, declared: new Map(), members: '' });
     this.#seen = '';
@@ -215,13 +217,27 @@ export class MeshEthernet {
     return this.#open.get(DEFAULT_NETWORK_ID)?.ethernet;
   }
 
-  /** Of the nodes' IPv6 /64 an address is the node's whose id it follows from; of pools, its title's holder's. */
-  #makeRule(): (peer: PeerId, text: string) => boolean {
-    const { ipam } = this.#components;
-    const nodes = parseCidr(meshIpv6(this.#selfId, this.#meshId), 'cut');
+  /** Of the titles of all networks that are open. */
+  get #titleRevisionNow(): number {
+    let sum = 0;
+    for (const network of this.#open.keys()) {
+      sum += this.#components.ipamOf(network)?.titleRevision ?? 0;
+    }
+    return sum;
+  }
+
+  /**
+   * Addresses of pools are their title's holder's. On the default network an address of the nodes' IPv6 /64 is the node's
+   * whose id it follows from.
+   */
+  #makeRule(network: NetworkId): (peer: PeerId, text: string) => boolean {
+    const isDefault = network === DEFAULT_NETWORK_ID;
+    const nodes = isDefault ? parseCidr(meshIpv6(this.#selfId, this.#meshId), 'cut') : undefined;
     return (peer, text) => {
       const address = parseAddress(text);
-      if (!address || !ipam.mayHave(peer, address)) return false;
+      if (!address || this.#components.ipamOf(network)?.mayHave(peer, address) === false) {
+        return false;
+      }
       const isNodes = nodes !== undefined && cidrHas(nodes, address);
       return !isNodes || meshIpv6(peer, this.#meshId).split('/')[0] === text;
     };

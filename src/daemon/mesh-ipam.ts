@@ -1,14 +1,18 @@
 import type { EventDocument, IpamDocument } from '../api/control.js';
 import { SCHEMA_VERSION } from '../api/control.js';
+import { fromHex } from '../base/bytes.js';
 import { OverlayError } from '../base/errors.js';
 import type { Rng } from '../base/rng.js';
 import { IpamActions, type Clash, type Outcome, type Refusal } from '../ipam/actions.js';
 import { decodeIpamMessage, encodeIpamMessage } from '../ipam/codec.js';
 import { Ipam, type Want } from '../ipam/ipam.js';
+import { putInEnvelope } from '../ipam/envelope.js';
 import { grantableRange, subtract } from '../ipam/space.js';
 import {
   decodeTitle,
   encodeTitle,
+  networkOfPool,
+  rangeOf,
   titleRecordKey,
   titleRecordVersion,
   titleText,
@@ -29,10 +33,12 @@ import {
   type Cidr,
   type IpAddress,
 } from '../model/cidr.js';
+import { DEFAULT_NETWORK_ID, type NetworkDefinition, type NetworkId } from '../model/network.js';
 import type { PeerId } from '../model/peer-id.js';
 import { bodyOfRecord, keyOfRecord, type SignedRecord } from '../records/signed-record.js';
 import { RECORD_KIND } from '../wire/record.js';
 import type { AddressSource } from '../workload/ports.js';
+import { ipamCellKey, ipamCellsOf } from './ipam-cells.js';
 import type { MeshRecords } from './mesh-records.js';
 import type { StateStore } from './ports.js';
 import type { RecordRoom } from './record-room.js';
@@ -69,6 +75,8 @@ export interface MeshIpamOptions {
   readonly defaultSubnet: string;
   /** Contacts were given. */
   readonly hasContacts: boolean;
+  /** Whose addresses these are; undefined: the default one's. */
+  readonly network?: NetworkDefinition;
 }
 
 export class MeshIpam implements RecordRoom, AddressSource {
@@ -79,6 +87,8 @@ export class MeshIpam implements RecordRoom, AddressSource {
   #ipam: Ipam | undefined;
   #titles: Title[] = [];
   #nextRequest = 1;
+  /** Told before this was started. */
+  #kept: ReadonlySet<string> | undefined;
   /** Of links and store, when the members were told last. */
   #seen = '';
 
@@ -103,7 +113,28 @@ export class MeshIpam implements RecordRoom, AddressSource {
 
   onChange({ record }: { readonly record: SignedRecord | undefined }): void {
     const title = record && decodeTitle(bodyOfRecord(record));
-    if (title?.ok) this.#titles.push(title.value);
+    if (title?.ok) this.onTitle(title.value);
+  }
+
+  /** Those of other networks, and of pools that a network of this name had in an earlier life, mean nothing. */
+  onTitle(title: Title): void {
+    if (this.#isOurs(title)) this.#titles.push(title);
+  }
+
+  #isOurs(title: Title): boolean {
+    const { network } = this.#options;
+    if (networkOfPool(title.pool) !== this.#network) return false;
+    return network === undefined || network.subnets.includes(formatCidr(rangeOf(title)));
+  }
+
+  /** A title as its cell has it: titleText. */
+  #isOfNow(text: string): boolean {
+    const title = /^([0-9a-f]{2})+$/.test(text) ? decodeTitle(fromHex(text)) : undefined;
+    return title?.ok === true && this.#isOurs(title.value);
+  }
+
+  get #network(): NetworkId {
+    return this.#options.network?.id ?? DEFAULT_NETWORK_ID;
   }
 
   /** Grows with every title, and when the first pool is known: who may have an address is to be asked again. */
@@ -147,9 +178,40 @@ export class MeshIpam implements RecordRoom, AddressSource {
     const range = parseCidr(pool);
     if (!range) return;
     const isKnown = state.knownPeers().length > 0 || records().members.size > 0;
-    this.#ipam = new Ipam(rng, { self, range, hasCompany: hasContacts || isKnown, nowMs });
-    this.#ipam.restore(state.ipamCells(), nowMs);
+    const network = this.#network;
+    const hasCompany = hasContacts || isKnown;
+    this.#ipam = new Ipam(rng, { self, range, network, hasCompany, nowMs });
+    const cells = [...ipamCellsOf(state.ipamCells(), network)];
+    this.#ipam.restore(
+      cells.filter(([key, value]) => !/^[tp]\//.test(key) || this.#isOfNow(value)),
+      nowMs,
+    );
+    this.#releaseOthers(nowMs, out);
     this.follow(nowMs, out);
+  }
+
+  /** It was created here, just now: nobody else can have addresses of it. */
+  found(nowMs: number, out: Actions): void {
+    this.#with(nowMs, out, (ipam, actions) => {
+      for (const text of this.#options.network?.subnets ?? []) {
+        const range = parseCidr(text);
+        if (range) ipam.addPool(range, nowMs, actions);
+      }
+    });
+  }
+
+  /** The network is no more: nothing of it stays on disk, and who waits hears of it. */
+  drop(): void {
+    const { state } = this.#components;
+    const network = this.#network;
+    this.#ipam = undefined;
+    for (const [id, settle] of this.#answers) {
+      this.#answers.delete(id);
+      const text = 'the network was removed';
+      settle({ ok: false, refusal: { code: 'no pool', text, peer: undefined } });
+    }
+    const keys = [...ipamCellsOf(state.ipamCells(), network)].map(([key]) => key);
+    state.writeIpamCells(keys.map((key) => [ipamCellKey(key, network), undefined]));
   }
 
   onMessage(peer: PeerId, type: number, body: Uint8Array, nowMs: number, out: Actions): void {
@@ -198,7 +260,7 @@ export class MeshIpam implements RecordRoom, AddressSource {
     let cells: (readonly [string, string | undefined])[] = [];
     for (const action of actions.list) {
       if (action.kind === 'persist') {
-        cells.push([action.key, action.value]);
+        cells.push([ipamCellKey(action.key, this.#network), action.value]);
         continue;
       }
       if (cells.length > 0) this.#components.state.writeIpamCells(cells);
@@ -206,7 +268,8 @@ export class MeshIpam implements RecordRoom, AddressSource {
       switch (action.kind) {
         case 'send': {
           const { type, body } = encodeIpamMessage(action.message);
-          this.#components.links().control(action.to, type, body, out);
+          const bytes = putInEnvelope(this.#network, body);
+          this.#components.links().control(action.to, type, bytes, out);
           break;
         }
         case 'publish':
@@ -304,13 +367,21 @@ export class MeshIpam implements RecordRoom, AddressSource {
   }
 
   keep(owners: ReadonlySet<string>): void {
+    this.#kept = owners;
     this.#components.post((nowMs, out) => {
-      this.#with(nowMs, out, (ipam, actions) => {
-        for (const { owner, address } of ipam.used()) {
-          if (owners.has(owner)) continue;
-          ipam.release(owner, address, nowMs, actions);
-        }
-      });
+      this.#releaseOthers(nowMs, out);
+    });
+  }
+
+  /** Whoever is not among those that `keep` named; once. */
+  #releaseOthers(nowMs: number, out: Actions): void {
+    const kept = this.#kept;
+    this.#with(nowMs, out, (ipam, actions) => {
+      this.#kept = undefined;
+      for (const { owner, address } of kept === undefined ? [] : ipam.used()) {
+        if (kept?.has(owner)) continue;
+        ipam.release(owner, address, nowMs, actions);
+      }
     });
   }
 

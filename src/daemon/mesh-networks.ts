@@ -64,6 +64,8 @@ export class MeshNetworks implements RecordRoom {
   readonly #catalog: Catalog;
   /** Keys of records of an earlier run that this one does not say. */
   readonly #stale = new Map<NetworkId, Uint8Array>();
+  /** Networks that were created here and nobody has asked for yet. */
+  #created: NetworkId[] = [];
   #wake: () => void = () => undefined;
 
   constructor(components: MeshNetworksComponents, options: MeshNetworksOptions) {
@@ -144,6 +146,13 @@ export class MeshNetworks implements RecordRoom {
     return this.#catalog.members(id);
   }
 
+  /** Networks created here since this was asked last. */
+  takeCreated(): readonly NetworkId[] {
+    const created = this.#created;
+    this.#created = [];
+    return created;
+  }
+
   /** This node has something on it, or nothing any more. */
   setUsed(id: NetworkId, isUsed: boolean): void {
     this.#catalog.setUsed(id, isUsed);
@@ -189,8 +198,9 @@ export class MeshNetworks implements RecordRoom {
       ...{ id, name, subnets: subnets ?? [], createdMs },
       mtuBytes: mtuBytes ?? this.#options.defaultNetwork.mtuBytes,
     };
-    this.#write(id, { ...definition, isUsed: false, isRemoved: false });
     this.#catalog.create(definition);
+    this.#store(id);
+    this.#created.push(id);
     this.#components.emit({
       level: 'info',
       code: 'network-created',
@@ -224,8 +234,8 @@ export class MeshNetworks implements RecordRoom {
         cure: "Detach that first ('overlayctl ps' on each of these hosts lists it).",
       });
     }
-    this.#write(found.id, { ...found, isUsed: false, isRemoved: true });
     this.#catalog.remove(found.id);
+    this.#store(found.id);
     this.#components.emit({
       level: 'info',
       code: 'network-removed',
@@ -260,13 +270,11 @@ export class MeshNetworks implements RecordRoom {
     });
   }
 
+  /** @throws OVL_STATE_DIR */
   #store(id: NetworkId): void {
-    this.#write(id, this.#catalog.ownStatement(id));
-  }
-
-  #write(id: NetworkId, statement: NetworkStatement | undefined): void {
     const key = `${STORED}${id.toString(16).padStart(6, '0')}`;
-    this.#components.state.writeDeclared(key, statement && toStored(statement));
+    const own = this.#catalog.ownStatement(id);
+    this.#components.state.writeDeclared(key, own && toStored(own));
   }
 }
 
@@ -338,18 +346,22 @@ function shortList(texts: readonly string[]): string {
   return `${texts.slice(0, 8).join(', ')}${more}`;
 }
 
-function toStored({ name, subnets, mtuBytes, createdMs, isRemoved }: NetworkStatement): object {
-  return { name, subnets, mtuBytes, createdMs, isRemoved };
+/** Whether it is in use follows from what is attached. */
+function toStored({ isUsed: _isUsed, ...statement }: NetworkStatement): object {
+  return statement;
 }
 
 /** Undefined: damaged. */
 function fromStored(value: unknown): NetworkStatement | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
-  const { name, subnets, mtuBytes, createdMs, isRemoved } = value as Record<string, unknown>;
+  const { name, subnets, mtuBytes, createdMs, removedMs, isRemoved } = value as Stored;
   if (typeof name !== 'string' || typeof mtuBytes !== 'number') return undefined;
-  if (typeof createdMs !== 'number' || !Array.isArray(subnets)) return undefined;
+  if (typeof createdMs !== 'number' || typeof removedMs !== 'number') return undefined;
+  if (!Array.isArray(subnets)) return undefined;
   const texts = (subnets as readonly unknown[]).filter((text) => typeof text === 'string');
-  const said = { name, subnets: texts, mtuBytes, createdMs, isUsed: false };
-  const checked = decodeNetworkRecord(encodeNetworkRecord({ ...said, isRemoved: false }));
-  return checked.ok ? { ...checked.value, isRemoved: isRemoved === true } : undefined;
+  const said = { name, subnets: texts, mtuBytes, createdMs, removedMs, isUsed: false };
+  const read = decodeNetworkRecord(encodeNetworkRecord({ ...said, isRemoved: isRemoved === true }));
+  return read.ok ? read.value : undefined;
 }
+
+type Stored = Readonly<Record<string, unknown>>;

@@ -21,7 +21,7 @@ import type { Directory } from './directory.js';
 import { perform } from './effects.js';
 import type { LoadTests } from './load-tests.js';
 import { MeshPresence } from './mesh-presence.js';
-import type { MeshIpam } from './mesh-ipam.js';
+import type { MeshAddresses } from './mesh-addresses.js';
 import type { MeshEthernet } from './mesh-ethernet.js';
 import type { MeshNetworks } from './mesh-networks.js';
 import type { MeshRecords } from './mesh-records.js';
@@ -57,7 +57,7 @@ export interface MeshNodeComponents {
   readonly removals: MeshRemovals;
   readonly loads: LoadTests;
   readonly appetite: Appetite;
-  readonly ipam: MeshIpam;
+  readonly ipam: MeshAddresses;
   readonly ethernet: MeshEthernet;
   readonly networks: MeshNetworks;
   readonly clones: CloneWatch | undefined;

@@ -1,5 +1,6 @@
 import type { Rng } from '../base/rng.js';
 import type { Cidr } from '../model/cidr.js';
+import type { NetworkId } from '../model/network.js';
 import type { PeerId } from '../model/peer-id.js';
 import type { IpamActions } from './actions.js';
 import {
@@ -9,7 +10,7 @@ import {
   HELLO_WITHIN_MS,
 } from './constants.js';
 import type { Estate } from './estate.js';
-import { makePoolId, type PoolId } from './title.js';
+import { drawPoolId, type PoolId } from './title.js';
 
 /*
  * The first pool (rule 7). A node that knows nobody to ask founds at once. One that was told of others waits for them:
@@ -20,6 +21,8 @@ import { makePoolId, type PoolId } from './title.js';
  */
 export interface FoundingOptions {
   readonly range: Cidr;
+  /** By default the default one. */
+  readonly network?: NetworkId;
   /** There is somebody who could have a pool: a contact, or a member of the store. */
   readonly hasCompany: boolean;
   readonly nowMs: number;
@@ -84,7 +87,7 @@ export class Founding {
 
   found(range: Cidr, out: IpamActions): PoolId {
     const { self } = this.#estate;
-    const pool = makePoolId(this.#rng.bytes(16));
+    const pool = drawPoolId(this.#rng.bytes(13), this.#options.network ?? 0);
     const title = {
       ...{ pool, poolBits: range.bits, block: range, epoch: 0, holder: self, grantor: self },
       ...{ witness: undefined, chain: [], request: 0 },

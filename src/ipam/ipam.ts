@@ -15,6 +15,7 @@ import {
   type Cidr,
   type IpAddress,
 } from '../model/cidr.js';
+import type { NetworkId } from '../model/network.js';
 import type { PeerId } from '../model/peer-id.js';
 import type { Clash, IpamActions, IpamMessage, Outcome, Refusal } from './actions.js';
 import { Asks, type Prospect } from './asks.js';
@@ -66,6 +67,8 @@ export interface IpamOptions {
   readonly self: PeerId;
   /** The pool to found when there is none. */
   readonly range: Cidr;
+  /** Whose addresses these are; by default the default one's. */
+  readonly network?: NetworkId;
   /** Somebody could have a pool already. */
   readonly hasCompany: boolean;
   readonly nowMs: number;

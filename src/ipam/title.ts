@@ -8,7 +8,9 @@ import {
   widthOf,
   type Cidr,
 } from '../model/cidr.js';
+import type { NetworkId } from '../model/network.js';
 import { peerIdBytes, peerIdFromBytes, type PeerId } from '../model/peer-id.js';
+import { networkKey, networkOfKey } from '../wire/group-record.js';
 
 /*
  * Who holds a block of a pool (docs/protocol.md §9). Little-endian, addresses most significant byte first:
@@ -22,7 +24,7 @@ import { peerIdBytes, peerIdFromBytes, type PeerId } from '../model/peer-id.js';
  * is told to others only once it is countersigned, so whoever reads one in a record may count on it.
  */
 
-/** 32 lower-case hex digits, drawn at random by the pool's founder. */
+/** 32 lower-case hex digits: 26 drawn at random by the pool's founder, then the network's id, little-endian. */
 export type PoolId = string & { readonly __brand: 'PoolId' };
 
 export interface Title {
@@ -52,6 +54,16 @@ export const NO_HOLDER = '0'.repeat(32) as PeerId;
 export function makePoolId(bytes: Uint8Array): PoolId {
   if (bytes.length !== 16) throw new RangeError(`PoolId wants 16 bytes, got ${bytes.length}`);
   return toHex(bytes) as PoolId;
+}
+
+/** @param random 13 bytes */
+export function drawPoolId(random: Uint8Array, network: NetworkId): PoolId {
+  return makePoolId(concatBytes(random, networkKey(network)));
+}
+
+/** Whose addresses a pool's are. */
+export function networkOfPool(pool: PoolId): NetworkId {
+  return networkOfKey(fromHex(pool).subarray(13)) ?? 0;
 }
 
 export function encodeTitle(title: Title): Uint8Array {

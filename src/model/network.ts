@@ -7,6 +7,7 @@
 export type NetworkId = number;
 
 export const DEFAULT_NETWORK_ID: NetworkId = 0;
+export const MAX_NETWORK_ID: NetworkId = 0xffffff;
 
 /** What `network create` fixed, the same on every node. */
 export interface NetworkDefinition {

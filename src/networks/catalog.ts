@@ -29,6 +29,8 @@ export interface CatalogEvent {
   readonly peer: PeerId | undefined;
 }
 
+const UNUSED = { isUsed: false, isRemoved: false };
+
 interface Statement extends NetworkStatement {
   readonly id: NetworkId;
 }
@@ -91,14 +93,14 @@ export class Catalog {
 
   /** The caller has looked whether it may be created. */
   create(definition: NetworkDefinition): void {
-    this.#say({ ...definition, isUsed: false, isRemoved: false });
+    this.#say({ ...definition, removedMs: this.removedMs(definition.id), ...UNUSED });
   }
 
   /** Nothing while it is not defined. */
   remove(id: NetworkId): void {
     const winner = this.#winners.get(id);
     if (!winner) return;
-    this.#say({ ...winner, isUsed: false, isRemoved: true });
+    this.#say({ ...winner, removedMs: winner.createdMs, isUsed: false, isRemoved: true });
     const removals = [...this.#own.values()].filter(({ isRemoved }) => isRemoved);
     for (const { id: oldest } of removals.slice(0, -MAX_OWN_REMOVALS)) this.#forget(oldest);
   }
@@ -107,7 +109,8 @@ export class Catalog {
   setUsed(id: NetworkId, isUsed: boolean): void {
     const winner = this.#winners.get(id);
     if (!winner || (this.#own.get(id)?.isUsed ?? false) === isUsed) return;
-    this.#say({ ...winner, isUsed, isRemoved: false });
+    const removedMs = this.#own.get(id)?.removedMs ?? 0;
+    this.#say({ ...winner, removedMs, isUsed, isRemoved: false });
   }
 
   /** A member's record came, or went. Names under another id than their own mean nothing. */
@@ -173,14 +176,14 @@ export class Catalog {
     if (!own) return;
     if (own.isRemoved) {
       // Somebody put something on it before our removal came: it lives on.
-      if (winner && winner.createdMs <= own.createdMs) this.#forget(id);
+      if (winner && winner.createdMs <= own.removedMs) this.#forget(id);
       return;
     }
     if (!winner) {
       this.#forget(id);
       this.#events.push({ kind: 'removed', name: own.name, winner, peer });
     } else if (orderOf(winner) !== orderOf(own)) {
-      this.#own.set(id, { ...winner, isUsed: own.isUsed, isRemoved: false });
+      this.#own.set(id, { ...own, ...winner });
       this.#dirty.add(id);
       this.#events.push({ kind: 'clash', name: own.name, winner, peer });
     }
@@ -202,12 +205,11 @@ function winnerOf(statements: readonly Statement[]): NetworkDefinition | undefin
 }
 
 function latestRemoval(statements: readonly Statement[]): number {
-  const times = statements.map(({ isRemoved, createdMs }) => (isRemoved ? createdMs : -1));
-  return Math.max(-1, ...times);
+  return Math.max(0, ...statements.map(({ removedMs }) => removedMs));
 }
 
 /** Sorts as definitions win, and is the same for the same definition only. */
 function orderOf(definition: NetworkDefinition | NetworkStatement): string {
-  const bytes = encodeNetworkRecord({ ...definition, isUsed: false, isRemoved: false });
+  const bytes = encodeNetworkRecord({ ...definition, removedMs: 0, ...UNUSED });
   return `${definition.createdMs.toString(16).padStart(12, '0')}${Buffer.from(bytes).toString('hex')}`;
 }

@@ -21,12 +21,13 @@ import type { BodyRefusal } from './fields.js';
  * What a node says of a network (docs/protocol.md §5), its one record of kind network for each; the key is the
  * network's id (group-record.ts). Little-endian:
  *
- *   0         1             2         4             10             11
- *   flags u8  subnets ≤ 8   mtu u16   created u48   name length    name in UTF-8, then the subnets:
- *                                                                  family u8 · prefix length u8 · address 4 or 16
+ *   0         1             2         4             10            16             17
+ *   flags u8  subnets ≤ 8   mtu u16   created u48   removed u48   name length    name in UTF-8, then the subnets:
+ *                                                                                family u8 · prefix length u8 · address 4 or 16
  *
- * Flag 1: it is in use on this node, whose peers send it the network's floods. Flag 2: it is removed, and so is every
- * definition of it created then or earlier. Unknown flags mean nothing; longer bodies are accepted, later versions append.
+ * Flag 1: it is in use on this node, whose peers send it the network's floods. Flag 2: there is no such network as far as
+ * this node is concerned. Definitions of it created at `removed` or earlier are removed, whoever says them. Unknown flags
+ * mean nothing; longer bodies are accepted, later versions append.
  */
 
 export interface NetworkStatement {
@@ -34,19 +35,22 @@ export interface NetworkStatement {
   readonly subnets: readonly string[];
   readonly mtuBytes: number;
   readonly createdMs: number;
+  /** Definitions as old as this do not count; 0: all do. */
+  readonly removedMs: number;
   readonly isUsed: boolean;
+  /** It defines nothing: it only says that there was something. */
   readonly isRemoved: boolean;
 }
 
 const USED = 1;
 const REMOVED = 2;
-const HEADER_BYTES = 11;
+const HEADER_BYTES = 17;
 const MAX_BODY_BYTES = 512;
 /** Of u48. */
 export const MAX_CREATED_MS = 2 ** 48 - 1;
 
 export function encodeNetworkRecord(statement: NetworkStatement): Uint8Array {
-  const { name, subnets, mtuBytes, createdMs, isUsed, isRemoved } = statement;
+  const { name, subnets, mtuBytes, createdMs, removedMs, isUsed, isRemoved } = statement;
   const nameBytes = utf8Bytes(name);
   const ranges = subnets.flatMap((text) => parseCidr(text) ?? []);
   const out = new Uint8Array(
@@ -59,9 +63,14 @@ export function encodeNetworkRecord(statement: NetworkStatement): Uint8Array {
   out[0] = (isUsed ? USED : 0) | (isRemoved ? REMOVED : 0);
   out[1] = ranges.length;
   view.setUint16(2, mtuBytes, true);
-  view.setUint32(4, createdMs % 2 ** 32, true);
-  view.setUint16(8, Math.floor(createdMs / 2 ** 32), true);
-  out[10] = nameBytes.length;
+  for (const [at, timeMs] of [
+    [4, createdMs],
+    [10, removedMs],
+  ] as const) {
+    view.setUint32(at, timeMs % 2 ** 32, true);
+    view.setUint16(at + 4, Math.floor(timeMs / 2 ** 32), true);
+  }
+  out[16] = nameBytes.length;
   out.set(nameBytes, HEADER_BYTES);
   let at = HEADER_BYTES + nameBytes.length;
   for (const { family, first, bits } of ranges) {
@@ -75,7 +84,7 @@ export function encodeNetworkRecord(statement: NetworkStatement): Uint8Array {
 export function decodeNetworkRecord(body: Uint8Array): Result<NetworkStatement, BodyRefusal> {
   if (body.length < HEADER_BYTES || body.length > MAX_BODY_BYTES) return fail('fields');
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
-  const [flags, count, length] = [view.getUint8(0), view.getUint8(1), view.getUint8(10)];
+  const [flags, count, length] = [view.getUint8(0), view.getUint8(1), view.getUint8(16)];
   const mtuBytes = view.getUint16(2, true);
   const name = readName(body.subarray(HEADER_BYTES, HEADER_BYTES + length));
   if (name === undefined || length > MAX_NETWORK_NAME_BYTES || count > MAX_SUBNETS) {
@@ -84,9 +93,10 @@ export function decodeNetworkRecord(body: Uint8Array): Result<NetworkStatement, 
   if (mtuBytes < MIN_MTU_BYTES || mtuBytes > MAX_MTU_BYTES) return fail('fields');
   const subnets = readSubnets(body.subarray(HEADER_BYTES + length), count);
   if (subnets === undefined) return fail('fields');
-  const createdMs = view.getUint32(4, true) + view.getUint16(8, true) * 2 ** 32;
+  const timeAt = (at: number): number =>
+    view.getUint32(at, true) + view.getUint16(at + 4, true) * 2 ** 32;
   return ok({
-    ...{ name, subnets, mtuBytes, createdMs },
+    ...{ name, subnets, mtuBytes, createdMs: timeAt(4), removedMs: timeAt(10) },
     isUsed: (flags & USED) !== 0,
     isRemoved: (flags & REMOVED) !== 0,
   });

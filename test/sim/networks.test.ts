@@ -121,6 +121,59 @@ describe('networks between daemons', () => {
     assert.equal(b.daemon.control.report().drops['inner_network'] ?? 0, 0);
   });
 
+  it('hand out the same addresses, each in its own', async () => {
+    const give = async (node: SimNode, network: string, owner: string): Promise<string> => {
+      let given: string | undefined;
+      const source = node.daemon.addressesOf(network);
+      const work = source.give(owner, undefined).then((cidr) => (given = cidr));
+      await sim.until('an answer', () => given !== undefined, 2000);
+      await work;
+      return given ?? '';
+    };
+    const subnets = ['10.80.0.0/24'];
+    a.daemon.networks.create({ name: 'blue', subnets });
+    b.daemon.networks.create({ name: 'red', subnets });
+    await sim.until('known', () => names(a).length === 3 && names(b).length === 3, 500);
+    const owners = ['1', '2', '3', '4'];
+    const given = new Map<string, string[]>([
+      ['blue', []],
+      ['red', []],
+    ]);
+    for (const owner of owners) {
+      for (const [network, list] of given) {
+        for (const node of [a, b]) list.push(await give(node, network, owner));
+      }
+    }
+    for (const list of given.values()) {
+      assert.equal(new Set(list).size, 8, list.join());
+      for (const cidr of list) assert.match(cidr, /^10\.80\.0\.\d+\/24$/);
+    }
+    const both = given.get('blue')?.filter((cidr) => given.get('red')?.includes(cidr)) ?? [];
+    assert.ok(both.length >= 4, both.join());
+    const held = given.get('blue')?.[0] ?? '';
+    const claim = b.daemon.addressesOf('blue').claim('other', held);
+    const refused = assert.rejects(claim, { code: 'OVL_ADDRESS_IN_USE' });
+    await sim.run(2000);
+    await refused;
+    // An address of blue is not one of the mesh's own pool, and none is given where there is no subnet.
+    a.daemon.networks.create({ name: 'free' });
+    await assert.rejects(a.daemon.addressesOf('free').give('1', undefined), {
+      code: 'OVL_ADDRESS_UNAVAILABLE',
+    });
+    // The same after kill -9.
+    a.kill();
+    await a.start();
+    await sim.run(5000);
+    assert.equal(await give(a, 'blue', '1'), held);
+    // A network of that name begins anew when it was removed.
+    for (const node of [a, b]) node.daemon.addressesOf('blue').keep(new Set());
+    b.daemon.networks.remove('blue', []);
+    await sim.until('gone', () => !names(a).includes('blue'), 500);
+    b.daemon.networks.create({ name: 'blue', subnets: ['10.90.0.0/24'] });
+    await sim.until('there', () => names(a).includes('blue'), 500);
+    assert.match(await give(a, 'blue', '1'), /^10\.90\.0\.\d+\/24$/);
+  });
+
   it('are refused by what is wrong with them', () => {
     const { networks } = a.daemon;
     const code = (request: Parameters<typeof networks.create>[0]): string => {

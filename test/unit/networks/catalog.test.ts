@@ -11,7 +11,7 @@ const peer = (digit: string) => digit.repeat(32) as PeerId;
 function statement(more: Partial<NetworkStatement> = {}): NetworkStatement {
   return {
     ...{ name: 'blue', subnets: ['10.80.0.0/16'], mtuBytes: 1388, createdMs: 1000 },
-    ...{ isUsed: false, isRemoved: false, ...more },
+    ...{ removedMs: 0, isUsed: false, isRemoved: false, ...more },
   };
 }
 
@@ -118,6 +118,16 @@ describe('catalogue of networks', () => {
     mesh.node('a').create(definition(1001));
     mesh.talk();
     assert.equal(mesh.node('b').get(BLUE)?.createdMs, 1001);
+  });
+
+  it('may be created anew before its creator has heard that it was removed', () => {
+    const mesh = new Mesh('a', 'b');
+    mesh.node('a').create(definition());
+    mesh.talk();
+    mesh.node('b').remove(BLUE);
+    mesh.node('b').create(definition(1001));
+    mesh.talk();
+    for (const digit of ['a', 'b']) assert.equal(mesh.node(digit).get(BLUE)?.createdMs, 1001);
   });
 
   it('does not bring back what was removed while its creator was away', () => {

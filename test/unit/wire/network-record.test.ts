@@ -11,6 +11,7 @@ const BLUE: NetworkStatement = {
   subnets: ['10.80.0.0/16', 'fd12:3456::/64'],
   mtuBytes: 1400,
   createdMs: 1_795_000_000_123,
+  removedMs: 1_794_000_000_321,
   isUsed: true,
   isRemoved: false,
 };
@@ -54,12 +55,12 @@ describe('network record', () => {
       'more subnets than there are': changed(1, 3),
       'nine subnets': changed(1, 9),
       'an MTU of 1144': changed(3, 4),
-      'no name': changed(10, 0),
-      'a name of half a letter': changed(11, 0xc3),
-      'a name with a space': changed(11, 0x20),
-      'family 5': changed(15, 5),
-      'prefix length 33': changed(16, 33),
-      'bits behind the prefix': changed(20, 1),
+      'no name': changed(16, 0),
+      'a name of half a letter': changed(17, 0xc3),
+      'a name with a space': changed(17, 0x20),
+      'family 5': changed(21, 5),
+      'prefix length 33': changed(22, 33),
+      'bits behind the prefix': changed(26, 1),
       'far too long': new Uint8Array(513).fill(bytes[0] ?? 0),
     };
     for (const [what, body] of Object.entries(bad)) {
