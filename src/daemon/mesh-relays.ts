@@ -22,6 +22,8 @@ import type { MeshRecords } from './mesh-records.js';
  */
 
 const SAMPLE_MS = 2000;
+/** The first PONG of a new link has come by then, or it takes long. */
+const FIRST_COST_MS = 250;
 /** A peer is in use when frames moved in two samples on end: a broadcast now and then is none. */
 const IN_USE_SAMPLES = 2;
 const IN_USE_KEEP_MS = 60_000;
@@ -45,6 +47,8 @@ export interface MeshRelaysOptions {
 interface Neighbour {
   /** Of its process: another one knows none of our labels. */
   readonly instance: string;
+  readonly sinceMs: number;
+  /** 0: not known yet. */
   costMs: number;
 }
 
@@ -64,6 +68,7 @@ export class MeshRelays {
   readonly #neighbours = new Map<PeerId, Neighbour>();
   readonly #uses = new Map<PeerId, Use>();
   #sampleAtMs = Number.POSITIVE_INFINITY;
+  #firstCostsAtMs = Number.POSITIVE_INFINITY;
   /** Of the links, as followed last. */
   #revision = -1;
 
@@ -87,6 +92,7 @@ export class MeshRelays {
       this.#plan.nextDeadlineMs,
       this.#punch.nextDeadlineMs,
       this.#sampleAtMs,
+      this.#firstCostsAtMs,
     );
   }
 
@@ -138,6 +144,7 @@ export class MeshRelays {
 
   onDeadline(nowMs: number, out: Actions): void {
     if (nowMs >= this.#sampleAtMs) this.#sample(nowMs);
+    if (nowMs >= this.#firstCostsAtMs) this.#learnFirstCosts(nowMs);
     this.#punch.onDeadline(nowMs, out);
     this.#act(nowMs, out, (actions) => {
       if (nowMs >= this.#relays.nextDeadlineMs) {
@@ -167,7 +174,8 @@ export class MeshRelays {
       for (const link of links.peers) {
         if (!isDirect(link) || this.#neighbours.has(link.id)) continue;
         const costMs = firstCost(link);
-        this.#neighbours.set(link.id, { instance: link.instance, costMs });
+        this.#neighbours.set(link.id, { instance: link.instance, sinceMs: nowMs, costMs });
+        this.#firstCostsAtMs = Math.min(this.#firstCostsAtMs, nowMs + FIRST_COST_MS);
       }
       if (this.#neighbours.size > 0)
         this.#sampleAtMs = Math.min(this.#sampleAtMs, nowMs + SAMPLE_MS);
@@ -240,8 +248,24 @@ export class MeshRelays {
     this.#tellCosts(nowMs);
   }
 
+  #learnFirstCosts(nowMs: number): void {
+    this.#firstCostsAtMs = Number.POSITIVE_INFINITY;
+    const { links, counters } = this.#components;
+    const paths = new Map(counters().paths.map((path) => [path.path, path]));
+    for (const [peer, neighbour] of this.#neighbours) {
+      const active = links.peer(peer)?.paths.active;
+      if (neighbour.costMs > 0 || !active) continue;
+      neighbour.costMs = pathCost(paths.get(active.id), active.address, active.hops)?.cost ?? 0;
+    }
+    this.#tellCosts(nowMs);
+  }
+
+  /** A link is told of with its cost: without it, each would be said twice, and all members told twice. */
   #tellCosts(nowMs: number): void {
-    const costs = new Map([...this.#neighbours].map(([peer, { costMs }]) => [peer, costMs]));
+    const costs = new Map<PeerId, number>();
+    for (const [peer, { costMs, sinceMs }] of this.#neighbours) {
+      if (costMs > 0 || nowMs - sinceMs >= SAMPLE_MS) costs.set(peer, costMs);
+    }
     this.#components.linksRoom.setCosts(costs, nowMs);
   }
 

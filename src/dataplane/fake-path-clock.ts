@@ -12,16 +12,20 @@ const COLD_SAMPLES = 4;
 const DEAD_AFTER_PINGS = 3;
 const DEAD_AFTER_SRTTS = 8;
 const LOSS_WINDOW = 32;
+/** An answer that takes longer than this, or than srtt + 4 rttvar, is lost until it comes. */
+const PATIENCE_MS = 200;
 
 interface Asked {
   readonly atMs: number;
   readonly bytes: number;
   readonly isProbe: boolean;
+  isAnswered: boolean;
 }
 
 export class FakePathClock {
   readonly #asked = new Map<number, Asked>();
-  readonly #answers: boolean[] = [];
+  /** The last PINGs, for what is lost. */
+  readonly #pings: Asked[] = [];
   #seq = 0;
   #unanswered = 0;
   #oldestUnansweredMs = 0;
@@ -60,16 +64,17 @@ export class FakePathClock {
   /** @returns the sequence number to put into the PING. */
   ask(nowMs: number, bytes: number, isProbe: boolean): number {
     this.#seq += 1;
-    this.#asked.set(this.#seq, { atMs: nowMs, bytes, isProbe });
+    const asked = { atMs: nowMs, bytes, isProbe, isAnswered: false };
+    this.#asked.set(this.#seq, asked);
     if (!isProbe) {
       this.#lastPingMs = nowMs;
       if (this.#unanswered === 0) this.#oldestUnansweredMs = nowMs;
       this.#unanswered += 1;
-      this.#answers.push(false);
-      if (this.#answers.length > LOSS_WINDOW) this.#answers.shift();
+      this.#pings.push(asked);
+      if (this.#pings.length > LOSS_WINDOW) this.#pings.shift();
     }
-    for (const [seq, asked] of this.#asked) {
-      if (nowMs - asked.atMs > IDLE_EVERY_MS) this.#asked.delete(seq);
+    for (const [seq, { atMs }] of this.#asked) {
+      if (nowMs - atMs > IDLE_EVERY_MS) this.#asked.delete(seq);
     }
     return this.#seq;
   }
@@ -102,15 +107,18 @@ export class FakePathClock {
       : 0.75 * this.#rttvarMs + 0.25 * Math.abs(this.#srttMs - rttMs);
     this.#srttMs = isFirst ? rttMs : 0.875 * this.#srttMs + 0.125 * rttMs;
     this.#unanswered = 0;
-    if (!asked.isProbe && this.#answers.length > 0) this.#answers[this.#answers.length - 1] = true;
+    asked.isAnswered = true;
     const isNowAlive = this.#isAlive !== true;
     this.#isAlive = true;
     return { asked, rttUs: Math.round(rttMs * 1000), isNowAlive };
   }
 
-  counters(path: PathId): PathCounters {
-    const settled = this.#answers.slice(0, -1);
-    const lost = settled.filter((answered) => !answered).length;
+  counters(path: PathId, nowMs: number): PathCounters {
+    const patienceMs = Math.max(PATIENCE_MS, this.#srttMs + 4 * this.#rttvarMs);
+    const isKnown = ({ isAnswered, atMs }: Asked): boolean =>
+      isAnswered || nowMs - atMs > patienceMs;
+    const settled = this.#pings.filter(isKnown);
+    const lost = settled.filter(({ isAnswered }) => !isAnswered).length;
     return {
       path,
       isAlive: this.#isAlive === true,

@@ -190,7 +190,7 @@ export class FakeDataPlane implements DataPlane {
     return {
       totals: Object.fromEntries(this.#totals),
       drops: Object.fromEntries(this.#drops),
-      paths: [...this.#paths].map(([id, path]) => path.clock.counters(id)),
+      paths: [...this.#paths].map(([id, path]) => path.clock.counters(id, this.#nowMs())),
       sessions: [...this.#sessions.values()].map((session) => session.counters()),
       labels: this.#labels.counters(),
     };

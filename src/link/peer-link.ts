@@ -434,11 +434,13 @@ export class PeerLink {
   /** Brings the data plane's tables to what is wanted now. */
   #settle(nowMs: number, out: Actions): void {
     const session = this.#tx?.index ?? 0;
+    // Before the responder has our FIN it would drop a PING, and a path that is a second old would look lossy.
+    const speaking = this.#tx && isUsable(this.#tx) ? session : 0;
     const wanted = new Set<number>();
     for (const { path, isSpeaking } of this.paths.live) {
       wanted.add(path.id);
       const { bytes } = path.pmtu;
-      const pingSession = isSpeaking ? session : 0;
+      const pingSession = isSpeaking ? speaking : 0;
       const told = `${pingSession} ${bytes}`;
       if (this.#toldPaths.get(path.id) === told) continue;
       this.#toldPaths.set(path.id, told);

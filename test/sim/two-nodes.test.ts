@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 
 import { Sim, twoLinkedNodes } from './harness.js';
+import { rootOf } from './mesh.js';
 
 describe('two nodes', () => {
   it('join within one second when one is given the other', async () => {
@@ -24,6 +25,19 @@ describe('two nodes', () => {
     a.say(b, 'to b');
     b.say(a, 'to a');
     await sim.until('both frames arrive', () => b.heard('to b') && a.heard('to a'), 100);
+    await sim.stopAll();
+  });
+
+  it('lose no PING while the link comes up, and say once what it costs', async () => {
+    const { sim, a, b } = await twoLinkedNodes();
+    await sim.run(10_000);
+    for (const node of [a, b]) {
+      const [path] = node.plane.readCounters().paths;
+      assert.equal(path?.lossPermille, 0, node.name);
+    }
+    const root = rootOf(a);
+    await sim.run(120_000);
+    assert.equal(rootOf(a), root, 'no record was written since');
     await sim.stopAll();
   });
 });

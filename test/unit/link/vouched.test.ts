@@ -71,13 +71,14 @@ class Bench {
     ).length;
   }
 
-  /** Addresses of paths that the data plane was given. */
+  /** Addresses of paths that the data plane was given, each once. */
   paths(): string[] {
-    return this.out.list.flatMap((action) =>
+    const given = this.out.list.flatMap((action) =>
       action.kind === 'table' && action.entry.kind === 'pathSet'
         ? [formatPathAddress(action.entry.address)]
         : [],
     );
+    return [...new Set(given)];
   }
 }
 
