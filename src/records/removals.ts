@@ -1,3 +1,4 @@
+import { TokenBucket, TokenBuckets } from '../base/token-bucket.js';
 import { peerIdFromBytes, type PeerId } from '../model/peer-id.js';
 import {
   REMOVAL_SIGNER_KNOWN_MS,
@@ -56,6 +57,11 @@ export class Removals {
   readonly #statements = new Map<PeerId, Statement[]>();
   readonly #inForce = new Set<PeerId>();
   readonly #signers = new Map<PeerId, SignerBucket>();
+  /** Statements said again, by signer: no part of a mesh's history. */
+  readonly #repeats = new TokenBuckets(
+    () => new TokenBucket(REMOVALS_PER_MINUTE, REMOVALS_PER_MINUTE / 60),
+    MAX_SIGNERS,
+  );
   readonly #silenceMs: number;
   #learnsUntilMs = -Infinity;
 
@@ -95,7 +101,15 @@ export class Removals {
     if (isNewSigner && before.length >= 2 * REMOVAL_SIGNERS_KEPT && record.owner !== target) {
       return false;
     }
+    if (!isNewSigner && !this.#repeats.has(record.owner, nowMs)) return false;
     return this.#bucket(record.owner, nowMs).tokens >= 1;
+  }
+
+  /** Its signer has said so before. */
+  isRepetition(record: SignedRecord): boolean {
+    const target = removedPeer(record);
+    const said = (target && this.#statements.get(target)) ?? [];
+    return said.some((other) => other.record.owner === record.owner);
   }
 
   /** `isFree`: ours or restored. */
@@ -105,7 +119,9 @@ export class Removals {
     const others = (this.#statements.get(target) ?? []).filter(
       (other) => other.record.owner !== record.owner,
     );
+    const isRepetition = others.length < (this.#statements.get(target)?.length ?? 0);
     this.#statements.set(target, [...others, { record, receivedMs: nowMs }]);
+    if (isRepetition && !isFree) this.#repeats.take(record.owner, nowMs);
     if (!isFree) this.#bucket(record.owner, nowMs).tokens -= 1;
   }
 

@@ -298,6 +298,7 @@ export class RecordStore {
     if (record.owner === this.selfId && !isSharedKind(record.kind)) {
       return this.#meetOwn(record, nowMs, out);
     }
+    const isRepetition = this.#removals.isRepetition(record);
     const result = this.#add(record, nowMs, false, out);
     if (result !== 'new' && result !== 'equivocation') return result;
     if (!isSharedKind(record.kind)) this.noteAlive(record.owner, nowMs, out);
@@ -311,7 +312,7 @@ export class RecordStore {
         cure: 'If the machine was cloned, give the clone a state directory of its own; else remove the peer.',
       });
     }
-    if (record.kind === RECORD_KIND.REMOVED) this.#onRemoval(record, nowMs, out);
+    if (record.kind === RECORD_KIND.REMOVED) this.#onRemoval(record, isRepetition, nowMs, out);
     return result;
   }
 
@@ -431,7 +432,7 @@ export class RecordStore {
     key.set(peerIdBytes(peer), 0);
     key.set(peerIdBytes(this.selfId), 16);
     const record = this.#state(slotOf(RECORD_KIND.REMOVED, key), new Uint8Array(0), nowMs, out);
-    this.#onRemoval(record, nowMs, out);
+    this.#onRemoval(record, false, nowMs, out);
     return record;
   }
 
@@ -622,16 +623,19 @@ export class RecordStore {
     }
   }
 
-  #onRemoval(record: SignedRecord, nowMs: number, out: RecordActions): void {
+  #onRemoval(record: SignedRecord, isRepetition: boolean, nowMs: number, out: RecordActions): void {
     const peer = removedPeer(record);
     if (!peer) return;
     const signer = record.owner;
-    out.event({
-      level: 'warn',
-      code: peer === this.selfId ? 'self-removal' : 'peer-removal',
-      message: `Peer ${shortPeerId(signer)} says that ${shortPeerId(peer)} is removed from the mesh`,
-      peer: signer,
-    });
+    // Nobody asks about whom this node never heard of: a mesh's history, or what a member invents.
+    if (!isRepetition && (this.#shelves.has(peer) || peer === this.selfId)) {
+      out.event({
+        level: 'warn',
+        code: peer === this.selfId ? 'self-removal' : 'peer-removal',
+        message: `Peer ${shortPeerId(signer)} says that ${shortPeerId(peer)} is removed from the mesh`,
+        peer: signer,
+      });
+    }
     if (peer === this.selfId && signer !== peer) {
       const body = this.#removals.contestBody(peer);
       if (body) this.#state(CONTEST_SLOT, body, nowMs, out);
@@ -644,13 +648,15 @@ export class RecordStore {
     if (!this.#removals.judge(peer, this.#removalView(nowMs))) return;
     this.#membersRevision += 1;
     out.persist(`n/removed/${peer}`, numberValue(1));
-    out.event({
-      level: 'warn',
-      code: 'peer-removed',
-      message: `Peer ${shortPeerId(peer)} is removed from the mesh`,
-      peer,
-    });
     const shelf = this.#shelves.get(peer);
+    if (shelf || peer === this.selfId) {
+      out.event({
+        level: 'warn',
+        code: 'peer-removed',
+        message: `Peer ${shortPeerId(peer)} is removed from the mesh`,
+        peer,
+      });
+    }
     if (peer === this.selfId) this.#retell(peer, out);
     else if (shelf) this.#drop(shelf, out);
   }
