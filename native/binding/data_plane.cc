@@ -40,6 +40,15 @@ core::NeighbourAddress IpOf(const Napi::Object& object, const char* name) {
   return out;
 }
 
+std::vector<uint32_t> PeersOf(const Napi::Object& entry) {
+  const auto list = Field(entry, "peers").As<Napi::Array>();
+  std::vector<uint32_t> peers;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    peers.push_back(list.Get(i).As<Napi::Number>().Uint32Value());
+  }
+  return peers;
+}
+
 TableEntry EntryOf(const Napi::Object& entry) {
   const std::string kind = Text(entry, "kind");
   if (kind == "sessionInstall") {
@@ -77,13 +86,9 @@ TableEntry EntryOf(const Napi::Object& entry) {
   }
   if (kind == "fdbRemove") return engine::FdbRemove{U32(entry, "network"), MacOf(entry, "mac")};
   if (kind == "groupSet") {
-    const auto list = Field(entry, "peers").As<Napi::Array>();
-    std::vector<uint32_t> peers;
-    for (uint32_t i = 0; i < list.Length(); ++i) {
-      peers.push_back(list.Get(i).As<Napi::Number>().Uint32Value());
-    }
-    return engine::GroupSet{U32(entry, "network"), MacOf(entry, "mac"), std::move(peers)};
+    return engine::GroupSet{U32(entry, "network"), MacOf(entry, "mac"), PeersOf(entry)};
   }
+  if (kind == "membersSet") return engine::MembersSet{U32(entry, "network"), PeersOf(entry)};
   if (kind == "groupRemove") {
     return engine::GroupRemove{U32(entry, "network"), MacOf(entry, "mac")};
   }
@@ -205,26 +210,27 @@ Napi::Object EventToJs(Napi::Env env, const Event& event) {
       of_kind("labelUnknown", {{"peer", event.peer}, {"label", event.value}});
       break;
     case EventKind::kPeerWanted:
-      of_kind("peerWanted", {{"network", 0}, {"peer", event.peer}, {"target", event.value}});
+      of_kind("peerWanted",
+              {{"network", event.network}, {"peer", event.peer}, {"target", event.value}});
       break;
     case EventKind::kTcpOpened:
       of_kind("tcpOpened", {{"connection", event.value}});
       endpoint("endpoint");
       break;
     case EventKind::kMacClaim:
-      of_kind("macClaim", {{"network", 0}, {"peer", event.peer}});
+      of_kind("macClaim", {{"network", event.network}, {"peer", event.peer}});
       out.Set("mac", MacToJs(env, event.mac));
       out.Set("verdict", VerdictName(event.verdict));
       break;
     case EventKind::kMembership:
-      of_kind("membership", {{"network", 0}, {"missed", event.value}});
+      of_kind("membership", {{"network", event.network}, {"missed", event.value}});
       out.Set("frame", BytesToJs(env, event.bytes));
       break;
     case EventKind::kTcpClosed:
       of_kind("tcpClosed", {{"connection", event.value}});
       break;
     case EventKind::kFault:
-      of_kind("fault", {{"path", event.path}, {"network", 0}});
+      of_kind("fault", {{"path", event.path}, {"network", event.network}});
       out.Set("code", event.code);
       out.Set("errno", Napi::Number::New(env, event.error));
       break;
@@ -232,6 +238,25 @@ Napi::Object EventToJs(Napi::Env env, const Event& event) {
       of_kind("overflow", {{"lost", event.value}});
       break;
   }
+  return out;
+}
+
+std::vector<core::Mac> OwnMacsOf(const Napi::Object& options) {
+  const auto list = Field(options, "ownMacs").As<Napi::Array>();
+  std::vector<core::Mac> macs;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    macs.push_back(MacOf(list.Get(i).As<Napi::Object>(), "mac"));
+  }
+  return macs;
+}
+
+Napi::Object FailureToJs(Napi::Env env, const engine::OpenFailure& failure) {
+  auto out = Napi::Object::New(env);
+  out.Set("code", failure.code);
+  out.Set("step", failure.step);
+  out.Set("errno", Napi::Number::New(env, failure.error));
+  out.Set("reason", failure.error != 0 ? std::strerror(failure.error) : "");
+  out.Set("what", failure.what);
   return out;
 }
 
@@ -243,6 +268,8 @@ void DataPlane::Define(Napi::Env env, Napi::Object exports) {
   exports.Set("DataPlane", DefineClass(env, "DataPlane",
                                        {
                                            InstanceMethod<&DataPlane::Open>("open"),
+                                           InstanceMethod<&DataPlane::OpenNetwork>("openNetwork"),
+                                           InstanceMethod<&DataPlane::CloseNetwork>("closeNetwork"),
                                            InstanceMethod<&DataPlane::Apply>("apply"),
                                            InstanceMethod<&DataPlane::Send>("send"),
                                            InstanceMethod<&DataPlane::OnReadable>("onReadable"),
@@ -318,10 +345,7 @@ Napi::Value DataPlane::Open(const Napi::CallbackInfo& info) {
   for (uint32_t i = 0; i < suites.Length(); ++i) {
     config.suites.push_back(SuiteOf(env, suites.Get(i).As<Napi::Number>().Uint32Value()));
   }
-  const auto macs = Field(options, "ownMacs").As<Napi::Array>();
-  for (uint32_t i = 0; i < macs.Length(); ++i) {
-    config.own_macs.push_back(MacOf(macs.Get(i).As<Napi::Object>(), "mac"));
-  }
+  config.own_macs = OwnMacsOf(options);
   // Optional: a data plane without an overlay to guard has none.
   const Napi::Value prefixes = options.Get("overlayPrefixes");
   for (uint32_t i = 0; prefixes.IsArray() && i < prefixes.As<Napi::Array>().Length(); ++i) {
@@ -346,14 +370,7 @@ Napi::Value DataPlane::Open(const Napi::CallbackInfo& info) {
   engine::EngineInfo opened;
   engine::OpenFailure failure;
   auto out = Napi::Object::New(env);
-  if (!opening->Open(config, &opened, &failure)) {
-    out.Set("code", failure.code);
-    out.Set("step", failure.step);
-    out.Set("errno", Napi::Number::New(env, failure.error));
-    out.Set("reason", failure.error != 0 ? std::strerror(failure.error) : "");
-    out.Set("what", failure.what);
-    return out;
-  }
+  if (!opening->Open(config, &opened, &failure)) return FailureToJs(env, failure);
   engine_ = std::move(opening);
 
   out.Set("localPort", Napi::Number::New(env, opened.port));
@@ -376,6 +393,20 @@ Napi::Value DataPlane::Open(const Napi::CallbackInfo& info) {
   out.Set("offloads", offloads);
   out.Set("queuePairs", Napi::Number::New(env, static_cast<double>(opened.queue_pairs)));
   return out;
+}
+
+// Null on success; else as from Open.
+Napi::Value DataPlane::OpenNetwork(const Napi::CallbackInfo& info) {
+  const auto options = info[0].As<Napi::Object>();
+  engine::OpenFailure failure;
+  const engine::NetworkConfig config{U32(options, "network"), Text(options, "tapName"),
+                                     OwnMacsOf(options)};
+  if (Opened(info.Env()).OpenNetwork(config, &failure)) return info.Env().Null();
+  return FailureToJs(info.Env(), failure);
+}
+
+void DataPlane::CloseNetwork(const Napi::CallbackInfo& info) {
+  Opened(info.Env()).CloseNetwork(info[0].As<Napi::Number>().Uint32Value());
 }
 
 // Null on success; else {index, reason}.
@@ -413,7 +444,7 @@ void DataPlane::Send(const Napi::CallbackInfo& info) {
     } else if (kind == "probe") {
       engine.SendProbe(U32(item, "path"), U32(item, "datagramBytes"));
     } else if (kind == "tapFrame") {
-      engine.WriteTap(Bytes(item, "frame"));
+      engine.WriteTap(U32(item, "network"), Bytes(item, "frame"));
     } else if (kind == "kick") {
       engine.KickPath(U32(item, "path"));
     } else if (kind == "returnToken") {

@@ -19,6 +19,8 @@ class DataPlane : public Napi::ObjectWrap<DataPlane> {
 
  private:
   Napi::Value Open(const Napi::CallbackInfo& info);
+  Napi::Value OpenNetwork(const Napi::CallbackInfo& info);
+  void CloseNetwork(const Napi::CallbackInfo& info);
   Napi::Value Apply(const Napi::CallbackInfo& info);
   void Send(const Napi::CallbackInfo& info);
   void OnReadable(const Napi::CallbackInfo& info);

@@ -167,6 +167,17 @@ size_t Fdb::Forget(uint16_t peer) {
   return before - size_;
 }
 
+size_t Fdb::ForgetNetwork(uint32_t network) {
+  const std::lock_guard guard(mutex_);
+  const size_t before = size_;
+  for (size_t index = 0; index < kPlaces; ++index) {
+    const uint64_t value = places_[index].value.load(std::memory_order_relaxed);
+    const uint64_t key = places_[index].key.load(std::memory_order_relaxed);
+    if (PeerOf(value) != 0 && NetworkOf(key, value) == network) ClearLocked(index);
+  }
+  return before - size_;
+}
+
 size_t Fdb::Age(uint32_t now_s) {
   const std::lock_guard guard(mutex_);
   const size_t before = size_;

@@ -83,6 +83,9 @@ class Fdb {
   /// Forgets all of one peer: it left. Returns how many.
   size_t Forget(uint16_t peer);
 
+  /// Forgets all of one network: it was closed. Returns how many.
+  size_t ForgetNetwork(uint32_t network);
+
   /// Frees entries not seen for 300 s; call every few seconds. Returns how many.
   size_t Age(uint32_t now_s);
 

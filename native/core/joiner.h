@@ -46,8 +46,8 @@ struct Arrival {
   uint64_t counter;
   uint32_t session;  // slot
   uint32_t phase;
-  uint32_t network;
-  bool is_partial;  // kFlagPartialChecksum, verified by the caller (VerifyPartial)
+  uint32_t network;  // local index
+  bool is_partial;   // kFlagPartialChecksum, verified by the caller (VerifyPartial)
   FrameInfo info;
 };
 
@@ -72,6 +72,8 @@ class Joiner {
   [[nodiscard]] size_t segments() const { return segments_; }
   /// Slot of the session the open run came in.
   [[nodiscard]] uint32_t session() const { return first_.session; }
+  /// Local index of the network the open run is for.
+  [[nodiscard]] uint32_t network() const { return first_.network; }
 
   struct Joined {
     OffloadHeader offload;

@@ -21,6 +21,20 @@ inline constexpr uint32_t kNoSlot = UINT32_MAX;
 /// In the declared FDB: a port of this host, no peer.
 inline constexpr uint32_t kLocalPeer = 0;
 
+/// Network ids have 24 bits on the wire; the default network is 0.
+inline constexpr uint32_t kMaxNetworkId = 0xffffff;
+/// Open at a time, the default one included.
+inline constexpr uint32_t kMaxNetworks = 64;
+
+/// A network of this host. Its position in Tables::networks is its local index, which the other tables and the engine's
+/// network states go by; 0 is the default network. Another may have it in a later snapshot.
+struct NetworkEntry {
+  uint32_t id = 0;
+  bool is_open = false;
+  std::vector<uint32_t> reachable;  // members with session and path: whom a flood goes to
+  bool has_absent = false;          // there are members that are not
+};
+
 /// A way to a peer. `state` indexes the engine's path states, which outlive snapshots.
 struct PathEntry {
   uint32_t id = 0;
@@ -80,18 +94,23 @@ class FlatMap {
 };
 
 struct Tables {
-  std::vector<PeerEntry> peers;     // by peer slot, size kMaxPeers + 1
-  std::vector<PathEntry> paths;     // dense
-  std::vector<uint32_t> reachable;  // peers with session and path: whom a flood goes to
-  bool has_absent = false;          // there are peers that are not
-  FlatMap sessions;                 // receiver_index -> session slot
-  FlatMap declared_fdb;             // FdbKey -> peer, or kLocalPeer
-  FlatMap groups;                   // FdbKey of a group -> position in group_peers
+  std::vector<PeerEntry> peers;        // by peer slot, size kMaxPeers + 1
+  std::vector<PathEntry> paths;        // dense
+  std::vector<NetworkEntry> networks;  // by local index
+  FlatMap network_indexes;             // network id -> local index, of open ones but the default
+  FlatMap sessions;                    // receiver_index -> session slot
+  FlatMap declared_fdb;                // FdbKey -> peer, or kLocalPeer
+  FlatMap groups;                      // FdbKey of a group -> position in group_peers
   std::vector<std::vector<uint32_t>> group_peers;  // reachable ones
   std::vector<LabelEntry> labels;                  // dense
   FlatMap label_positions;                         // label -> position
   FlatMap path_by_address;  // AddressKey -> position of a path, to be compared
   std::shared_ptr<const NeighbourTable> neighbours;  // whose MAC must be declared, too
+
+  /// Local index of a network, kNoSlot when it is not open.
+  [[nodiscard]] uint32_t IndexOf(uint32_t network) const {
+    return network == 0 ? 0 : network_indexes.Find(network);
+  }
 };
 
 /// Key of an address, never zero. Two addresses may have the same one.
@@ -101,9 +120,9 @@ inline uint64_t AddressKey(const HashSeed& seed, const SourceAddress& address) {
   return HashPair(seed, words[0] + address.port, words[1]) | 1;
 }
 
-/// Key of the declared FDB: never zero.
-inline uint64_t FdbKey(uint32_t network, uint64_t mac) {
-  return (uint64_t{1} << 63) ^ mac ^ (uint64_t{network} << 48);
+/// Key of a MAC in the network at a local index: never zero. (Beside a MAC the 24 bits of its id find no room.)
+inline uint64_t FdbKey(uint32_t network_index, uint64_t mac) {
+  return (uint64_t{1} << 63) ^ mac ^ (uint64_t{network_index} << 48);
 }
 
 }  // namespace overlayd::core

@@ -49,11 +49,11 @@ inline void WriteDataHeader(uint8_t* out, const DataHeader& header) {
   return ReadLead(in, &header->phase, &header->receiver_index);
 }
 
+/// `network` has 24 bits.
 inline void WriteInnerHeader(uint8_t* out, InnerKind kind, uint8_t flags, uint32_t network) {
   out[0] = static_cast<uint8_t>(kind);
   out[1] = flags;
-  StoreLe24(out + 2, network);
-  out[5] = 0;
+  StoreLe32(out + 2, network);  // of its 24 bits, the zero byte behind them
 }
 
 }  // namespace overlayd::core

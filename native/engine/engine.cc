@@ -66,6 +66,10 @@ std::vector<core::SourceAddress> LocalAddresses(uint16_t port) {
 
 struct Engine::Lane {
   std::unique_ptr<io::TapQueue> tap;
+  /// False when it is gone. Belongs to whoever has the duty.
+  bool has_tap = true;
+  /// The TAPs of the other networks.
+  io::TapPoller networks;
   Sockets sockets;
   /// Of the first lane, where the kernel sorts (io/port_sorter.h).
   std::vector<std::unique_ptr<io::UdpSocket>> strangers;
@@ -93,7 +97,7 @@ bool Engine::Open(const EngineConfig& config, EngineInfo* info, OpenFailure* fai
   plane_ = std::make_unique<Plane>(wake_, RandomSeed());
   plane_->mesh_id = config.mesh_id;
   plane_->mtu_bytes = config.mtu_bytes;
-  plane_->own_macs = config.own_macs;
+  plane_->networks[0] = {config.tap_name, {}, config.own_macs};
   plane_->overlay_prefixes = config.overlay_prefixes;
   plane_->gate = std::make_unique<core::Gate>(
       std::span<const uint8_t, core::kMeshIdBytes>(plane_->mesh_id), FillRandom);
@@ -141,6 +145,7 @@ bool Engine::OpenDevices(const EngineConfig& config, EngineInfo* info, OpenFailu
     return false;
   }
   plane_->has_offload_header = offloads.vnet_hdr;
+  tap_offloads_ = offloads;
   if (offloads.vnet_hdr) {
     const JoinAbility able = ProbeJoining(*queues.front());
     plane_->may_join_tcp = able.tcp;
@@ -166,8 +171,9 @@ bool Engine::OpenDevices(const EngineConfig& config, EngineInfo* info, OpenFailu
   for (auto& queue : queues) {
     auto lane = std::make_unique<Lane>();
     lane->tap = std::move(queue);
-    if (!lane->tap_duty.Open()) {
-      *failure = {"OVL_INTERNAL", "eventfd", errno, ""};
+    const int unpolled = lane->networks.Open();
+    if (!lane->tap_duty.Open() || unpolled != 0) {
+      *failure = {"OVL_INTERNAL", "eventfd", unpolled != 0 ? -unpolled : errno, ""};
       lanes_.clear();
       return false;
     }
@@ -249,11 +255,13 @@ void Engine::OpenTcp(const EngineConfig& config, uint16_t port) {
 
 void Engine::StartThreads() {
   size_t worker = 0;
+  size_t queue = 0;
   for (auto& lane : lanes_) {
-    lane->tx =
-        std::make_unique<TxPath>(*plane_, worker++, *lane->tap, lane->sockets, lane->tx_counters);
-    lane->rx =
-        std::make_unique<RxPath>(*plane_, worker++, *lane->tap, lane->sockets, lane->rx_counters);
+    lane->tx = std::make_unique<TxPath>(*plane_, worker++, *lane->tap, lane->sockets,
+                                        lane->tx_counters, queue);
+    lane->rx = std::make_unique<RxPath>(*plane_, worker++, *lane->tap, lane->sockets,
+                                        lane->rx_counters, queue);
+    ++queue;
   }
   housekeeper_ = std::make_unique<Housekeeper>(*plane_, worker++, lanes_.front()->sockets);
   for (auto& lane : lanes_) {
@@ -270,13 +278,15 @@ void Engine::StartThreads() {
   });
 }
 
-// Has the TAP while there is much to do (engine/tap_duty.h).
+// Has the TAPs while there is much to do (engine/tap_duty.h).
 void Engine::RunTx(Lane& lane) {
   ::prctl(PR_SET_NAME, "ovl-tx");
   TapDuty& duty = lane.tap_duty;
   Workload workload(lane.tx_counters, core::Counter::kTapRxFrames, core::Counter::kTapRxBytes);
   pollfd bell[] = {{stop_.get(), POLLIN, 0}, {duty.tx_bell(), POLLIN, 0}};
-  pollfd fds[] = {{stop_.get(), POLLIN, 0}, {lane.tap->fd(), POLLIN, 0}};
+  enum : size_t { kStop, kTap, kNetworks };
+  pollfd fds[] = {
+      {stop_.get(), POLLIN, 0}, {lane.tap->fd(), POLLIN, 0}, {lane.networks.fd(), POLLIN, 0}};
   for (;;) {
     ::poll(bell, 2, -1);
     if (bell[0].revents != 0) return;
@@ -284,12 +294,17 @@ void Engine::RunTx(Lane& lane) {
     if (!duty.IsWithTx()) continue;
     uint64_t busy_until_ms = BootTimeMs() + TapDuty::kCalmMs;
     while (duty.IsWithTx()) {
-      ::poll(fds, 2, static_cast<int>(TapDuty::kCalmMs));
-      if (fds[0].revents != 0) return;
+      fds[kTap].fd = lane.has_tap ? lane.tap->fd() : -1;
+      // One network alone costs nothing for the others: the last is looked at only while there are any.
+      const bool has_networks = networks_open_.load(std::memory_order_relaxed) != 0;
+      fds[kNetworks].revents = 0;
+      ::poll(fds, has_networks ? 3 : 2, static_cast<int>(TapDuty::kCalmMs));
+      if (fds[kStop].revents != 0) return;
       const uint64_t now_ms = BootTimeMs();
-      if (fds[1].revents != 0) {
+      if ((fds[kTap].revents | fds[kNetworks].revents) != 0) {
         lane.tx_counters.Add(core::Counter::kTxWakeups);
-        if (!lane.tx->Drain(now_ms)) return;
+        if (fds[kTap].revents != 0) lane.has_tap = lane.tx->Drain(now_ms);
+        if (fds[kNetworks].revents != 0) DrainNetworks(lane);
       }
       const bool was_full = lane.tx->TakeWaited();
       if (was_full || lane.rx_is_busy.exchange(false, std::memory_order_relaxed) ||
@@ -311,17 +326,20 @@ void Engine::RunRx(Lane& lane) {
   for (const auto& socket : lane.proven) sockets.push_back(socket.get());
   TapDuty& duty = lane.tap_duty;
   Workload rx_load(lane.rx_counters, core::Counter::kUdpRxDatagrams, core::Counter::kUdpRxBytes);
-  enum : size_t { kStop, kBell, kTap, kFirstSocket };
-  std::vector<pollfd> fds{
-      {stop_.get(), POLLIN, 0}, {duty.rx_bell(), POLLIN, 0}, {lane.tap->fd(), POLLIN, 0}};
+  enum : size_t { kStop, kBell, kTap, kNetworks, kFirstSocket };
+  std::vector<pollfd> fds{{stop_.get(), POLLIN, 0},
+                          {duty.rx_bell(), POLLIN, 0},
+                          {lane.tap->fd(), POLLIN, 0},
+                          {lane.networks.fd(), POLLIN, 0}};
   for (const io::UdpSocket* socket : sockets) fds.push_back({socket->fd(), POLLIN, 0});
   const size_t first_stranger = fds.size();
   for (const auto& socket : lane.strangers) fds.push_back({socket->fd(), POLLIN, 0});
   uint64_t strangers_from_ms = 0;
-  bool has_tap = true;
   for (;;) {
-    const bool is_on_duty = has_tap && !duty.IsWithTx();
-    fds[kTap].fd = is_on_duty ? lane.tap->fd() : -1;
+    const bool is_on_duty = !duty.IsWithTx();
+    const bool has_networks = networks_open_.load(std::memory_order_relaxed) != 0;
+    fds[kTap].fd = is_on_duty && lane.has_tap ? lane.tap->fd() : -1;
+    fds[kNetworks].fd = is_on_duty && has_networks ? lane.networks.fd() : -1;
     const uint64_t now_ms = BootTimeMs();
     const bool may_see_strangers = now_ms >= strangers_from_ms;
     const int patience_ms = may_see_strangers ? -1 : static_cast<int>(strangers_from_ms - now_ms);
@@ -329,14 +347,14 @@ void Engine::RunRx(Lane& lane) {
     if (fds[kStop].revents != 0) return;
     if (fds[kBell].revents != 0) TapDuty::Silence(duty.rx_bell());
     lane.rx_counters.Add(core::Counter::kRxWakeups);
-    bool may_have_answers = fds[kTap].revents != 0;
+    bool may_have_answers = (fds[kTap].revents | fds[kNetworks].revents) != 0;
     for (size_t i = 0; i < sockets.size(); ++i) {
       if (fds[kFirstSocket + i].revents == 0) continue;
       lane.rx->Drain(*sockets[i]);
       may_have_answers = true;
     }
     const bool is_much = rx_load.IsMuch();
-    if (is_on_duty && may_have_answers) has_tap = DrainTapOnDuty(lane, is_much);
+    if (is_on_duty && may_have_answers) DrainTapsOnDuty(lane, is_much);
     if (!is_on_duty && is_much) lane.rx_is_busy.store(true, std::memory_order_relaxed);
     if (!may_see_strangers) continue;
     for (size_t i = 0; i < lane.strangers.size(); ++i) {
@@ -348,12 +366,20 @@ void Engine::RunRx(Lane& lane) {
   }
 }
 
-// The rx thread's turn at the TAP; false: the TAP is gone.
-bool Engine::DrainTapOnDuty(Lane& lane, bool is_much_received) {
+// The rx thread's turn at the TAPs.
+void Engine::DrainTapsOnDuty(Lane& lane, bool is_much_received) {
   Workload workload(lane.tx_counters, core::Counter::kTapRxFrames, core::Counter::kTapRxBytes);
-  if (!is_much_received && !lane.tx->Drain()) return false;
+  if (!is_much_received) {
+    if (lane.has_tap) lane.has_tap = lane.tx->Drain();
+    if (networks_open_.load(std::memory_order_relaxed) != 0) DrainNetworks(lane);
+  }
   if (is_much_received || workload.IsMuch() || lane.tx->HasWaited()) lane.tap_duty.GiveToTx();
-  return true;
+}
+
+void Engine::DrainNetworks(Lane& lane) {
+  uint32_t ready[16];
+  const size_t count = lane.networks.Ready(ready);
+  for (size_t i = 0; i < count; ++i) lane.tx->DrainNetwork(ready[i], lane.networks);
 }
 
 void Engine::Close() {
@@ -373,6 +399,71 @@ void Engine::Close() {
   lanes_.clear();
   plane_.reset();
   stop_.Reset();
+  networks_open_.store(0);
+}
+
+std::string Engine::CheckNetwork(const NetworkConfig& config, uint32_t* index) const {
+  if (config.network == 0 || config.network > core::kMaxNetworkId) return "its id is out of range";
+  const core::Tables& tables = *plane_->tables.load();
+  if (tables.IndexOf(config.network) != core::kNoSlot) return "it is open already";
+  // The kernel would make one of the two a further queue of the other: frames of both on one device.
+  for (const NetworkState& other : plane_->networks) {
+    if (other.tap_name == config.tap_name) return config.tap_name + " is the TAP of another";
+  }
+  const auto free = std::find_if(tables.networks.begin(), tables.networks.end(),
+                                 [](const core::NetworkEntry& entry) { return !entry.is_open; });
+  if (free == tables.networks.end()) return "too many are open";
+  *index = static_cast<uint32_t>(free - tables.networks.begin());
+  return {};
+}
+
+bool Engine::OpenNetwork(NetworkConfig config, OpenFailure* failure) {
+  uint32_t index = 0;
+  if (const std::string why = CheckNetwork(config, &index); !why.empty()) {
+    const std::string what = "network " + std::to_string(config.network) + " (" + why + ")";
+    *failure = {"OVL_TAP_OPEN", "open the TAP", 0, what};
+    return false;
+  }
+  std::vector<std::unique_ptr<io::TapQueue>> queues;
+  io::TapOffloads offloads = tap_offloads_;
+  const char* step = "";
+  if (const int error = io::OpenTap(config.tap_name, lanes_.size(), &queues, &offloads, &step);
+      error != 0) {
+    *failure = {"OVL_TAP_OPEN", step, -error, config.tap_name};
+    return false;
+  }
+  NetworkState& state = plane_->networks[index];
+  state = {config.tap_name, std::move(queues), std::move(config.own_macs)};
+  store_->OpenNetwork(index, config.network);
+  for (size_t lane = 0; lane < lanes_.size(); ++lane) {
+    const int error = lanes_[lane]->networks.Add(*state.queues[lane], index);
+    if (error == 0) continue;
+    RemoveNetwork(index);
+    *failure = {"OVL_TAP_OPEN", "epoll_ctl", -error, config.tap_name};
+    return false;
+  }
+  networks_open_.fetch_add(1);
+  // The tx thread looks by itself, many times a second while it has the duty.
+  for (auto& lane : lanes_) lane->tap_duty.WakeRx();
+  return true;
+}
+
+void Engine::CloseNetwork(uint32_t network) {
+  const uint32_t index = plane_->tables.load()->IndexOf(network);
+  if (index == core::kNoSlot || index == 0) return;
+  RemoveNetwork(index);
+  plane_->fdb.ForgetNetwork(network);
+  networks_open_.fetch_sub(1);
+}
+
+// First nobody is sent there any more, then nobody is there, then it goes.
+void Engine::RemoveNetwork(uint32_t index) {
+  NetworkState& state = plane_->networks[index];
+  for (size_t lane = 0; lane < lanes_.size(); ++lane) {
+    lanes_[lane]->networks.Remove(*state.queues[lane]);
+  }
+  store_->CloseNetwork(index);
+  state = {};
 }
 
 void Engine::SendDatagram(const core::SourceAddress& to, std::span<const uint8_t> bytes) {
@@ -420,14 +511,16 @@ void Engine::SendProbe(uint32_t path, uint32_t datagram_bytes) {
   }
 }
 
-void Engine::WriteTap(std::span<const uint8_t> frame) {
-  if (frame.size() < core::kEthernetHeaderSize) {
+void Engine::WriteTap(uint32_t network, std::span<const uint8_t> frame) {
+  const uint32_t index = plane_->tables.load()->IndexOf(network);
+  if (frame.size() < core::kEthernetHeaderSize || index == core::kNoSlot) {
     return control_counters_.Drop(core::DropReason::kTapWrite);
   }
   // The kernel takes frames of several threads: each write is a frame.
   std::vector<uint8_t> copy(frame.begin(), frame.end());
   const core::Slice slice{copy.data(), copy.size()};
-  if (lanes_.front()->tap->Write({}, &slice, 1) < 0) {
+  io::TapQueue& tap = index == 0 ? *lanes_.front()->tap : *plane_->networks[index].queues.front();
+  if (tap.Write({}, &slice, 1) < 0) {
     control_counters_.Drop(core::DropReason::kTapWrite);
   }
 }

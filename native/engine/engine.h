@@ -18,12 +18,13 @@
 #include "native/engine/tcp_hub.h"
 #include "native/engine/tx_path.h"
 #include "native/io/tap_device.h"
+#include "native/io/tap_poller.h"
 
 /*
  * The data plane as a whole: opens the devices, runs the threads, takes batches from the control plane.
  *
- *   queue pair i:  tx thread   TAP queue i -> UDP sockets of pair i
- *                  rx thread   UDP sockets of pair i -> TAP queue i, and the tx thread's work while there is little
+ *   queue pair i:  tx thread   TAP queues i -> UDP sockets of pair i           of each network one TAP
+ *                  rx thread   UDP sockets of pair i -> TAP queues i, and the tx thread's work while there is little
  *   once:          housekeeper PINGs, reports, ageing
  *                  tcp         connections, where UDP is blocked
  *
@@ -69,6 +70,13 @@ struct OpenFailure {
   std::string what;
 };
 
+/// A network beside the default one.
+struct NetworkConfig {
+  uint32_t network = 0;
+  std::string tap_name;
+  std::vector<core::Mac> own_macs;
+};
+
 class Engine {
  public:
   explicit Engine(std::function<void()> wake);
@@ -79,14 +87,19 @@ class Engine {
   void Close();
   [[nodiscard]] bool is_open() const { return is_open_; }
 
+  /// False: nothing is left open.
+  bool OpenNetwork(NetworkConfig config, OpenFailure* failure);
+  /// Nothing when it is not open.
+  void CloseNetwork(uint32_t network);
+
   /// Empty on success; else why `entries[*refused]` cannot be applied, and nothing was.
   std::string Apply(std::span<TableEntry> entries, size_t* refused);
   void SendDatagram(const core::SourceAddress& to, std::span<const uint8_t> bytes);
   void SendControl(uint32_t session, uint32_t path, uint8_t type, std::span<const uint8_t> body);
   void SendKeepalive(uint32_t session, const core::SourceAddress& to);
   void SendProbe(uint32_t path, uint32_t datagram_bytes);
-  /// A frame for this host's bridge.
-  void WriteTap(std::span<const uint8_t> frame);
+  /// A frame for this host's bridge in a network.
+  void WriteTap(uint32_t network, std::span<const uint8_t> frame);
   /// The network changed under the path: PING at once, back-off from the start.
   void KickPath(uint32_t path);
   /// kTcpOpened or kTcpClosed follows.
@@ -110,10 +123,14 @@ class Engine {
   void OpenTcp(const EngineConfig& config, uint16_t port);
   void ChooseSuites(const EngineConfig& config, EngineInfo* info);
   void AddSideQueues(const std::string& address, uint16_t port, const io::UdpOptions& options);
+  /// Empty, or why there cannot be such a network.
+  std::string CheckNetwork(const NetworkConfig& config, uint32_t* index) const;
+  void RemoveNetwork(uint32_t index);
   void StartThreads();
   void RunTx(Lane& lane);
   void RunRx(Lane& lane);
-  bool DrainTapOnDuty(Lane& lane, bool is_much_received);
+  void DrainTapsOnDuty(Lane& lane, bool is_much_received);
+  void DrainNetworks(Lane& lane);
 
   std::function<void()> wake_;
   std::unique_ptr<Plane> plane_;
@@ -124,7 +141,9 @@ class Engine {
   core::CounterBlock control_counters_;
   std::thread housekeeper_thread_;
   std::thread tcp_thread_;
-  io::Fd stop_;  // eventfd, readable when the threads shall end
+  io::Fd stop_;                             // eventfd, readable when the threads shall end
+  std::atomic<uint32_t> networks_open_{0};  // beside the default one
+  io::TapOffloads tap_offloads_;
   bool is_open_ = false;
 };
 

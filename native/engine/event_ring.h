@@ -51,8 +51,9 @@ struct Event {
   EventKind kind;
   uint32_t session = 0;  // receiver_index
   uint32_t phase = 0;
-  uint32_t path = 0;   // path id
-  uint32_t peer = 0;   // slot
+  uint32_t path = 0;  // path id
+  uint32_t peer = 0;  // slot
+  uint32_t network = 0;
   uint32_t value = 0;  // datagram bytes, control type, label, connection, IPv4 address, events lost
   uint32_t rtt_us = 0;
   int error = 0;          // errno

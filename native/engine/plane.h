@@ -15,6 +15,7 @@
 #include "native/core/tables.h"
 #include "native/engine/event_ring.h"
 #include "native/engine/label_state.h"
+#include "native/engine/network_state.h"
 #include "native/engine/path_state.h"
 #include "native/engine/quiescence.h"
 #include "native/engine/session_table.h"
@@ -34,8 +35,9 @@ struct Plane {
   Quiescence quiescence;
   std::atomic<const core::Tables*> tables{nullptr};
   SessionTable sessions;
-  PathStates paths;    // by PathEntry::state
-  LabelStates labels;  // by LabelEntry::state
+  PathStates paths;        // by PathEntry::state
+  LabelStates labels;      // by LabelEntry::state
+  NetworkStates networks;  // by local index
   core::Fdb fdb;
   const core::HashSeed address_seed;  // of Tables::path_by_address
   EventRing events;
@@ -44,7 +46,6 @@ struct Plane {
 
   std::array<const core::Aead*, 5> aeads{};  // by suite number; nullptr: not on this machine
   std::array<uint8_t, 16> mesh_id{};
-  std::vector<uint64_t> own_macs;  // refused as source of frames from peers
   std::vector<core::AddressPrefix>
       overlay_prefixes;  // no datagram of the tunnel may come from there
   uint32_t mtu_bytes = 0;

@@ -47,12 +47,13 @@ struct RxPath::Opened {
 };
 
 RxPath::RxPath(Plane& plane, size_t worker, io::TapQueue& tap, Sockets& sockets,
-               core::CounterBlock& counters)
+               core::CounterBlock& counters, size_t queue)
     : plane_(plane),
       worker_(worker),
       tap_(tap),
       sockets_(sockets),
       counters_(counters),
+      queue_(queue),
       mac_events_(kMacEventRate),
       buffer_(new uint8_t[kHeadroom + kManySlots * kSlotStride]),
       slots_in_use_(kManySlots),
@@ -71,6 +72,8 @@ void RxPath::Begin(const io::UdpSocket& socket, uint64_t now_ms) {
   cached_index_ = 0;  // tables may have changed since
   cached_path_peer_ = 0;
   cached_mac_peer_ = 0;
+  network_id_ = 0;
+  network_index_ = 0;
 }
 
 void RxPath::Drain(io::UdpSocket& socket, uint64_t now_ms) {
@@ -284,9 +287,27 @@ void RxPath::OnData(uint8_t* data, size_t size, const core::SourceAddress& from)
   const uint8_t flags = inner[1];
   NoteArrival(opened, is_newest, kind, flags);
   if ((flags & ~core::kKnownFlags) != 0) return counters_.Drop(DropReason::kInnerFlags);
-  if (core::LoadLe24(inner + 2) != 0) return counters_.Drop(DropReason::kInnerNetwork);
-  if (inner[5] != 0) return counters_.Drop(DropReason::kGateZero);
+  const uint32_t network = core::LoadLe32(inner + 2);
+  if (network != network_id_ && !EnterNetwork(network)) [[unlikely]]
+    return;
   OnInner(opened, kind, flags, inner + core::kInnerHeaderSize, inner_size - core::kInnerHeaderSize);
+}
+
+// What follows is for another network than what came before. `word`: its 24 bits and the zero byte behind them.
+bool RxPath::EnterNetwork(uint32_t word) {
+  const uint32_t index = word > core::kMaxNetworkId ? core::kNoSlot : tables_->IndexOf(word);
+  if (index == core::kNoSlot) {
+    counters_.Drop(word > core::kMaxNetworkId ? DropReason::kGateZero : DropReason::kInnerNetwork);
+    return false;
+  }
+  network_id_ = word;
+  network_index_ = index;
+  cached_mac_peer_ = 0;
+  return true;
+}
+
+io::TapQueue& RxPath::TapOf(uint32_t network_index) {
+  return network_index == 0 ? tap_ : *plane_.networks[network_index].queues[queue_];
 }
 
 uint32_t RxPath::PathFrom(uint32_t peer, const core::SourceAddress& from) {
@@ -348,6 +369,7 @@ void RxPath::OnInner(const Opened& opened, core::InnerKind kind, uint8_t flags, 
     case core::InnerKind::kControl:
       return OnControl(opened, content, size);
     case core::InnerKind::kKeepalive:
+      if (network_id_ != 0) counters_.Drop(DropReason::kInnerNetwork);
       return;
     case core::InnerKind::kFragment:
       return OnFragment(opened, flags, content, size);
@@ -361,7 +383,7 @@ void RxPath::OnFrame(const Opened& opened, uint8_t flags, uint8_t* frame, size_t
                         opened.counter,
                         opened.slot,
                         opened.phase,
-                        0,
+                        network_index_,
                         /*is_partial=*/false,
                         {}};
   if (!core::ParseFrame(frame, size, &arrival.info)) {
@@ -382,17 +404,18 @@ void RxPath::OnFrame(const Opened& opened, uint8_t flags, uint8_t* frame, size_t
   const auto now_s = static_cast<uint32_t>(now_ms_ / 1000);
   if (mac != cached_mac_ || peer != cached_mac_peer_ || now_s != cached_mac_second_) {
     if (mac == 0) return counters_.Drop(DropReason::kZeroSource);
-    if (std::find(plane_.own_macs.begin(), plane_.own_macs.end(), mac) != plane_.own_macs.end()) {
+    const std::vector<core::Mac>& own_macs = plane_.networks[network_index_].own_macs;
+    if (std::find(own_macs.begin(), own_macs.end(), mac) != own_macs.end()) {
       return counters_.Drop(DropReason::kOwnMac);
     }
-    const uint32_t declared = tables_->declared_fdb.Find(core::FdbKey(0, mac));
+    const uint32_t declared = tables_->declared_fdb.Find(core::FdbKey(network_index_, mac));
     if (declared != core::kNoSlot && declared != peer) {
       TellMacClaim(MacVerdict::kRefused, mac, opened);
       return counters_.Drop(declared == core::kLocalPeer ? DropReason::kOwnSource
                                                          : DropReason::kSourceGuard);
     }
     if (declared == core::kNoSlot) {
-      switch (plane_.fdb.Learn(0, mac, static_cast<uint16_t>(peer), now_s)) {
+      switch (plane_.fdb.Learn(network_id_, mac, static_cast<uint16_t>(peer), now_s)) {
         case core::Fdb::Learned::kNew:
           counters_.Add(Counter::kFdbLearned);
           break;
@@ -431,6 +454,7 @@ void RxPath::TellMacClaim(MacVerdict verdict, core::Mac mac, const Opened& opene
   if (!mac_events_.TryTake(now_ms_)) return;
   Event event{.kind = EventKind::kMacClaim};
   event.session = opened.index;  // whose quota it takes
+  event.network = network_id_;
   event.peer = opened.session.peer;
   event.mac = mac;
   event.verdict = verdict;
@@ -440,6 +464,7 @@ void RxPath::TellMacClaim(MacVerdict verdict, core::Mac mac, const Opened& opene
 void RxPath::WriteRun() {
   if (!joiner_.is_open()) return;
   const size_t segments = joiner_.segments();
+  io::TapQueue& tap = TapOf(joiner_.network());
   const core::Joiner::Joined joined = joiner_.Finish();
   if (joined.has_completed_checksum) counters_.Add(Counter::kChecksumsCompleted);
   if (segments > 1) {
@@ -447,17 +472,17 @@ void RxPath::WriteRun() {
         joined.offload.gso_type == core::kGsoUdp ? Counter::kUsoJoined : Counter::kJoinedSegments,
         segments);
   }
-  const ssize_t wrote = tap_.Write(joined.offload, joined.slices, joined.slice_count);
+  const ssize_t wrote = tap.Write(joined.offload, joined.slices, joined.slice_count);
   counters_.Add(Counter::kTapTxWrites);
   if (wrote == -EINVAL) [[unlikely]] {
-    return OnRefused(plane_.sessions.at(joiner_.session()), segments);
+    return OnRefused(plane_.sessions.at(joiner_.session()), tap, segments);
   }
   if (wrote < 0) counters_.Drop(DropReason::kTapWrite, segments);
 }
 
 // The frame is gone and counted for the member who sent it. Joining ends only when the kernel refuses frames of our own
 // too: a member that finds one the kernel dislikes must not slow down all the others (docs/protocol.md §3).
-void RxPath::OnRefused(core::Session& session, size_t segments) {
+void RxPath::OnRefused(core::Session& session, io::TapQueue& tap, size_t segments) {
   counters_.Drop(DropReason::kTapEinval, segments);
   session.tap_refused.fetch_add(segments, std::memory_order_relaxed);
   core::Joiner::Options options = joiner_.options();
@@ -465,7 +490,7 @@ void RxPath::OnRefused(core::Session& session, size_t segments) {
   if (now_ms_ < next_join_probe_ms_) return;
   next_join_probe_ms_ = now_ms_ + kJoinProbeEveryMs;
   counters_.Add(Counter::kJoinProbes);
-  const JoinAbility able = ProbeJoining(tap_);
+  const JoinAbility able = ProbeJoining(tap);
   const bool is_lost = (options.may_join_tcp && !able.tcp) || (options.may_join_udp && !able.udp);
   if (!is_lost) return;
   options.may_join_tcp &= able.tcp;
@@ -484,7 +509,7 @@ void RxPath::OnFragment(const Opened& opened, uint8_t flags, uint8_t* content, s
                         .phase = static_cast<uint8_t>(opened.phase),
                         .counter = opened.counter,
                         .flags = static_cast<uint8_t>(flags & core::kFlagPartialChecksum),
-                        .network = 0,
+                        .network = network_id_,
                         .bytes = {content, size}},
                        now_ms_);
   if (result.timed_out != 0) counters_.Drop(DropReason::kFragmentTimeout, result.timed_out);
@@ -509,6 +534,7 @@ void RxPath::OnFragment(const Opened& opened, uint8_t flags, uint8_t* content, s
 
 // PING, PONG and reports are answered here: they must not wait for JavaScript (docs/protocol.md, "Who does what").
 void RxPath::OnControl(const Opened& opened, uint8_t* message, size_t size) {
+  if (network_id_ != 0) return counters_.Drop(DropReason::kInnerNetwork);  // it belongs to none
   ControlMessage control;
   if (!ReadControlMessage({message, size}, &control)) {
     return counters_.Drop(DropReason::kInnerShort);

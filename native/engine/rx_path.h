@@ -31,8 +31,9 @@ namespace overlayd::engine {
 
 class RxPath {
  public:
+  /// `tap`: of the default network; frames of others go to their TAP queue of this number.
   RxPath(Plane& plane, size_t worker, io::TapQueue& tap, Sockets& sockets,
-         core::CounterBlock& counters);
+         core::CounterBlock& counters, size_t queue = 0);
   ~RxPath();
 
   /// Moves what waits at `socket`, up to a budget.
@@ -61,6 +62,8 @@ class RxPath {
   void OnDatagram(uint8_t* data, size_t size, const core::SourceAddress& from);
   void OnStranger(uint8_t* data, size_t size, const core::SourceAddress& from);
   void OnData(uint8_t* data, size_t size, const core::SourceAddress& from);
+  bool EnterNetwork(uint32_t word);
+  [[nodiscard]] io::TapQueue& TapOf(uint32_t network_index);
   void OnInner(const Opened& opened, core::InnerKind kind, uint8_t flags, uint8_t* content,
                size_t size);
   void OnFrame(const Opened& opened, uint8_t flags, uint8_t* frame, size_t size);
@@ -75,19 +78,24 @@ class RxPath {
   uint32_t PathFrom(uint32_t peer, const core::SourceAddress& from);
   void TellMacClaim(MacVerdict verdict, core::Mac mac, const Opened& opened);
   void WriteRun();
-  void OnRefused(core::Session& session, size_t segments);
+  void OnRefused(core::Session& session, io::TapQueue& tap, size_t segments);
 
   Plane& plane_;
   const size_t worker_;
   io::TapQueue& tap_;
   Sockets& sockets_;
   core::CounterBlock& counters_;
+  const size_t queue_;
   const core::Tables* tables_ = nullptr;
   uint64_t now_ms_ = 0;
   uint8_t ecn_ = 0;  // of the IP header of the datagram at hand
   Heard heard_;
   const core::SourceAddress* remote_ = nullptr;  // of the stream at hand
   size_t front_size_ = 0;  // what stood in front of the datagram at hand: a RELAY header
+
+  // The network at hand, which lasts as long as the tables do.
+  uint32_t network_id_ = 0;
+  uint32_t network_index_ = 0;
 
   // The last session and sender, since datagrams come in runs.
   uint32_t cached_index_ = 0;

@@ -12,6 +12,7 @@ namespace {
 constexpr uint32_t kMinDatagramBytes = 548;
 constexpr uint32_t kMaxDatagramBytes = 65507;
 constexpr size_t kMaxGroups = 4096;
+constexpr size_t kMaxMemberLists = 4096;
 
 template <typename... Handlers>
 struct Overloaded : Handlers... {
@@ -21,6 +22,15 @@ template <typename... Handlers>
 Overloaded(Handlers...) -> Overloaded<Handlers...>;
 
 std::string Number(uint32_t value) { return std::to_string(value); }
+
+bool ArePeerSlots(const std::vector<uint32_t>& peers) {
+  return std::all_of(peers.begin(), peers.end(),
+                     [](uint32_t peer) { return peer != 0 && peer <= core::kMaxPeers; });
+}
+
+bool IsReachable(const core::PeerEntry& peer) {
+  return peer.session != core::kNoSlot && peer.path != core::kNoSlot;
+}
 
 }  // namespace
 
@@ -43,6 +53,7 @@ TableStore::TableStore(Plane& plane) : plane_(plane), neighbours_(plane.address_
   for (uint32_t state = kMaxPaths; state-- > 0;) free_path_states_.push_back(state);
   free_label_states_.reserve(kMaxLabels);
   for (uint32_t state = kMaxLabels; state-- > 0;) free_label_states_.push_back(state);
+  networks_[0].is_open = true;
   Publish();
 }
 
@@ -202,6 +213,7 @@ std::string TableStore::Check(Plan& plan, const TableEntry& entry) {
             return {};
           },
           [&](const FdbSet& e) -> std::string {
+            if (e.network > core::kMaxNetworkId) return "network out of range";
             if (e.peer > core::kMaxPeers) return "peer slot out of range";
             master.fdb[{e.network, e.mac}] = e.peer;
             return {};
@@ -211,10 +223,8 @@ std::string TableStore::Check(Plan& plan, const TableEntry& entry) {
             return {};
           },
           [&](const GroupSet& e) -> std::string {
-            const bool is_peer_known =
-                std::all_of(e.peers.begin(), e.peers.end(),
-                            [](uint32_t peer) { return peer != 0 && peer <= core::kMaxPeers; });
-            if (!is_peer_known) return "peer slot out of range";
+            if (e.network > core::kMaxNetworkId) return "network out of range";
+            if (!ArePeerSlots(e.peers)) return "peer slot out of range";
             const bool is_new = !master.groups.contains({e.network, e.mac});
             if (is_new && master.groups.size() >= kMaxGroups) return "group table is full";
             master.groups[{e.network, e.mac}] =
@@ -223,6 +233,23 @@ std::string TableStore::Check(Plan& plan, const TableEntry& entry) {
           },
           [&](const GroupRemove& e) -> std::string {
             master.groups.erase({e.network, e.mac});
+            return {};
+          },
+          [&](const MembersSet& e) -> std::string {
+            if (e.network == 0) return "the default network has no list of members";
+            if (e.network > core::kMaxNetworkId) return "network out of range";
+            if (!ArePeerSlots(e.peers)) return "peer slot out of range";
+            if (e.peers.empty()) {
+              master.members.erase(e.network);
+              return {};
+            }
+            const bool is_new = !master.members.contains(e.network);
+            if (is_new && master.members.size() >= kMaxMemberLists) return "too many networks";
+            std::vector<uint32_t> once = e.peers;
+            std::sort(once.begin(), once.end());
+            once.erase(std::unique(once.begin(), once.end()), once.end());
+            master.members[e.network] =
+                std::make_shared<const std::vector<uint32_t>>(std::move(once));
             return {};
           },
           [&](const NeighbourSet& e) -> std::string { return plan.neighbours.Set(e); },
@@ -294,17 +321,22 @@ void TableStore::Commit(Plan& plan, std::span<TableEntry> entries) {
   for (const uint32_t state : plan.freed_label_states) free_label_states_.push_back(state);
 }
 
+void TableStore::OpenNetwork(uint32_t index, uint32_t network) {
+  networks_[index].id = network;
+  networks_[index].is_open = true;
+  Publish();
+}
+
+void TableStore::CloseNetwork(uint32_t index) {
+  networks_[index] = {};
+  Publish();
+}
+
 void TableStore::Publish() {
   auto tables = std::make_unique<core::Tables>();
   tables->peers.resize(core::kMaxPeers + 1);
   tables->sessions = core::FlatMap(master_.sessions.size());
   for (const auto& [index, slot] : master_.sessions) tables->sessions.Insert(index, slot);
-  tables->declared_fdb = core::FlatMap(master_.fdb.size());
-  for (const auto& [key, peer] : master_.fdb) {
-    if (key.first != 0)
-      continue;  // frames of one network only yet; and FdbKey has no room for all 24 bits
-    tables->declared_fdb.Insert(core::FdbKey(key.first, key.second), peer);
-  }
   tables->paths.reserve(master_.paths.size());
   tables->path_by_address = core::FlatMap(master_.paths.size());
   std::unordered_map<uint32_t, uint32_t> positions;
@@ -324,13 +356,9 @@ void TableStore::Publish() {
     entry.session = SessionSlot(peer.session);
     const auto position = positions.find(peer.path);
     if (position != positions.end()) entry.path = position->second;
-    if (entry.session != core::kNoSlot && entry.path != core::kNoSlot) {
-      tables->reachable.push_back(slot);
-    } else {
-      tables->has_absent = true;
-    }
   }
   tables->neighbours = neighbours_.table();
+  PublishNetworks(*tables);
   PublishGroups(*tables);
   PublishLabels(*tables);
   plane_.tables.store(tables.get());
@@ -339,23 +367,48 @@ void TableStore::Publish() {
   published_ = std::move(tables);
 }
 
-// Follows labels to where their datagrams go, so that nothing is left to be found out per datagram.
+// Which networks there are here, who is in each, and the MACs declared there.
+void TableStore::PublishNetworks(core::Tables& tables) const {
+  const auto add = [&](core::NetworkEntry& entry, uint32_t slot) {
+    if (IsReachable(tables.peers[slot])) {
+      entry.reachable.push_back(slot);
+    } else {
+      entry.has_absent = true;
+    }
+  };
+  tables.networks.assign(networks_.begin(), networks_.end());
+  for (const auto& [slot, peer] : master_.peers) add(tables.networks[0], slot);
+  tables.network_indexes = core::FlatMap(core::kMaxNetworks);
+  for (uint32_t index = 1; index < core::kMaxNetworks; ++index) {
+    core::NetworkEntry& entry = tables.networks[index];
+    if (!entry.is_open) continue;
+    tables.network_indexes.Insert(entry.id, index);
+    const auto members = master_.members.find(entry.id);
+    if (members == master_.members.end()) continue;
+    for (const uint32_t slot : *members->second) add(entry, slot);
+  }
+  tables.declared_fdb = core::FlatMap(master_.fdb.size());
+  for (const auto& [key, peer] : master_.fdb) {
+    const uint32_t index = tables.IndexOf(key.first);
+    if (index != core::kNoSlot) tables.declared_fdb.Insert(core::FdbKey(index, key.second), peer);
+  }
+}
+
 void TableStore::PublishGroups(core::Tables& tables) const {
   tables.groups = core::FlatMap(master_.groups.size());
   tables.group_peers.reserve(master_.groups.size());
-  const auto is_reachable = [&](uint32_t slot) {
-    const core::PeerEntry& peer = tables.peers[slot];
-    return peer.session != core::kNoSlot && peer.path != core::kNoSlot;
-  };
+  const auto is_reachable = [&](uint32_t slot) { return IsReachable(tables.peers[slot]); };
   for (const auto& [key, peers] : master_.groups) {
-    if (key.first != 0) continue;  // as with declared MACs
-    tables.groups.Insert(core::FdbKey(key.first, key.second),
+    const uint32_t index = tables.IndexOf(key.first);
+    if (index == core::kNoSlot) continue;
+    tables.groups.Insert(core::FdbKey(index, key.second),
                          static_cast<uint32_t>(tables.group_peers.size()));
     std::vector<uint32_t>& listeners = tables.group_peers.emplace_back();
     std::copy_if(peers->begin(), peers->end(), std::back_inserter(listeners), is_reachable);
   }
 }
 
+// Follows labels to where their datagrams go, so that nothing is left to be found out per datagram.
 void TableStore::PublishLabels(core::Tables& tables) const {
   tables.label_positions = core::FlatMap(master_.labels.size());
   tables.labels.reserve(master_.labels.size());

@@ -99,6 +99,10 @@ struct GroupRemove {
   uint32_t network;
   uint64_t mac;
 };
+struct MembersSet {
+  uint32_t network;  // not the default one
+  std::vector<uint32_t> peers;
+};
 struct ResumeSet {
   std::array<uint8_t, core::kHintBytes> hint;
   std::array<uint8_t, core::kPairKeyBytes> pair_key;
@@ -107,10 +111,10 @@ struct ResumeRemove {
   std::array<uint8_t, core::kHintBytes> hint;
 };
 
-using TableEntry =
-    std::variant<SessionInstall, SessionRxKey, SessionTxKey, SessionRxRetire, SessionRemove,
-                 PeerSet, PeerRemove, PathSet, PathRemove, LabelSet, LabelRemove, FdbSet, FdbRemove,
-                 GroupSet, GroupRemove, NeighbourSet, NeighbourRemove, ResumeSet, ResumeRemove>;
+using TableEntry = std::variant<SessionInstall, SessionRxKey, SessionTxKey, SessionRxRetire,
+                                SessionRemove, PeerSet, PeerRemove, PathSet, PathRemove, LabelSet,
+                                LabelRemove, FdbSet, FdbRemove, GroupSet, GroupRemove, MembersSet,
+                                NeighbourSet, NeighbourRemove, ResumeSet, ResumeRemove>;
 
 class TableStore {
  public:
@@ -119,6 +123,11 @@ class TableStore {
 
   /// Applies all entries or none. Empty on success, else why entry `*refused` cannot be applied.
   std::string Apply(std::span<TableEntry> entries, size_t* refused);
+
+  /// Shows workers the network at a local index that is free; its state is filled in.
+  void OpenNetwork(uint32_t index, uint32_t network);
+  /// When it returns, no worker is in it.
+  void CloseNetwork(uint32_t index);
 
   struct PathRow {
     uint32_t id;
@@ -172,12 +181,14 @@ class TableStore {
     // Shared, since every batch is tried on a copy.
     using GroupPeers = std::shared_ptr<const std::vector<uint32_t>>;
     std::map<std::pair<uint32_t, core::Mac>, GroupPeers> groups;
+    std::map<uint32_t, GroupPeers> members;  // by network
   };
   struct Plan;
 
   std::string Check(Plan& plan, const TableEntry& entry);
   void Commit(Plan& plan, std::span<TableEntry> entries);
   void Publish();
+  void PublishNetworks(core::Tables& tables) const;
   void PublishGroups(core::Tables& tables) const;
   void PublishLabels(core::Tables& tables) const;
   void InstallRx(core::Session& session, uint32_t phase, const DirectionKey& key);
@@ -186,6 +197,7 @@ class TableStore {
   Plane& plane_;
   Master master_;
   NeighbourStore neighbours_;
+  std::array<core::NetworkEntry, core::kMaxNetworks> networks_;  // id and is_open
   std::vector<uint32_t> free_path_states_;
   std::vector<uint32_t> free_label_states_;
   std::unique_ptr<const core::Tables> published_;

@@ -54,7 +54,10 @@ class TapDuty {
     Ring(rx_bell_);
   }
 
-  /// Readable when the rx thread was given the duty; Silence it then.
+  /// The rx thread shall see what has changed. Any thread.
+  void WakeRx() { Ring(rx_bell_); }
+
+  /// Readable when the rx thread was given the duty, or shall look; Silence it then.
   [[nodiscard]] int rx_bell() const { return rx_bell_.get(); }
   [[nodiscard]] int tx_bell() const { return tx_bell_.get(); }
   static void Silence(int bell) {

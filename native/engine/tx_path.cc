@@ -67,13 +67,14 @@ struct TxPath::Train {
 };
 
 TxPath::TxPath(Plane& plane, size_t worker, io::TapQueue& tap, Sockets& sockets,
-               core::CounterBlock& counters)
+               core::CounterBlock& counters, size_t queue)
     : plane_(plane),
       worker_(worker),
       tap_(tap),
       sockets_(sockets),
       counters_(counters),
-      unknown_unicast_(kUnknownUnicastRate),
+      queue_(queue),
+      unknown_unicast_(core::kMaxNetworks, core::TokenBucket(kUnknownUnicastRate)),
       mac_events_(kMacEventRate),
       membership_events_(kMembershipEventRate),
       read_buffer_(new uint8_t[kHeadroom + kMaxFrame]),
@@ -86,19 +87,46 @@ TxPath::~TxPath() = default;
 
 bool TxPath::Drain(uint64_t now_ms) {
   const Quiescence::Guard guard(plane_.quiescence, worker_);
+  Begin(0, now_ms);
+  return MoveFrames();
+}
+
+void TxPath::DrainNetwork(uint32_t index, io::TapPoller& poller, uint64_t now_ms) {
+  const Quiescence::Guard guard(plane_.quiescence, worker_);
+  Begin(index, now_ms);
+  if (!MoveFrames()) poller.Remove(*source_);
+}
+
+void TxPath::Begin(uint32_t network_index, uint64_t now_ms) {
   tables_ = plane_.tables.load(std::memory_order_acquire);
+  network_index_ = network_index;
+  network_id_ = tables_->networks[network_index].id;
+  LookAtTables();
   now_ms_ = now_ms;
   cached_source_ = kNoMac;
-  for (size_t i = 0; i < kFramesPerDrain; ++i) {
+}
+
+// The network at hand in the tables as they are now: it may have been closed, and its place given to another.
+void TxPath::LookAtTables() {
+  network_ = &tables_->networks[network_index_];
+  source_ = nullptr;
+  if (!network_->is_open || network_->id != network_id_) return;
+  source_ = network_index_ == 0 ? &tap_ : plane_.networks[network_index_].queues[queue_].get();
+}
+
+// False: the TAP is gone.
+bool TxPath::MoveFrames() {
+  for (size_t i = 0; i < kFramesPerDrain && source_ != nullptr; ++i) {
     core::OffloadHeader offload;
     uint8_t* frame = read_buffer_.get() + kHeadroom;
-    const ssize_t got = tap_.Read(frame, kMaxFrame, &offload);
+    const ssize_t got = source_->Read(frame, kMaxFrame, &offload);
     if (got == -EAGAIN || got == -EINTR) break;
     if (got < 0) {
       Flush();
       Event fault{.kind = EventKind::kFault};
       fault.code = "OVL_TAP_LOST";
       fault.error = static_cast<int>(-got);
+      fault.network = network_id_;
       plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(fault));
       return false;
     }
@@ -130,28 +158,28 @@ void TxPath::Forward(uint8_t* frame, size_t size, const core::OffloadHeader& off
     NoteLocalSource(source);
   }
   if (core::IsGroup(destination)) {
-    if (AnswerNeighbour(*tables_, 0, frame, size, info, tap_, counters_)) return;
+    if (AnswerNeighbour(*tables_, network_index_, frame, size, info, *source_, counters_)) return;
     const std::vector<uint32_t>* listeners = ListenersOf(destination, frame, size, info);
     if (listeners == nullptr) {
-      return Flood(tables_->reachable, frame, size, info, is_partial, gso_size);
+      return Flood(network_->reachable, frame, size, info, is_partial, gso_size);
     }
     if (listeners->empty()) {
-      if (tables_->has_absent) TellFlood(frame, size, info);
+      if (network_->has_absent) TellFlood(frame, size, info);
       return counters_.Drop(DropReason::kGroupNobody);
     }
     counters_.Add(Counter::kGrouped);
     return Flood(*listeners, frame, size, info, is_partial, gso_size);
   }
-  uint32_t peer = tables_->declared_fdb.Find(core::FdbKey(0, destination));
+  uint32_t peer = tables_->declared_fdb.Find(core::FdbKey(network_index_, destination));
   if (peer == core::kNoSlot) {
     const auto now_s = static_cast<uint32_t>(now_ms_ / 1000);
-    peer = plane_.fdb.Lookup(0, destination, now_s);
+    peer = plane_.fdb.Lookup(network_id_, destination, now_s);
     if (peer == 0) {
       const auto units = static_cast<uint32_t>(size / kUnknownUnicastUnit + 1);
-      if (!unknown_unicast_.TryTake(now_ms_, units)) {
+      if (!unknown_unicast_[network_index_].TryTake(now_ms_, units)) {
         return counters_.Drop(DropReason::kUnknownUnicast);
       }
-      return Flood(tables_->reachable, frame, size, info, is_partial, gso_size);
+      return Flood(network_->reachable, frame, size, info, is_partial, gso_size);
     }
   } else if (peer == core::kLocalPeer) {
     return counters_.Drop(DropReason::kOwnDestination);  // the bridge has flooded it to that port
@@ -162,11 +190,12 @@ void TxPath::Forward(uint8_t* frame, size_t size, const core::OffloadHeader& off
 // Local evidence wins: who sends from here is not behind a peer any more, and the control plane tells the others.
 void TxPath::NoteLocalSource(core::Mac mac) {
   cached_source_ = mac;
-  uint32_t holder = plane_.fdb.Remove(0, mac);
-  const uint32_t declared = tables_->declared_fdb.Find(core::FdbKey(0, mac));
+  uint32_t holder = plane_.fdb.Remove(network_id_, mac);
+  const uint32_t declared = tables_->declared_fdb.Find(core::FdbKey(network_index_, mac));
   if (declared != core::kNoSlot) holder = declared;
   if (holder == core::kLocalPeer || !mac_events_.TryTake(now_ms_)) return;
   Event event{.kind = EventKind::kMacClaim};
+  event.network = network_id_;
   event.peer = holder;
   event.mac = mac;
   event.verdict = MacVerdict::kLocal;
@@ -211,24 +240,25 @@ const std::vector<uint32_t>* TxPath::ListenersOf(core::Mac group, const uint8_t*
   } else if (info.has_vlan_tag || !core::IsSnooped(group)) {
     return nullptr;
   }
-  const uint32_t position = tables_->groups.Find(core::FdbKey(0, group));
+  const uint32_t position = tables_->groups.Find(core::FdbKey(network_index_, group));
   return position == core::kNoSlot ? nullptr : &tables_->group_peers[position];
 }
 
 void TxPath::TellMembership(const uint8_t* frame, size_t size) {
   if (size > kMaxMembershipFrame || !membership_events_.TryTake(now_ms_)) {
-    ++memberships_missed_;
+    ++memberships_missed_[network_index_];
     return;
   }
   Event event{.kind = EventKind::kMembership};
-  event.value = std::exchange(memberships_missed_, 0);
+  event.network = network_id_;
+  event.value = std::exchange(memberships_missed_[network_index_], 0);
   event.bytes.assign(frame, frame + size);
   plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(event));
 }
 
 void TxPath::Flood(const std::vector<uint32_t>& members, uint8_t* frame, size_t size,
                    const FrameInfo& info, bool is_partial, size_t gso_size) {
-  if (tables_->has_absent) [[unlikely]]
+  if (network_->has_absent) [[unlikely]]
     TellFlood(frame, size, info);
   if (members.empty()) return counters_.Drop(DropReason::kFloodNoMembers);
   counters_.Add(Counter::kFlooded);
@@ -249,7 +279,7 @@ void TxPath::TellFlood(const uint8_t* frame, size_t size, const FrameInfo& info)
   const bool is_arp = info.ether_type == core::kEtherTypeArp && info.l3_offset != 0 &&
                       size >= info.l3_offset + kArpTarget + 4;
   const uint8_t* target = frame + info.l3_offset + kArpTarget;
-  wanted_.Tell(0, is_arp ? core::LoadBe32(target) : 0, now_ms_);
+  wanted_.Tell(network_id_, 0, is_arp ? core::LoadBe32(target) : 0, now_ms_);
 }
 
 void TxPath::ToPeer(uint32_t peer_slot, uint8_t* frame, size_t size, const FrameInfo& info,
@@ -257,7 +287,7 @@ void TxPath::ToPeer(uint32_t peer_slot, uint8_t* frame, size_t size, const Frame
   const core::PeerEntry& peer = tables_->peers[peer_slot];
   if (!peer.is_present) return counters_.Drop(DropReason::kNoPeer);
   if (peer.session == core::kNoSlot || peer.path == core::kNoSlot) [[unlikely]] {
-    wanted_.Tell(peer_slot, 0, now_ms_);
+    wanted_.Tell(network_id_, peer_slot, 0, now_ms_);
     return counters_.Drop(peer.session == core::kNoSlot ? DropReason::kNoSession
                                                         : DropReason::kNoPath);
   }
@@ -296,7 +326,7 @@ void TxPath::SendWhole(const core::PathEntry& path, core::Session& session, uint
   if (phase == core::kNoTxPhase) return counters_.Drop(DropReason::kNoSession);
   uint8_t* inner = frame - kInnerHeaderSize;
   const uint64_t counter = core::ReserveCounters(session.tx[phase & 1], 1);
-  core::WriteInnerHeader(inner, core::InnerKind::kFrame, flags, 0);
+  core::WriteInnerHeader(inner, core::InnerKind::kFrame, flags, network_id_);
   Seal(path, session, phase, counter, inner, kInnerHeaderSize + size);
 }
 
@@ -326,7 +356,7 @@ void TxPath::SendCut(const core::PathEntry& path, core::Session& session, uint8_
     uint8_t flags = core::kFlagPartialChecksum;
     if (i + 1 == count) flags |= core::kFlagLastOfTrain;
     uint8_t* inner = segment - kInnerHeaderSize;
-    core::WriteInnerHeader(inner, core::InnerKind::kFrame, flags, 0);
+    core::WriteInnerHeader(inner, core::InnerKind::kFrame, flags, network_id_);
     Seal(path, session, phase, first + i, inner, kInnerHeaderSize + cutter.FrameSize(i));
   }
 }
@@ -344,7 +374,7 @@ void TxPath::SendFragments(const core::PathEntry& path, core::Session& session, 
   for (uint8_t i = 0; i < plan.count; ++i) {
     uint8_t* header = frame + plan.OffsetOf(i) - core::kFragmentHeaderBytes;
     uint8_t* inner = header - kInnerHeaderSize;
-    core::WriteInnerHeader(inner, core::InnerKind::kFragment, flags, 0);
+    core::WriteInnerHeader(inner, core::InnerKind::kFragment, flags, network_id_);
     core::WriteFragmentHeader(header, plan, i, static_cast<uint8_t>(core::InnerKind::kFrame));
     Seal(path, session, phase, first + i, inner,
          kInnerHeaderSize + core::kFragmentHeaderBytes + plan.LengthOf(i));
@@ -605,6 +635,7 @@ bool TxPath::WaitWritable(io::UdpSocket& socket) {
   if (may_leave) {
     plane_.quiescence.Enter(worker_);
     tables_ = plane_.tables.load(std::memory_order_acquire);
+    LookAtTables();
     ForgetRemovedPaths();
   }
   return ready > 0 || (ready < 0 && errno == EINTR);

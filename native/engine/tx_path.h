@@ -1,9 +1,11 @@
 #ifndef OVERLAYD_NATIVE_ENGINE_TX_PATH_H_
 #define OVERLAYD_NATIVE_ENGINE_TX_PATH_H_
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "native/core/frame.h"
 #include "native/core/joiner.h"
@@ -12,11 +14,12 @@
 #include "native/engine/plane.h"
 #include "native/engine/wanted_peers.h"
 #include "native/io/tap_device.h"
+#include "native/io/tap_poller.h"
 
 /*
  * TAP -> UDP, in packet order:
  *
- *   Drain     read frames until the TAP is empty
+ *   Drain     read frames until the TAP of a network is empty
  *   Forward   parse, settle the checksum, look up the destination: one peer, or flood
  *   ToPeer    cut into segments that fit the path (TCP by its own rules, the rest by fragments)
  *   Seal      straight from the read buffer into the arena
@@ -29,12 +32,15 @@ namespace overlayd::engine {
 
 class TxPath {
  public:
+  /// `tap`: of the default network; of others the TAP queue of this number is read.
   TxPath(Plane& plane, size_t worker, io::TapQueue& tap, Sockets& sockets,
-         core::CounterBlock& counters);
+         core::CounterBlock& counters, size_t queue = 0);
   ~TxPath();
 
-  /// Moves what waits at the TAP, up to a budget. False: the TAP is gone (told as a fault event).
+  /// Moves what waits at the default network's TAP, up to a budget. False: the TAP is gone (told as a fault event).
   bool Drain(uint64_t now_ms = BootTimeMs());
+  /// The same for the network at a local index, if it is open. A TAP that is gone is taken out of `poller`.
+  void DrainNetwork(uint32_t index, io::TapPoller& poller, uint64_t now_ms = BootTimeMs());
   /// A socket was full since this was asked for the last time.
   [[nodiscard]] bool HasWaited() const { return has_waited_; }
   bool TakeWaited() { return std::exchange(has_waited_, false); }
@@ -44,6 +50,9 @@ class TxPath {
 
   struct Train;
 
+  void Begin(uint32_t network_index, uint64_t now_ms);
+  void LookAtTables();
+  bool MoveFrames();
   void Forward(uint8_t* frame, size_t size, const core::OffloadHeader& offload);
   void NoteLocalSource(core::Mac mac);
   bool SettleChecksum(uint8_t* frame, size_t size, const core::OffloadHeader& offload,
@@ -85,14 +94,20 @@ class TxPath {
   io::TapQueue& tap_;
   Sockets& sockets_;
   core::CounterBlock& counters_;
+  const size_t queue_;
   const core::Tables* tables_ = nullptr;
   uint64_t now_ms_ = 0;
-  uint8_t ecn_ = 0;                   // of the frame at hand
-  core::Mac cached_source_ = kNoMac;  // looked at in this Drain
-  core::TokenBucket unknown_unicast_;
+  // The network at hand: where its frames come from, nullptr once it was closed.
+  uint32_t network_index_ = 0;
+  uint32_t network_id_ = 0;
+  const core::NetworkEntry* network_ = nullptr;
+  io::TapQueue* source_ = nullptr;
+  uint8_t ecn_ = 0;                                 // of the frame at hand
+  core::Mac cached_source_ = kNoMac;                // looked at in this Drain
+  std::vector<core::TokenBucket> unknown_unicast_;  // by network
   core::TokenBucket mac_events_;
   core::TokenBucket membership_events_;
-  uint32_t memberships_missed_ = 0;
+  std::array<uint32_t, core::kMaxNetworks> memberships_missed_{};
 
   std::unique_ptr<uint8_t[]> read_buffer_;
   std::unique_ptr<uint8_t[]> flood_buffer_;

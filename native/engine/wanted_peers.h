@@ -10,25 +10,27 @@
 namespace overlayd::engine {
 
 /*
- * Tells the control plane for whom frames come that has no session: each peer, and each address asked for by ARP, once
- * a second, 64 in all. What is not told now is told when the next frame comes. Thread: one tx.
+ * Tells the control plane for whom frames come that has no session: each peer, and each address asked for by ARP in a
+ * network, once a second, 64 in all. What is not told now is told when the next frame comes. Thread: one tx.
  */
 class WantedPeers {
  public:
   explicit WantedPeers(EventRing& events) : events_(events) {}
 
   /// `peer` 0: a flood that some peers did not get; `target`: the IPv4 address that it asks for by ARP, or 0.
-  void Tell(uint32_t peer, uint32_t target, uint64_t now_ms) {
+  void Tell(uint32_t network, uint32_t peer, uint32_t target, uint64_t now_ms) {
     if (now_ms - since_ms_ >= kToldForMs) {
       since_ms_ = now_ms;
       count_ = 0;
     }
     for (size_t i = 0; i < count_; ++i) {
-      if (told_[i].peer == peer && told_[i].target == target) return;
+      const Told& told = told_[i];
+      if (told.network == network && told.peer == peer && told.target == target) return;
     }
     if (count_ == told_.size()) return;
-    told_[count_++] = {peer, target};
+    told_[count_++] = {network, peer, target};
     Event event{.kind = EventKind::kPeerWanted};
+    event.network = network;
     event.peer = peer;
     event.value = target;
     events_.Push(EventRing::Ring::kAuthenticated, std::move(event));
@@ -37,6 +39,7 @@ class WantedPeers {
  private:
   static constexpr uint64_t kToldForMs = 1000;
   struct Told {
+    uint32_t network = 0;
     uint32_t peer = 0;
     uint32_t target = 0;
   };

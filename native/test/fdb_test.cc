@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <map>
 #include <memory>
@@ -124,6 +125,18 @@ TEST(Fdb, ForgetTakesExactlyThePeersEntries) {
   EXPECT_EQ(fdb->Forget(65'535), 0u);
   for (uint32_t i = 0; i < 1'000; ++i) {
     EXPECT_EQ(fdb->Lookup(i % 5, kMac + i, kNow), i % 3 == 1 ? 0 : 1 + i % 3);
+  }
+}
+
+TEST(Fdb, ForgetNetworkTakesExactlyItsEntries) {
+  auto fdb = NewFdb();
+  const std::array<uint32_t, 3> networks{0, 5, 0xab0005};
+  for (uint32_t i = 0; i < 900; ++i) fdb->Learn(networks[i % 3], kMac + i / 3, 1, kNow);
+  EXPECT_EQ(fdb->ForgetNetwork(5), 300u);
+  EXPECT_EQ(fdb->ForgetNetwork(5), 0u);
+  EXPECT_EQ(fdb->CountOf(1), 600u);
+  for (uint32_t i = 0; i < 900; ++i) {
+    EXPECT_EQ(fdb->Lookup(networks[i % 3], kMac + i / 3, kNow), i % 3 == 1 ? 0 : 1);
   }
 }
 

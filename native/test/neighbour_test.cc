@@ -104,7 +104,9 @@ TEST(NeighbourTest, ChecksEveryByte) {
         const bool is_free = is_arp ? (at >= 28 && at < 42) || at >= 42  // sender, target, padding
                                     : at >= 14 && at < 18;               // class and flow
         const auto question = QuestionOf(changed);
-        if (!is_free) EXPECT_FALSE(question) << at << " bit " << bit;
+        if (!is_free) {
+          EXPECT_FALSE(question) << at << " bit " << bit;
+        }
         if (question && is_arp) {
           EXPECT_EQ(0, std::memcmp(question->target.data() + 12, changed.data() + 38, 4));
         }

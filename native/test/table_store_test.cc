@@ -38,7 +38,7 @@ TEST_F(TableStoreTest, RefusedBatchLeavesEverythingAsBefore) {
   EXPECT_EQ(node_.store->Paths().size(), 1u);
   EXPECT_EQ(node_.store->SessionSlot(6), core::kNoSlot);
   EXPECT_NE(node_.store->SessionSlot(5), core::kNoSlot);
-  EXPECT_EQ(Tables().reachable, std::vector<uint32_t>{1});
+  EXPECT_EQ(Tables().networks[0].reachable, std::vector<uint32_t>{1});
 }
 
 TEST_F(TableStoreTest, RefusesWhatIsOutOfRange) {
@@ -205,9 +205,9 @@ TEST_F(TableStoreTest, OnlyPeersWithSessionAndPathAreReachable) {
   ASSERT_EQ(node_.Apply({Install(5), Install(6, 3), PathSet{9, 1, 5, test::Underlay(2), 1200},
                          PeerSet{1, 5, 9}, PeerSet{2, 0, 0}, PeerSet{3, 6, 0}}),
             "");
-  EXPECT_EQ(Tables().reachable, std::vector<uint32_t>{1});
+  EXPECT_EQ(Tables().networks[0].reachable, std::vector<uint32_t>{1});
   ASSERT_EQ(node_.Apply({SessionRemove{5}}), "");
-  EXPECT_TRUE(Tables().reachable.empty());
+  EXPECT_TRUE(Tables().networks[0].reachable.empty());
 }
 
 }  // namespace

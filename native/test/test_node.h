@@ -58,7 +58,7 @@ class TestNode {
       plane.aeads[static_cast<size_t>(suite)] =
           core::FindAead(suite, core::ProviderChoice::kFastest);
     }
-    plane.own_macs = {0x0200000000aa};
+    plane.networks[0].own_macs = {0x0200000000aa};
     plane.mtu_bytes = 1388;
     plane.may_join_udp = true;
     plane.mesh_id.fill(7);
@@ -77,6 +77,19 @@ class TestNode {
   std::string Apply(std::vector<TableEntry> entries) {
     size_t refused = 0;
     return store->Apply(entries, &refused);
+  }
+
+  /// One more network, at a local index of the test's choice; its TAP is borrowed until it is closed.
+  FakeTap& OpenNetwork(uint32_t index, uint32_t network) {
+    auto own = std::make_unique<FakeTap>();
+    FakeTap& out = *own;
+    plane.networks[index].queues.push_back(std::move(own));
+    store->OpenNetwork(index, network);
+    return out;
+  }
+  void CloseNetwork(uint32_t index) {
+    store->CloseNetwork(index);
+    plane.networks[index] = {};
   }
 
   void Send(Bytes frame, const core::OffloadHeader& offload = {}) {
@@ -105,6 +118,7 @@ class TestNode {
   }
 
   void DrainTx() { EXPECT_TRUE(tx->Drain(NowMs())); }
+  void DrainNetwork(uint32_t index) { tx->DrainNetwork(index, poller, NowMs()); }
   void DrainRx() {
     while (!udp->IsIdle()) rx->Drain(*udp, NowMs());
   }
@@ -133,6 +147,7 @@ class TestNode {
   uint64_t passed_ms = 0;
   engine::Plane plane;
   FakeTap tap;
+  io::TapPoller poller;
   FakeUdp* udp;
   engine::Sockets sockets;
   core::CounterBlock tx_counters;

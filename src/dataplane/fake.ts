@@ -259,6 +259,7 @@ export class FakeDataPlane implements DataPlane {
     if (reachable.length < members.length && !isHousekeeping(frame)) {
       this.#tellWanted(network, 0, arpTargetOf(frame));
     }
+    if (reachable.length === 0) this.#drop('flood_no_members');
     for (const slot of reachable) {
       if (listeners?.includes(slot) !== false) this.#sendFrame(slot, network, frame);
     }

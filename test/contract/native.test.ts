@@ -12,6 +12,7 @@ import { must } from '../netns/lib/exec.js';
 import { describeDataPlane, type Rig } from './data-plane-contract.js';
 import { describeEthernet } from './ethernet-contract.js';
 import { MAC_A, MAC_B, MAC_C } from './fixtures.js';
+import { describeNetworks, type NetworkLine } from './networks-contract.js';
 import { describeRelay, type Line } from './relay-contract.js';
 import { describeTcp } from './tcp-contract.js';
 
@@ -51,6 +52,12 @@ async function until(isDone: () => boolean, withinMs: number): Promise<boolean> 
 
 const meshId = new Uint8Array(16).fill(1);
 
+/** With nothing on it but the test's own frames. */
+async function bringUp(tapName: string): Promise<void> {
+  await writeFile(`/proc/sys/net/ipv6/conf/${tapName}/disable_ipv6`, '1').catch(() => undefined);
+  await must(['ip', 'link', 'set', tapName, 'up']);
+}
+
 /** One more data plane in this process, with a TAP up. */
 async function openPlane(tapName: string, address: string, mac: Mac) {
   const plane = createNativeDataPlane();
@@ -64,9 +71,7 @@ async function openPlane(tapName: string, address: string, mac: Mac) {
     ownMacs: [mac],
     queuePairs: 1,
   });
-  // Nothing but the test's own frames.
-  await writeFile(`/proc/sys/net/ipv6/conf/${tapName}/disable_ipv6`, '1').catch(() => undefined);
-  await must(['ip', 'link', 'set', tapName, 'up']);
+  await bringUp(tapName);
   return { plane, endpoint: { family: 4, address, port: info.localPort } as const };
 }
 
@@ -130,6 +135,52 @@ const makeLine = async (): Promise<Line> => {
   };
 };
 
+const makeNetworkLine = async (): Promise<NetworkLine> => {
+  const nameOf = tapNames();
+  const networks: number[] = [];
+  /** Names have room for one character. */
+  const LETTERS = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_+=@~';
+  const tapOf = (side: string, network: number) => {
+    if (!networks.includes(network)) networks.push(network);
+    const letter = LETTERS.charAt(networks.indexOf(network));
+    return nameOf(`${side}${letter}`);
+  };
+  const a = await openPlane(tapOf('a', 0), '127.0.0.1', MAC_A);
+  const c = await openPlane(tapOf('c', 0), '127.0.0.3', MAC_C);
+  const frames = new Map<number, Uint8Array[]>();
+  const pipes = new Map<number, Awaited<ReturnType<typeof startPipe>>>();
+  const framesOf = (network: number): Uint8Array[] => {
+    const known = frames.get(network) ?? [];
+    frames.set(network, known);
+    return known;
+  };
+  const end = async (child: ChildProcess) => {
+    const ended = once(child, 'exit');
+    child.stdin?.end();
+    await ended;
+  };
+  return {
+    planes: { a: a.plane, c: c.plane },
+    endpoints: { a: a.endpoint, c: c.endpoint },
+    tapOf,
+    wire: async (network) => {
+      const [from, to] = [tapOf('a', network), tapOf('c', network)];
+      await Promise.all([bringUp(from), bringUp(to)]);
+      const before = pipes.get(network);
+      if (before) await end(before.child);
+      pipes.set(network, await startPipe(from, to, framesOf(network)));
+    },
+    inject: (network, frame) => pipes.get(network)?.send(frame),
+    framesOf,
+    until,
+    close: async () => {
+      for (const { child } of pipes.values()) await end(child);
+      a.plane.close();
+      c.plane.close();
+    },
+  };
+};
+
 before(async function () {
   this.timeout(60_000);
   await must(['make', '-s', '-C', `${ROOT}native/test`, 'tools'], { timeoutMs: 60_000 });
@@ -139,3 +190,4 @@ describeDataPlane('native', makeRig, { hasFrames: true });
 describeRelay('native', makeLine);
 describeTcp('native', makeRig);
 describeEthernet('native', makeLine);
+describeNetworks('native', makeNetworkLine);

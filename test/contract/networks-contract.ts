@@ -178,6 +178,7 @@ export function describeNetworks(name: string, makeLine: () => Promise<NetworkLi
       const unknown = frameOf(MAC_C, MAC_A, 'to nobody');
       line.inject(BLUE, lost);
       line.inject(BLUE, unknown);
+      await eventually('both are dropped', () => dropsOf(a, 'flood_no_members') === 2n);
       assert.deepEqual(await arrivesIn(RED, frameOf(BROADCAST, MAC_A, 'red'), [0, RED]), [RED]);
       setMembers(BLUE, [SLOT]);
       assert.deepEqual(await arrivesIn(BLUE, frameOf(BROADCAST, MAC_A, 'again')), [BLUE]);
@@ -237,6 +238,7 @@ export function describeNetworks(name: string, makeLine: () => Promise<NetworkLi
       setMembers(BLUE, []);
       const unknown = frameOf(GUEST, MAC_A, 'not here');
       line.inject(BLUE, unknown);
+      await eventually('dropped', () => dropsOf(a, 'flood_no_members') === 1n);
       setMembers(BLUE, [SLOT]);
       await arrivesIn(BLUE, frameOf(BROADCAST, MAC_A, 'behind it'));
       assert.ok(!has(BLUE, unknown));
