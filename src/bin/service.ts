@@ -49,6 +49,7 @@ import {
 import { refuseOverlap } from '../netdev/pool-overlap.js';
 import { underlayAddresses } from '../netdev/underlay-addresses.js';
 import { hasInterface } from '../netdev/interfaces.js';
+import { NetworkIsolation } from '../netdev/network-isolation.js';
 import { ResolvConfFiles } from '../netdev/resolv-conf-files.js';
 import { NftPortGuard } from '../netdev/port-guard.js';
 import { createResolver } from '../netdev/resolver.js';
@@ -223,6 +224,11 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       ...{ ifName, meshId, mtuBytes, peerId: state.identity.id, pool: config.pool },
       network: { ifName: config.ifName, id },
     });
+  const isolation = new NetworkIsolation(config.ifName);
+  const isolate = (bridges: readonly string[]): Promise<void> =>
+    isolation.set(bridges).catch((err: unknown) => {
+      warn('Networks of this host are not kept apart by its firewall', { err });
+    });
   const networks = new NetworkBridges({
     find: (name) => daemon.networks.find(name),
     idOf: (name) => networkIdOf(meshId, name),
@@ -238,6 +244,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       for (const { message } of await names.open(id, bridgeName, subnets)) warn(message);
     },
     closeNames: (id) => names.close(id),
+    isolate,
     mac: macOfPeer(state.identity.id),
   });
   /** Bridges that stored attachments are on. */
@@ -261,7 +268,13 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
   const workloads: Workloads = new Workloads(
     {
       host: new AttachmentHost(sendFrame),
-      guard,
+      guard: {
+        set: (ports) => guard.set(ports),
+        check: async () => {
+          await isolation.check().catch(() => undefined);
+          return guard.check();
+        },
+      },
       targets: namespaceTargets,
       store: state,
       alarm: timers,
@@ -372,6 +385,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       await bridge.removeEverything();
       await removeNetworkBridges(config.ifName, new Set());
       await guard.set([]);
+      await isolation.set([]);
       await exposures.removeRules();
       inputs.onReset();
     },

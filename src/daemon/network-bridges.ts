@@ -9,8 +9,8 @@ import type { HostInterface } from './ports.js';
  * The networks of this host beside the default one. Each has a bridge and a TAP of its own, from the first thing that is
  * put on it to the last:
  *
- *   bring   preflight ─ data plane (TAP) ─ bridge ─ name server          (what fails is taken back, in reverse)
- *   leave   name server ─ bridge ─ data plane
+ *   bring   preflight ─ isolation ─ data plane (TAP) ─ bridge ─ name server     (what fails is taken back, in reverse)
+ *   leave   name server ─ bridge ─ data plane ─ isolation
  *
  * One after the other, so that what leaves and what comes at once do not meet half-way.
  */
@@ -29,6 +29,8 @@ export interface NetworkBridgesComponents {
   readonly close: (id: NetworkId) => void;
   readonly openNames: (network: NetworkDefinition, bridge: string) => Promise<void>;
   readonly closeNames: (id: NetworkId) => Promise<void>;
+  /** Keeps these bridges apart from all else of this host; what cannot be is said. */
+  readonly isolate: (bridges: readonly string[]) => Promise<void>;
   readonly mac: Mac;
 }
 
@@ -95,6 +97,7 @@ export class NetworkBridges implements NetworkHost {
         await bridge.host.down();
       } finally {
         close(bridge.id);
+        await this.#components.isolate(this.bridges);
       }
     });
   }
@@ -113,6 +116,7 @@ export class NetworkBridges implements NetworkHost {
     const bridge = bridgeOf(id);
     const host = makeHost(network, bridge);
     await host.preflight();
+    await this.#components.isolate([...this.bridges, bridge]);
     open(network, bridge);
     try {
       await host.up(mac);
@@ -121,6 +125,7 @@ export class NetworkBridges implements NetworkHost {
       await closeNames(id);
       await host.down().catch(() => undefined);
       close(id);
+      await this.#components.isolate(this.bridges);
       throw error;
     }
     this.#up.set(name, { id, host });

@@ -1,0 +1,59 @@
+import { FirewallTable, type TableRules } from './firewall-table.js';
+import { guardTable } from './guard-rules.js';
+
+/*
+ * The host itself must not be a way from one network to another: Linux answers on any interface for any address it has,
+ * and would send the answer out of the network that the address belongs to. So what comes in from the bridge of a network
+ * beside the default one is heard only for addresses of that very bridge, and nothing is routed from there or to there.
+ * One table of our own in the family inet; bridged frames that br_netfilter shows it stay on their bridge and pass.
+ *
+ * The sysctls of host-interface.ts say the same of IPv4, as far as they can, where there is no nftables.
+ */
+export class NetworkIsolation {
+  readonly #table: FirewallTable<readonly string[]>;
+
+  /** `ifName`: of the default network's bridge. */
+  constructor(ifName: string) {
+    this.#table = new FirewallTable(isolationTable(`${guardTable(ifName)}-networks`));
+  }
+
+  /** These bridges, and no others. @throws OVL_IFACE_CONFIG, without nftables too */
+  set(bridges: readonly string[]): Promise<void> {
+    return this.#table.set([...bridges].sort());
+  }
+
+  /** Puts the rules back if they are gone. @throws OVL_IFACE_CONFIG */
+  async check(): Promise<void> {
+    await this.#table.check();
+  }
+}
+
+function isolationTable(table: string): TableRules<readonly string[]> {
+  const name = `inet ${table}`;
+  const clear = [`add table ${name}`, `delete table ${name}`];
+  return {
+    address: ['inet', table],
+    isEmpty: (bridges) => bridges.length === 0,
+    none: () => `${clear.join('\n')}\n`,
+    whole: (bridges) =>
+      `${[
+        ...clear,
+        `add table ${name} { comment "networks of overlayd; made again when changed"; }`,
+        `add chain ${name} input { type filter hook input priority -290; policy accept; }`,
+        `add chain ${name} forward { type filter hook forward priority -290; policy accept; }`,
+        ...bridges.flatMap(rulesOf).map((rule) => `add rule ${name} ${rule}`),
+      ].join('\n')}\n`,
+    change(before, after) {
+      return before.join() === after.join() ? undefined : this.whole(after);
+    },
+    ruleCount: (bridges) => bridges.flatMap(rulesOf).length,
+  };
+}
+
+function rulesOf(bridge: string): string[] {
+  return [
+    `input iifname "${bridge}" fib daddr . iif type != { local, broadcast, anycast, multicast } drop`,
+    `forward iifname "${bridge}" oifname != "${bridge}" drop`,
+    `forward iifname != "${bridge}" oifname "${bridge}" drop`,
+  ];
+}
