@@ -340,6 +340,22 @@ describe('overlayctl', () => {
       assert.equal(box.daemon.listenerCount, 0);
     });
 
+    it('peer remove says whether it is in force, and forces what it was told to', async () => {
+      const refused = await ctl('peer', 'remove', 'beta');
+      assert.deepEqual([refused.code, refused.out], [1, '']);
+      assert.equal(refused.err, 'error: Peer beta is alive (OVL_PEER_ALIVE). Stop it.\n');
+      const forced = await ctl('peer', 'remove', '--force', BETA_ID);
+      assert.deepEqual([forced.code, forced.err], [0, '']);
+      assert.match(forced.out, /^Signed: beta \(91be77aa\)\. In force once it is silent/);
+      const done = await ctl('peer', 'remove', 'alpha');
+      assert.deepEqual([done.code, done.out], [0, 'Removed: alpha (3f2a9c10)\n']);
+      assert.deepEqual(box.daemon.removals, [
+        { peer: 'beta', isForced: false },
+        { peer: BETA_ID, isForced: true },
+        { peer: 'alpha', isForced: false },
+      ]);
+    });
+
     it('version names both sides', async () => {
       const { code, out } = await ctl('--json', 'version');
       const document = JSON.parse(out) as Record<string, unknown>;
@@ -486,6 +502,10 @@ describe('overlayctl', () => {
       [['connect'], /'connect' wants <endpoint>\.\.\./],
       [['events', '--after', 'x'], /--after is 'x'/],
       [['reset', '--ifname', 'much-too-long-name'], /--ifname is/],
+      [['peer'], /'peer' wants remove <peer>/],
+      [['peer', 'remove'], /'peer remove' wants a peer/],
+      [['peer', 'forget', 'x'], /There is no 'peer forget'/],
+      [['peer', 'remove', 'x', 'y'], /takes at most 2, got 'y'/],
       [['completion', 'fish'], /no completion for 'fish'/],
       [['help', 'nothing'], /no verb 'nothing'/],
     ];

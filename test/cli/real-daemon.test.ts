@@ -256,6 +256,28 @@ describe('overlayctl and a real daemon', () => {
     }
   });
 
+  it('peer remove refuses who lives, takes who is silent, and nobody else', async () => {
+    const b = await linked();
+    const codes = async (...words: string[]): Promise<string> => {
+      const { code, out, err } = await ctl('--json', 'peer', 'remove', ...words);
+      assert.deepEqual([code, out], [1, ''], words.join());
+      return (JSON.parse(err) as { error: { code: string } }).error.code;
+    };
+    assert.equal(await codes('beta'), 'OVL_PEER_ALIVE');
+    assert.equal(await codes('--force', 'beta'), 'OVL_PEER_ALIVE');
+    assert.equal(await codes('alpha'), 'OVL_PEER_SELF');
+    assert.equal(await codes('gamma'), 'OVL_NOT_FOUND');
+    assert.equal(await codes(b.id.slice(0, 7)), 'OVL_NOT_FOUND');
+    b.kill();
+    await sim.run(90_000);
+    const done = await ctl('peer', 'remove', 'beta');
+    assert.deepEqual([done.code, done.out], [0, `Removed: beta (${b.id.slice(0, 8)})\n`]);
+    const again = await ctl('--json', 'peer', 'remove', b.id);
+    assert.deepEqual([again.code, again.err], [0, '']);
+    assert.equal((JSON.parse(again.out) as { state: string }).state, 'removed');
+    assert.doesNotMatch((await ctl('peers')).out, /beta/);
+  });
+
   it('status tells of two nodes and one link', async () => {
     await linked();
     const { out } = await ctl('status');
