@@ -68,7 +68,8 @@ TableEntry EntryOf(const Napi::Object& entry) {
   }
   if (kind == "sessionRemove") return engine::SessionRemove{U32(entry, "session")};
   if (kind == "peerSet") {
-    return engine::PeerSet{U32(entry, "peer"), U32(entry, "session"), U32(entry, "path")};
+    return engine::PeerSet{U32(entry, "peer"), U32(entry, "session"), U32(entry, "path"),
+                           core::LoadLe64(Bytes(entry, "id"), 0)};
   }
   if (kind == "peerRemove") return engine::PeerRemove{U32(entry, "peer")};
   if (kind == "pathSet") {
@@ -91,6 +92,9 @@ TableEntry EntryOf(const Napi::Object& entry) {
   if (kind == "membersSet") return engine::MembersSet{U32(entry, "network"), PeersOf(entry)};
   if (kind == "groupRemove") {
     return engine::GroupRemove{U32(entry, "network"), MacOf(entry, "mac")};
+  }
+  if (kind == "treeSet") {
+    return engine::TreeSet{core::LoadLe64(Bytes(entry, "origin"), 0), PeersOf(entry)};
   }
   if (kind == "neighbourSet") {
     return engine::NeighbourSet{U32(entry, "network"), IpOf(entry, "address"), MacOf(entry, "mac")};

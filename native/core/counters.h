@@ -39,6 +39,7 @@
   X(kFlooded, flooded)                                                                   \
   X(kGrouped, grouped)                        /* multicast sent to its listeners only */ \
   X(kNeighboursAnswered, neighbours_answered) /* ARP, ND for hosts behind peers */       \
+  X(kFloodsPassed, floods_passed)             /* of other members, to neighbours */      \
   X(kFdbLearned, fdb_learned)                                                            \
   X(kFdbMoved, fdb_moved)                                                                \
   X(kPingsTx, pings_tx)                                                                  \

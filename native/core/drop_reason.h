@@ -58,6 +58,8 @@
   X(kFragmentBad, fragment_bad)                /* inconsistent fragment */               \
   X(kFragmentTimeout, fragment_timeout)        /* rest never came */                     \
   X(kFragmentFull, fragment_full)              /* too many in progress */                \
+  X(kFloodAgain, flood_again)                  /* seen before, came another way */       \
+  X(kFloodRate, flood_rate)                    /* more than a member may flood */        \
   X(kTapWrite, tap_write)                                                                \
   X(kTapEinval, tap_einval)       /* kernel refused a train */                           \
   X(kControlQuota, control_quota) /* session floods control */                           \

@@ -7,8 +7,8 @@
 namespace overlayd::core {
 namespace {
 
-/// The kinds that may be cut: frame and control.
-constexpr uint8_t kLastWholeKind = 1;
+/// The kinds that may be cut: frame, control and flood.
+constexpr bool IsWholeKind(uint8_t kind) { return kind <= 1 || kind == 4; }
 
 }  // namespace
 
@@ -49,7 +49,7 @@ ReassemblyResult Reassembler::Add(const Fragment& fragment, uint64_t now_ms) {
   const uint8_t count = fragment.bytes[1];
   const uint8_t original_kind = fragment.bytes[2];
   const std::span<const uint8_t> slice = fragment.bytes.subspan(kFragmentHeaderBytes);
-  if (count < 2 || index >= count || original_kind > kLastWholeKind || fragment.bytes[3] != 0 ||
+  if (count < 2 || index >= count || !IsWholeKind(original_kind) || fragment.bytes[3] != 0 ||
       fragment.counter < index || slice.size() > kMaxReassembledBytes) {
     return result;
   }

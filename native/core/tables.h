@@ -106,6 +106,10 @@ struct Tables {
   FlatMap label_positions;                         // label -> position
   FlatMap path_by_address;  // AddressKey -> position of a path, to be compared
   std::shared_ptr<const NeighbourTable> neighbours;  // whose MAC must be declared, too
+  // Where the default network is large: our id as the origin of floods, and the reachable ones that they go to. 0: small.
+  uint64_t tree_origin = 0;
+  std::vector<uint32_t> tree_peers;
+  FlatMap peer_ids;  // first 8 bytes of a PeerId -> slot
 
   /// Local index of a network, kNoSlot when it is not open.
   [[nodiscard]] uint32_t IndexOf(uint32_t network) const {

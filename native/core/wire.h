@@ -25,7 +25,13 @@ inline constexpr size_t kInnerHeaderSize = 6;
 /// What a datagram adds to the frame (Ethernet header included in the frame).
 inline constexpr size_t kDatagramOverhead = kDataHeaderSize + kInnerHeaderSize + kTagSize;
 
-enum class InnerKind : uint8_t { kFrame = 0, kControl = 1, kKeepalive = 2, kFragment = 3 };
+enum class InnerKind : uint8_t {
+  kFrame = 0,
+  kControl = 1,
+  kKeepalive = 2,
+  kFragment = 3,
+  kFlood = 4,
+};
 
 inline constexpr uint8_t kFlagPartialChecksum = 0x01;
 inline constexpr uint8_t kFlagContinues = 0x02;

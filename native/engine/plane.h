@@ -14,6 +14,7 @@
 #include "native/core/gate.h"
 #include "native/core/tables.h"
 #include "native/engine/event_ring.h"
+#include "native/engine/flood_state.h"
 #include "native/engine/label_state.h"
 #include "native/engine/network_state.h"
 #include "native/engine/path_state.h"
@@ -30,7 +31,7 @@ inline uint64_t BootTimeMs() { return BootTimeUs() / 1000; }
 /// What all threads of one data plane share. Made before the threads, gone after them.
 struct Plane {
   Plane(std::function<void()> wake, core::HashSeed seed)
-      : fdb(seed), address_seed(seed), events(std::move(wake)) {}
+      : fdb(seed), address_seed(seed), floods(seed), events(std::move(wake)) {}
 
   Quiescence quiescence;
   std::atomic<const core::Tables*> tables{nullptr};
@@ -40,6 +41,7 @@ struct Plane {
   NetworkStates networks;  // by local index
   core::Fdb fdb;
   const core::HashSeed address_seed;  // of Tables::path_by_address
+  FloodState floods;
   EventRing events;
 
   std::unique_ptr<core::Gate> gate;

@@ -61,7 +61,8 @@ RxPath::RxPath(Plane& plane, size_t worker, io::TapQueue& tap, Sockets& sockets,
                .may_join_udp = plane.may_join_udp,
                .takes_partial_tcp = plane.has_offload_header}),
       sealer_(plane, sockets, counters),
-      relay_(plane, sockets, counters) {}
+      relay_(plane, sockets, counters),
+      tree_(plane, sockets, counters) {}
 
 RxPath::~RxPath() = default;
 
@@ -373,6 +374,8 @@ void RxPath::OnInner(const Opened& opened, core::InnerKind kind, uint8_t flags, 
       return;
     case core::InnerKind::kFragment:
       return OnFragment(opened, flags, content, size);
+    case core::InnerKind::kFlood:
+      return OnFlood(opened, content, size);
   }
   counters_.Drop(DropReason::kInnerKind);
 }
@@ -527,9 +530,22 @@ void RxPath::OnFragment(const Opened& opened, uint8_t flags, uint8_t* content, s
     }
     case core::InnerKind::kControl:
       return OnControl(opened, result.whole.data(), result.whole.size());
+    case core::InnerKind::kFlood:
+      return OnFlood(opened, result.whole.data(), result.whole.size());
     default:
       counters_.Drop(DropReason::kInnerKind);
   }
+}
+
+void RxPath::OnFlood(const Opened& opened, uint8_t* content, size_t size) {
+  if (network_id_ != 0) return counters_.Drop(DropReason::kInnerNetwork);  // flooded directly
+  std::span<uint8_t> frame;
+  if (!tree_.Take(*tables_, opened.session.peer, {content, size}, now_ms_, &frame)) return;
+  const core::Slice slice{frame.data(), frame.size()};
+  counters_.Add(Counter::kTapTxWrites);
+  if (tap_.Write({}, &slice, 1) < 0) return counters_.Drop(DropReason::kTapWrite);
+  counters_.Add(Counter::kTapTxFrames);
+  counters_.Add(Counter::kTapTxBytes, frame.size());
 }
 
 // PING, PONG and reports are answered here: they must not wait for JavaScript (docs/protocol.md, "Who does what").

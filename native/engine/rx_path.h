@@ -10,6 +10,7 @@
 #include "native/core/frame.h"
 #include "native/core/joiner.h"
 #include "native/core/token_bucket.h"
+#include "native/engine/flood_tree.h"
 #include "native/engine/plane.h"
 #include "native/engine/relay_path.h"
 #include "native/engine/sealer.h"
@@ -68,6 +69,7 @@ class RxPath {
                size_t size);
   void OnFrame(const Opened& opened, uint8_t flags, uint8_t* frame, size_t size);
   void OnFragment(const Opened& opened, uint8_t flags, uint8_t* content, size_t size);
+  void OnFlood(const Opened& opened, uint8_t* content, size_t size);
   void OnControl(const Opened& opened, uint8_t* message, size_t size);
   void OnPing(const Opened& opened, std::span<const uint8_t> body);
   void OnPong(const Opened& opened, std::span<const uint8_t> body);
@@ -117,6 +119,7 @@ class RxPath {
   core::AeadScratch scratch_;
   Sealer sealer_;
   RelayPath relay_;
+  FloodTree tree_;
 };
 
 }  // namespace overlayd::engine

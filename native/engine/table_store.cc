@@ -147,7 +147,7 @@ std::string TableStore::Check(Plan& plan, const TableEntry& entry) {
                 return "path " + Number(e.path) + " belongs to another peer";
               }
             }
-            master.peers[e.peer] = {e.session, e.path};
+            master.peers[e.peer] = {e.session, e.path, e.id};
             return {};
           },
           [&](const PeerRemove& e) -> std::string {
@@ -257,6 +257,14 @@ std::string TableStore::Check(Plan& plan, const TableEntry& entry) {
             plan.neighbours.Remove(e);
             return {};
           },
+          [&](const TreeSet& e) -> std::string {
+            for (const uint32_t peer : e.peers) {
+              if (peer == 0 || peer > core::kMaxPeers) return "peer slot out of range";
+            }
+            master.tree_origin = e.origin;
+            master.tree_peers = e.peers;
+            return {};
+          },
           [](const ResumeSet&) -> std::string { return {}; },
           [](const ResumeRemove&) -> std::string { return {}; },
       },
@@ -359,6 +367,7 @@ void TableStore::Publish() {
   }
   tables->neighbours = neighbours_.table();
   PublishNetworks(*tables);
+  PublishTree(*tables);
   PublishGroups(*tables);
   PublishLabels(*tables);
   plane_.tables.store(tables.get());
@@ -405,6 +414,19 @@ void TableStore::PublishGroups(core::Tables& tables) const {
                          static_cast<uint32_t>(tables.group_peers.size()));
     std::vector<uint32_t>& listeners = tables.group_peers.emplace_back();
     std::copy_if(peers->begin(), peers->end(), std::back_inserter(listeners), is_reachable);
+  }
+}
+
+void TableStore::PublishTree(core::Tables& tables) const {
+  tables.tree_origin = master_.tree_origin;
+  for (const uint32_t slot : master_.tree_peers) {
+    const core::PeerEntry& peer = tables.peers[slot];
+    const bool is_reachable = peer.session != core::kNoSlot && peer.path != core::kNoSlot;
+    if (is_reachable) tables.tree_peers.push_back(slot);
+  }
+  tables.peer_ids = core::FlatMap(master_.peers.size());
+  for (const auto& [slot, peer] : master_.peers) {
+    if (peer.id != 0) tables.peer_ids.Insert(peer.id, slot);
   }
 }
 

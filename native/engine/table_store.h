@@ -58,6 +58,7 @@ struct PeerSet {
   uint32_t peer;
   uint32_t session;  // 0: none
   uint32_t path;     // 0: none
+  uint64_t id = 0;   // first 8 bytes of its PeerId, little-endian; 0: nobody asks
 };
 struct PeerRemove {
   uint32_t peer;
@@ -103,6 +104,10 @@ struct MembersSet {
   uint32_t network;  // not the default one
   std::vector<uint32_t> peers;
 };
+struct TreeSet {
+  uint64_t origin;  // first 8 bytes of our PeerId; 0: there is no tree
+  std::vector<uint32_t> peers;
+};
 struct ResumeSet {
   std::array<uint8_t, core::kHintBytes> hint;
   std::array<uint8_t, core::kPairKeyBytes> pair_key;
@@ -114,7 +119,7 @@ struct ResumeRemove {
 using TableEntry = std::variant<SessionInstall, SessionRxKey, SessionTxKey, SessionRxRetire,
                                 SessionRemove, PeerSet, PeerRemove, PathSet, PathRemove, LabelSet,
                                 LabelRemove, FdbSet, FdbRemove, GroupSet, GroupRemove, MembersSet,
-                                NeighbourSet, NeighbourRemove, ResumeSet, ResumeRemove>;
+                                NeighbourSet, NeighbourRemove, TreeSet, ResumeSet, ResumeRemove>;
 
 class TableStore {
  public:
@@ -159,6 +164,7 @@ class TableStore {
     struct Peer {
       uint32_t session = 0;
       uint32_t path = 0;
+      uint64_t id = 0;
     };
     struct Path {
       uint32_t peer;
@@ -182,6 +188,8 @@ class TableStore {
     using GroupPeers = std::shared_ptr<const std::vector<uint32_t>>;
     std::map<std::pair<uint32_t, core::Mac>, GroupPeers> groups;
     std::map<uint32_t, GroupPeers> members;  // by network
+    uint64_t tree_origin = 0;
+    std::vector<uint32_t> tree_peers;
   };
   struct Plan;
 
@@ -190,6 +198,7 @@ class TableStore {
   void Publish();
   void PublishNetworks(core::Tables& tables) const;
   void PublishGroups(core::Tables& tables) const;
+  void PublishTree(core::Tables& tables) const;
   void PublishLabels(core::Tables& tables) const;
   void InstallRx(core::Session& session, uint32_t phase, const DirectionKey& key);
   void InstallTx(core::Session& session, uint32_t phase, const DirectionKey& key);

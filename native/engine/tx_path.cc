@@ -80,6 +80,7 @@ TxPath::TxPath(Plane& plane, size_t worker, io::TapQueue& tap, Sockets& sockets,
       read_buffer_(new uint8_t[kHeadroom + kMaxFrame]),
       flood_buffer_(new uint8_t[kHeadroom + kMaxFrame]),
       wanted_(plane.events),
+      tree_(plane, sockets, counters),
       arena_(new uint8_t[kArenaSize]),
       trains_(new Train[kMaxTrains]) {}
 
@@ -161,7 +162,7 @@ void TxPath::Forward(uint8_t* frame, size_t size, const core::OffloadHeader& off
     if (AnswerNeighbour(*tables_, network_index_, frame, size, info, *source_, counters_)) return;
     const std::vector<uint32_t>* listeners = ListenersOf(destination, frame, size, info);
     if (listeners == nullptr) {
-      return Flood(network_->reachable, frame, size, info, is_partial, gso_size);
+      return FloodAll(frame, size, info, is_partial, gso_size);
     }
     if (listeners->empty()) {
       if (network_->has_absent) TellFlood(frame, size, info);
@@ -179,7 +180,7 @@ void TxPath::Forward(uint8_t* frame, size_t size, const core::OffloadHeader& off
       if (!unknown_unicast_[network_index_].TryTake(now_ms_, units)) {
         return counters_.Drop(DropReason::kUnknownUnicast);
       }
-      return Flood(network_->reachable, frame, size, info, is_partial, gso_size);
+      return FloodAll(frame, size, info, is_partial, gso_size);
     }
   } else if (peer == core::kLocalPeer) {
     return counters_.Drop(DropReason::kOwnDestination);  // the bridge has flooded it to that port
@@ -254,6 +255,15 @@ void TxPath::TellMembership(const uint8_t* frame, size_t size) {
   event.value = std::exchange(memberships_missed_[network_index_], 0);
   event.bytes.assign(frame, frame + size);
   plane_.events.Push(EventRing::Ring::kAuthenticated, std::move(event));
+}
+
+void TxPath::FloodAll(uint8_t* frame, size_t size, const FrameInfo& info, bool is_partial,
+                      size_t gso_size) {
+  if (network_index_ != 0 || tables_->tree_origin == 0) [[likely]] {
+    return Flood(network_->reachable, frame, size, info, is_partial, gso_size);
+  }
+  if (network_->has_absent) TellFlood(frame, size, info);
+  tree_.Originate(*tables_, frame, size, info, is_partial, gso_size, now_ms_);
 }
 
 void TxPath::Flood(const std::vector<uint32_t>& members, uint8_t* frame, size_t size,

@@ -11,6 +11,7 @@
 #include "native/core/joiner.h"
 #include "native/core/mac.h"
 #include "native/core/token_bucket.h"
+#include "native/engine/flood_tree.h"
 #include "native/engine/plane.h"
 #include "native/engine/wanted_peers.h"
 #include "native/io/tap_device.h"
@@ -62,6 +63,9 @@ class TxPath {
   const std::vector<uint32_t>* ListenersOf(core::Mac group, const uint8_t* frame, size_t size,
                                            const core::FrameInfo& info);
   void TellMembership(const uint8_t* frame, size_t size);
+  /// To all members: directly, or along the tree where they are many.
+  void FloodAll(uint8_t* frame, size_t size, const core::FrameInfo& info, bool is_partial,
+                size_t gso_size);
   void Flood(const std::vector<uint32_t>& members, uint8_t* frame, size_t size,
              const core::FrameInfo& info, bool is_partial, size_t gso_size);
   void ToPeer(uint32_t peer, uint8_t* frame, size_t size, const core::FrameInfo& info,
@@ -112,6 +116,7 @@ class TxPath {
   std::unique_ptr<uint8_t[]> read_buffer_;
   std::unique_ptr<uint8_t[]> flood_buffer_;
   WantedPeers wanted_;
+  FloodTree tree_;
   std::unique_ptr<uint8_t[]> arena_;
   size_t arena_used_ = 0;
   std::unique_ptr<Train[]> trains_;

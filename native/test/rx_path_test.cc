@@ -196,7 +196,7 @@ TEST_F(RxPathTest, UnknownControlTypesComeUpUntouched) {
 }
 
 TEST_F(RxPathTest, UnknownKind) {
-  ArriveInner(Inner(static_cast<InnerKind>(4), 0, Frame()));
+  ArriveInner(Inner(static_cast<InnerKind>(5), 0, Frame()));
   ExpectOnlyDrop(DropReason::kInnerKind);
 }
 

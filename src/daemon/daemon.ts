@@ -612,11 +612,17 @@ class OverlayDaemon implements Daemon {
       {
         links: this.#links,
         ipamOf: (network) => this.#allAddresses.of(network),
+        neighbours: () => this.#appetite.neighbours,
         emit: this.#emit,
         networks: this.networks,
         recordsOf: (kind) => this.#records.store.ofKind(kind),
       },
-      { selfId: state.identity.id, meshId, nowMs: clock.monotonicMs() },
+      {
+        selfId: state.identity.id,
+        meshId,
+        nowMs: clock.monotonicMs(),
+        floodCopies: this.#options.floodCopies,
+      },
     );
     ethernet.setPorts(DEFAULT_NETWORK_ID, this.#ports.get(DEFAULT_NETWORK_ID) ?? []);
     return ethernet;
@@ -657,7 +663,7 @@ class OverlayDaemon implements Daemon {
         else if (this.#options.discovery) this.#appetite.onMember(peer);
         if (record) this.#directory.learnRecord(peer, record);
         if (record) this.#keeper.onClaim(peer, record.addresses);
-        this.#ethernet.onMember(peer, record?.addresses ?? []);
+        this.#ethernet.onMember(peer, record?.addresses);
         this.#relays.onMember(peer, record !== undefined, nowMs, out);
       },
       rooms: [

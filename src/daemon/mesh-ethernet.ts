@@ -1,6 +1,8 @@
 import type { EventDocument } from '../api/control.js';
 import type { DataPlaneEvent, PeerSlot, TableEntry } from '../dataplane/dataplane.js';
 import { Ethernet, type OwnRecord } from '../ethernet/ethernet.js';
+import { FLOOD_COPIES } from '../ethernet/constants.js';
+import { FloodTree } from '../ethernet/flood-tree.js';
 import type { Actions } from '../link/actions.js';
 import type { Links } from '../link/links.js';
 import { cidrHas, formatAddress, parseAddress, parseCidr } from '../model/cidr.js';
@@ -31,6 +33,8 @@ export interface MeshEthernetComponents {
   readonly links: Links;
   /** Undefined: on that network anybody may have any address. */
   readonly ipamOf: (network: NetworkId) => Pick<MeshIpam, 'mayHave' | 'titleRevision'> | undefined;
+  /** Whom this node chose to have sessions with, in a large mesh. */
+  readonly neighbours: () => readonly PeerId[];
   readonly emit: (event: Omit<EventDocument, 'seq' | 'at'>) => void;
   readonly networks: Pick<MeshNetworks, 'members' | 'revision'>;
   /** What is said now, by anybody. */
@@ -38,6 +42,8 @@ export interface MeshEthernetComponents {
 }
 
 export interface MeshEthernetOptions {
+  /** Members that a flood is copied to one by one. */
+  readonly floodCopies?: number | undefined;
   readonly selfId: PeerId;
   readonly meshId: Uint8Array;
   readonly nowMs: number;
@@ -61,6 +67,7 @@ export class MeshEthernet {
   #unsaid: OwnRecord[] = [];
   /** Takes what was set of closed networks out of the tables. */
   #unset: TableEntry[] = [];
+  readonly #tree: FloodTree;
   #seen = '';
   #titleRevision = 0;
 
@@ -69,6 +76,8 @@ export class MeshEthernet {
     this.#components = components;
     this.#selfId = options.selfId;
     this.#meshId = options.meshId;
+    const { selfId, floodCopies = FLOOD_COPIES } = options;
+    this.#tree = new FloodTree({ selfId, limit: floodCopies });
     this.rooms = KINDS.map((kind) => this.#makeRoom(kind));
     this.#make(DEFAULT_NETWORK_ID, options.nowMs);
   }
@@ -129,9 +138,15 @@ export class MeshEthernet {
     this.#default?.setOwnAddresses(bareAddresses(cidrs));
   }
 
-  /** A member said its own addresses, cidr texts; none: it is gone. */
-  onMember(peer: PeerId, cidrs: readonly string[]): void {
-    this.#default?.setNodeAddresses(peer, bareAddresses(cidrs));
+  /** A member said its own addresses, cidr texts; undefined: it is gone. */
+  onMember(peer: PeerId, cidrs: readonly string[] | undefined): void {
+    this.#tree.setMember(peer, cidrs !== undefined);
+    this.#default?.setNodeAddresses(peer, bareAddresses(cidrs ?? []));
+  }
+
+  /** Floods of the default network go from neighbour to neighbour: a session with everybody is not wanted. */
+  get hasTree(): boolean {
+    return this.#tree.isOn;
   }
 
   /** Who says to have an address of the default network, text without length, and may. */
@@ -167,13 +182,15 @@ export class MeshEthernet {
   /** Who can be sent to, and who is on which network. */
   #follow(out: Actions): void {
     const { links, networks } = this.#components;
-    const seen = `${links.revision}/${networks.revision}`;
+    const seen = `${links.revision}/${networks.revision}/${this.#tree.isOn}`;
     if (seen === this.#seen) return;
     this.#seen = seen;
     const reachable = links.peers.filter((peer) => peer.isReachable);
     for (const [network, open] of this.#open) {
       if (network === DEFAULT_NETWORK_ID) {
         open.ethernet.setPeers(reachable);
+        const chosen = new Set(this.#components.neighbours());
+        for (const entry of this.#tree.update(reachable, chosen)) out.table(entry);
         continue;
       }
       const members = new Set(networks.members(network));

@@ -25,7 +25,7 @@ export interface MeshPresenceComponents {
   readonly dataplane: DataPlane;
   readonly relays: Pick<MeshRelays, 'isUsing'>;
   readonly directory: Directory;
-  readonly ethernet: Pick<MeshEthernet, 'holderOf'>;
+  readonly ethernet: Pick<MeshEthernet, 'holderOf' | 'hasTree'>;
   readonly networks: Pick<MeshNetworks, 'members'>;
   readonly ownAddresses: () => readonly string[];
 }
@@ -85,7 +85,7 @@ export class MeshPresence {
         ? undefined
         : (directory.ownerOf(address) ?? ethernet.holderOf(address));
     if (owner) appetite.use(owner, nowMs);
-    else appetite.useAll(nowMs);
+    else if (!ethernet.hasTree) appetite.useAll(nowMs);
   }
 
   isIdle(peer: PeerId, nowMs: number): boolean {

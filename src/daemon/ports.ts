@@ -141,6 +141,8 @@ export interface DaemonOptions {
   readonly suites: readonly CipherSuite[];
   readonly discovery: boolean;
   readonly relay: boolean;
+  /** Members that a flood is copied to one by one; without, as the protocol says. */
+  readonly floodCopies?: number;
   /** Peers may measure the path to this node with load. */
   readonly allowBench?: boolean;
   readonly version: string;

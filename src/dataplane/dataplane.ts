@@ -175,6 +175,15 @@ export type TableEntry =
       readonly mac: Mac;
     }
   | { readonly kind: 'neighbourRemove'; readonly network: number; readonly address: string }
+  /**
+   * Floods in the default network go to these peers only, who pass them on (docs/protocol.md §10); `origin` is this
+   * node. Undefined: to all peers, directly. What others flood along the tree is taken and passed on to these peers.
+   */
+  | {
+      readonly kind: 'treeSet';
+      readonly origin: PeerId | undefined;
+      readonly peers: readonly PeerSlot[];
+    }
   /** Lets INITs with this resumption hint pass the gate without a guess token (protocol §2). */
   | { readonly kind: 'resumeSet'; readonly hint: Uint8Array; readonly pairKey: Uint8Array }
   | { readonly kind: 'resumeRemove'; readonly hint: Uint8Array };

@@ -124,6 +124,7 @@ export function checkBatch(batch: readonly TableEntry[], before: FakeTableKeys):
       case 'groupRemove':
       case 'neighbourSet':
       case 'neighbourRemove':
+      case 'treeSet':
       case 'resumeSet':
       case 'resumeRemove':
         break;

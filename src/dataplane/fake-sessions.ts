@@ -5,6 +5,7 @@ import type {
   SessionCounters,
   SessionIndex,
 } from './dataplane.js';
+import type { FakeFlood } from './fake-flood-tree.js';
 
 /*
  * Sessions of the fake: nothing is encrypted, but a datagram opens only where its key and iv are the rx key of that
@@ -15,6 +16,7 @@ import type {
 export type FakeBody =
   | { readonly kind: 'frame'; readonly network: number; readonly frame: Uint8Array }
   | { readonly kind: 'control'; readonly type: number; readonly body: Uint8Array }
+  | FakeFlood
   | { readonly kind: 'keepalive' }
   | { readonly kind: 'ping'; readonly path: number; readonly seq: number }
   | {

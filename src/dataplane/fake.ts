@@ -1,8 +1,10 @@
 import { endpointFromBytes, endpointToBytes, type Endpoint } from '../model/endpoint.js';
 import { isSnoopedMac, macFromBytes, type Mac } from '../model/mac.js';
+import type { PeerId } from '../model/peer-id.js';
 import { formatPathAddress, isEndpoint, type PathAddress } from '../model/path-address.js';
 import { checkBatch } from './fake-batch.js';
 import { isLinkLocal, isMacControl, membershipOf, ROUTER_GROUP } from './fake-ethernet.js';
+import { FakeFloodTree, type FakeFlood } from './fake-flood-tree.js';
 import { FakeGate } from './fake-gate.js';
 import type { FakeDatagram, FakeNetwork, Scheduler } from './fake-network.js';
 import { neighbourAnswer, neighbourQuestionOf } from './fake-neighbours.js';
@@ -68,6 +70,7 @@ const FREE_PORT = 40_000;
 const LOCAL_PEER: PeerSlot = 0;
 
 interface FakePeer {
+  readonly id: PeerId;
   session: SessionIndex;
   path: PathId;
 }
@@ -99,6 +102,7 @@ export class FakeDataPlane implements DataPlane {
   readonly #fdb = new Map<string, FdbEntry>();
   readonly #groups = new Map<string, readonly PeerSlot[]>();
   readonly #networks = new FakeNetworks();
+  readonly #tree = new FakeFloodTree();
   /** MACs by network and address. */
   readonly #neighbours = new Map<string, Mac>();
   readonly #labels = new FakeLabels();
@@ -259,10 +263,20 @@ export class FakeDataPlane implements DataPlane {
     if (reachable.length < members.length && !isHousekeeping(frame)) {
       this.#tellWanted(network, 0, arpTargetOf(frame));
     }
+    if (listeners === undefined && network === DEFAULT_NETWORK && this.#tree.isOn) {
+      const flood = this.#tree.originate(frame);
+      for (const slot of this.#tree.next(LOCAL_PEER, [])) this.#sendFlood(slot, flood);
+      return;
+    }
     if (reachable.length === 0) this.#drop('flood_no_members');
     for (const slot of reachable) {
       if (listeners?.includes(slot) !== false) this.#sendFrame(slot, network, frame);
     }
+  }
+
+  #sendFlood(slot: PeerSlot, flood: FakeFlood): void {
+    const peer = this.#peers.get(slot);
+    if (peer && peer.session * peer.path !== 0) this.#sendBody(slot, DEFAULT_NETWORK, flood);
   }
 
   /** Asked for a host behind a peer that can be reached: native/engine/neighbour_answer.h. */
@@ -324,7 +338,7 @@ export class FakeDataPlane implements DataPlane {
         this.#sessions.delete(entry.session);
         break;
       case 'peerSet':
-        this.#peers.set(entry.peer, { session: entry.session, path: entry.path });
+        this.#peers.set(entry.peer, { id: entry.id, session: entry.session, path: entry.path });
         break;
       case 'peerRemove':
         this.#peers.delete(entry.peer);
@@ -358,6 +372,9 @@ export class FakeDataPlane implements DataPlane {
         break;
       case 'membersSet':
         this.#networks.setMembers(entry.network, entry.peers);
+        break;
+      case 'treeSet':
+        this.#tree.set(entry.origin, entry.peers);
         break;
       case 'neighbourSet':
         this.#neighbours.set(neighbourKey(entry.network, entry.address), entry.mac);
@@ -467,6 +484,14 @@ export class FakeDataPlane implements DataPlane {
   }
 
   #sendFrame(slot: PeerSlot, network: number, frame: Uint8Array): void {
+    this.#sendBody(slot, network, { kind: 'frame', network, frame: frame.slice() });
+  }
+
+  #sendBody(
+    slot: PeerSlot,
+    network: number,
+    body: Extract<FakeBody, { readonly frame: Uint8Array }>,
+  ): void {
     const peer = this.#peers.get(slot);
     const session = this.#sessions.get(peer?.session ?? 0);
     const path = this.#paths.get(peer?.path ?? 0);
@@ -477,8 +502,8 @@ export class FakeDataPlane implements DataPlane {
     }
     const nowMs = this.#nowMs();
     path.clock.onFrame(nowMs);
-    const bytes = Math.min(path.datagramBytes, frame.length + overheadOf(path.address));
-    this.#sealTo(session, path, { kind: 'frame', network, frame: frame.slice() }, bytes, () => {
+    const bytes = Math.min(path.datagramBytes, body.frame.length + overheadOf(path.address));
+    this.#sealTo(session, path, body, bytes, () => {
       this.#noteSwallowed(peer?.path ?? 0, bytes);
     });
     this.#schedulePing(peer?.path ?? 0);
@@ -716,6 +741,9 @@ export class FakeDataPlane implements DataPlane {
       case 'frame':
         this.#receiveFrame(session.peer, this.#pathOf(session.peer, from), body);
         break;
+      case 'flood':
+        this.#receiveFlood(session.peer, body);
+        break;
     }
   }
 
@@ -769,6 +797,36 @@ export class FakeDataPlane implements DataPlane {
     path?.clock.onFrame(this.#nowMs());
     this.#count('rxFrames');
     this.#onFrame?.(frame, peer, network);
+  }
+
+  #receiveFlood(via: PeerSlot, flood: FakeFlood): void {
+    const { origin, frame, hops } = flood;
+    const source = macFromBytes(frame.subarray(6, 12));
+    const isGroup = ((frame[6] ?? 0) & 1) === 1;
+    if (isGroup || this.#config?.ownMacs.includes(source)) {
+      this.#drop('source mac');
+      return;
+    }
+    const [slot] = [...this.#peers].find(([, { id }]) => id === origin) ?? [];
+    const known = this.#fdb.get(fdbKey(DEFAULT_NETWORK, source));
+    if (known?.isDeclared && known.peer !== slot) {
+      this.#drop(known.peer === LOCAL_PEER ? 'own_source' : 'source_guard');
+      return;
+    }
+    if (!this.#tree.take(flood)) {
+      this.#drop('flood_again');
+      return;
+    }
+    if (!known && slot !== undefined) {
+      const learned = { network: DEFAULT_NETWORK, mac: source, peer: slot };
+      const entry = { ...learned, isDeclared: false, ageSeconds: 0 };
+      this.#fdb.set(fdbKey(DEFAULT_NETWORK, source), entry);
+    }
+    this.#onFrame?.(frame, via, DEFAULT_NETWORK);
+    if (hops === 0) return;
+    this.#count('floods_passed');
+    const next = this.#tree.next(via, [...this.#peers.keys()]);
+    for (const other of next) this.#sendFlood(other, { ...flood, hops: hops - 1 });
   }
 
   #noteSeen(session: FakeSession, from: PathAddress): void {

@@ -15,6 +15,7 @@ import {
   pathAddressToBytes,
   type PathAddress,
 } from '../model/path-address.js';
+import { peerIdBytes } from '../model/peer-id.js';
 import type {
   Counters,
   DataPlane,
@@ -116,6 +117,8 @@ function toAddonPrefix(cidr: string): object {
   return { base: endpointToBytes(base), bits: Number(cidr.slice(slash + 1)) };
 }
 
+const NOBODY = new Uint8Array(16);
+
 function ipBytes(text: string): Uint8Array {
   const address = parseAddress(text);
   if (!address) throw new Error(`${text} is no address`);
@@ -126,6 +129,10 @@ function toAddonEntry(entry: TableEntry): object {
   switch (entry.kind) {
     case 'pathSet':
       return { ...entry, endpoint: pathAddressToBytes(entry.address) };
+    case 'peerSet':
+      return { ...entry, id: peerIdBytes(entry.id) };
+    case 'treeSet':
+      return { ...entry, origin: entry.origin ? peerIdBytes(entry.origin) : NOBODY };
     case 'neighbourSet':
       return { ...entry, mac: macBytes(entry.mac), address: ipBytes(entry.address) };
     case 'neighbourRemove':

@@ -37,6 +37,11 @@ export const CLAIM_BURST = 48;
 export const CLAIMS_PER_SECOND = 0.5;
 /** What another took over is withdrawn when it stayed there this long. */
 export const WITHDRAW_AFTER_MS = 60_000;
+/** Members that a flood is copied to one by one; beyond, it goes along a tree. */
+export const FLOOD_COPIES = 256;
+/** Neighbours that a flood is handed to there. */
+export const MAX_TREE_PEERS = 32;
+
 /** Of the data plane's table of addresses. */
 export const MAX_ADDRESSES = 65_536;
 /** More of a member's mean nothing: its hosts are asked about as without records. */

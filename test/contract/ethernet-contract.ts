@@ -186,6 +186,60 @@ export function describeEthernet(name: string, makeLine: () => Promise<Line>): v
       await eventually('all told', () => ofKind('a', 'membership').length === 3);
     });
 
+    describe('floods along a tree', () => {
+      const idOfSide = (side: Side) => peerOf(side.repeat(32));
+      const setTree = (side: Side, peers: readonly Side[]) => {
+        const slots = peers.map((peer) => SLOT[peer]);
+        line.planes[side].apply([{ kind: 'treeSet', origin: idOfSide(side), peers: slots }]);
+      };
+      const heardByC = (frame: Uint8Array): number =>
+        line.framesC.filter((got) => sameFrame(got, frame)).length;
+      let floods = 0;
+      const flood = (): Uint8Array => frameOf(BROADCAST, MAC_A, `flood ${floods++}`);
+
+      beforeEach(async () => {
+        link('b', 'c');
+        link('c', 'b');
+        await eventually('b and c', () => ofKind('b', 'pathAlive').length === 2);
+      });
+
+      it('are handed on by who gets them, and come once however many ways there are', async () => {
+        setTree('a', ['b']);
+        setTree('b', ['a', 'c']);
+        setTree('c', ['a', 'b']);
+        const first = flood();
+        line.injectA(first);
+        await eventually('heard', () => hasC(first));
+        setTree('a', ['b', 'c']);
+        const second = flood();
+        line.injectA(second);
+        const isAgain = () => (line.planes.c.readCounters().drops['flood_again'] ?? 0n) > 0n;
+        await eventually('came again', isAgain);
+        assert.deepEqual([heardByC(first), heardByC(second)], [1, 1]);
+        const learned = line.planes.c.dumpFdb().find(({ mac }) => mac === MAC_A);
+        assert.deepEqual([learned?.peer, learned?.isDeclared], [SLOT.a, false]);
+      });
+
+      it('are refused where their source is declared elsewhere than their origin', async () => {
+        setTree('a', ['b']);
+        line.planes.c.apply([{ kind: 'fdbSet', network: 0, mac: MAC_A, peer: SLOT.b }]);
+        const posing = flood();
+        line.injectA(posing);
+        const isRefused = () => line.planes.c.readCounters().drops['source_guard'] === 1n;
+        await eventually('refused', isRefused);
+        assert.equal(heardByC(posing), 0);
+      });
+
+      it('end with the tree', async () => {
+        setTree('a', ['b']);
+        line.planes.a.apply([{ kind: 'treeSet', origin: undefined, peers: [] }]);
+        const frame = flood();
+        line.injectA(frame);
+        await eventually('heard', () => hasC(frame));
+        assert.equal(line.planes.b.readCounters().totals['floods_passed'] ?? 0n, 0n);
+      });
+    });
+
     describe('who has an address', () => {
       const FROM = [10, 32, 0, 1];
       const TARGET = [10, 32, 0, 9];

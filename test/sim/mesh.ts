@@ -1,5 +1,6 @@
 import { meshIdOf } from '../../src/crypto/mesh.js';
 import { recordSigner } from '../../src/crypto/record-signature.js';
+import type { DaemonOptions } from '../../src/daemon/ports.js';
 import { macOfPeer, type PeerId } from '../../src/model/peer-id.js';
 import { recordCell } from '../../src/records/persistence.js';
 import { signRecord, type SignedRecord } from '../../src/records/signed-record.js';
@@ -36,7 +37,11 @@ export class MeshWords {
   }
 }
 
-export async function meshFromMemory(count: number, seed: number): Promise<Mesh> {
+export async function meshFromMemory(
+  count: number,
+  seed: number,
+  options: Partial<DaemonOptions> = {},
+): Promise<Mesh> {
   const mesh = { sim: await makeSim(seed), nodes: [] as SimNode[], words: new MeshWords() };
   const { sim, nodes } = mesh;
   for (let at = 0; at < count; at++) addTo(mesh, []);
@@ -44,7 +49,7 @@ export async function meshFromMemory(count: number, seed: number): Promise<Mesh>
   for (const node of nodes) {
     for (const [key, value] of cells) node.state.writeRecordCell(key, value);
   }
-  for (const node of nodes) await node.start();
+  for (const node of nodes) await node.start(options);
   return mesh;
 }
 
