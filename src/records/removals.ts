@@ -92,15 +92,17 @@ export class Removals {
     return [...this.#statements.keys()].filter((peer) => !this.#inForce.has(peer));
   }
 
-  /** Whether the signer may say so now; changes nothing. */
-  mayAdd(record: SignedRecord, nowMs: number): boolean {
+  /**
+   * Whether the signer may say so now; changes nothing. Signers known for long have places of their own: who makes
+   * itself identities could else fill them all, and nobody could remove it.
+   */
+  mayAdd(record: SignedRecord, nowMs: number, isKnownSigner: boolean): boolean {
     const target = removedPeer(record);
     if (!target || record.isTombstone) return false;
     const before = this.#statements.get(target) ?? [];
     const isNewSigner = before.every((other) => other.record.owner !== record.owner);
-    if (isNewSigner && before.length >= 2 * REMOVAL_SIGNERS_KEPT && record.owner !== target) {
-      return false;
-    }
+    const places = (isKnownSigner ? 4 : 2) * REMOVAL_SIGNERS_KEPT;
+    if (isNewSigner && before.length >= places && record.owner !== target) return false;
     if (!isNewSigner && !this.#repeats.has(record.owner, nowMs)) return false;
     return this.#bucket(record.owner, nowMs).tokens >= 1;
   }

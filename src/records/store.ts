@@ -7,6 +7,7 @@ import {
   LEASE_TICK_MS,
   OWNER_MAX_BYTES,
   OWNER_MAX_RECORDS,
+  REMOVAL_SIGNER_KNOWN_MS,
   REMOVAL_SILENCE_MS,
   SHARED_MAX_BYTES,
   SHARED_MAX_RECORDS,
@@ -267,7 +268,8 @@ export class RecordStore {
     const offer = shelf?.judge(record, nowMs) ?? 'new';
     if (offer !== 'new' && offer !== 'equivocation') return offer;
     if (record.kind === RECORD_KIND.REMOVED) {
-      return this.#removals.mayAdd(record, nowMs) ? offer : 'refused';
+      const isKnown = this.#knownForMs(record.owner) >= REMOVAL_SIGNER_KNOWN_MS;
+      return this.#removals.mayAdd(record, nowMs, isKnown) ? offer : 'refused';
     }
     if (isSharedKind(record.kind)) {
       const accept = this.#components.acceptShared;
@@ -661,14 +663,19 @@ export class RecordStore {
     else if (shelf) this.#drop(shelf, out);
   }
 
+  /** Since its first record came, wall clock; negative without one. */
+  #knownForMs(peer: PeerId): number {
+    return this.#components.wallMs() - (this.#since.get(peer) ?? Infinity);
+  }
+
   #removalView(nowMs: number): RemovalView {
-    const { isAdmin, wallMs } = this.#components;
+    const { isAdmin } = this.#components;
     return {
       nowMs,
       isOwn: (signer) => signer === this.selfId,
       isSilent: (peer) => peer !== this.selfId && this.lease.isSilent(peer, nowMs),
       lastMetMs: (peer) => (peer === this.selfId ? nowMs + 1 : this.lease.lastMetMs(peer)),
-      knownForMs: (peer) => wallMs() - (this.#since.get(peer) ?? Infinity),
+      knownForMs: (peer) => this.#knownForMs(peer),
       isAdmin: (peer) => isAdmin?.(peer) ?? false,
       contestOf: (peer) => {
         const record = this.#shelves.get(peer)?.get(CONTEST_SLOT);

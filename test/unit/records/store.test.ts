@@ -362,6 +362,81 @@ describe('removed(X)', () => {
     assert.ok(witness.store.isRemoved(x.store.selfId));
   });
 
+  it('in force drops what the peer said, takes no more of it, and is told to the next', () => {
+    const [x, signer, witness] = three();
+    for (const member of [signer, witness]) {
+      member.run(MINUTE_MS);
+      remove(member, x);
+      assert.equal(member.store.shelf(x.store.selfId), undefined);
+      assert.ok(member.allBytes().length < 5, 'on disk too');
+    }
+    x.put(NAME, 'web', 'again');
+    for (const record of x.store.shelf(x.store.selfId)!.all()) {
+      assert.equal(signer.offer(record.bytes), 'refused');
+    }
+    signer.learnFrom(witness);
+    witness.learnFrom(signer);
+    assert.equal(signer.root(), witness.root());
+    const signers = signer.store.removalsOf(x.store.selfId).map(({ owner }) => owner);
+    assert.deepEqual(new Set(signers), new Set([signer, witness].map(({ store }) => store.selfId)));
+  });
+
+  it('is believed by a newcomer whatever comes first, the statement or the history of the dead', () => {
+    const [x, signer, witness] = three();
+    signer.run(MINUTE_MS);
+    remove(signer, x);
+    for (const order of [
+      [signer, witness],
+      [witness, signer],
+    ]) {
+      const newcomer = new Member({ number: 9, nowMs: signer.nowMs });
+      for (const member of order) {
+        newcomer.learnFrom(member);
+        newcomer.run(1000);
+      }
+      newcomer.run(2 * MINUTE_MS);
+      assert.ok(newcomer.store.isRemoved(x.store.selfId));
+    }
+  });
+
+  it('cannot be crowded out by identities that the peer made itself', () => {
+    const [x, signer, witness] = three();
+    for (const member of [x, signer, witness]) member.run(61 * MINUTE_MS);
+    for (let n = 0; n < 20; n++) {
+      const sybil = new Member({ number: 40 + n, nowMs: witness.nowMs });
+      remove(sybil, x);
+      witness.learnFrom(sybil);
+    }
+    assert.equal(witness.store.removalsOf(x.store.selfId).length, 8);
+    remove(signer, x);
+    witness.learnFrom(signer);
+    const signers = witness.store.removalsOf(x.store.selfId).map(({ owner }) => owner);
+    assert.ok(signers.includes(signer.store.selfId));
+  });
+
+  it('said again is six a minute even while a store learns, and one event', () => {
+    const [x, signer] = three();
+    const fresh = new Member({ number: 9 });
+    fresh.learnFrom(x);
+    let events = 0;
+    let taken = 0;
+    for (let n = 0; n < 20; n++) {
+      // Contested, so that it is signed anew each time.
+      x.learnFrom(signer);
+      signer.learnFrom(x);
+      remove(signer, x);
+      for (const { bytes: said } of signer.store.removalsOf(x.store.selfId)) {
+        if (fresh.offer(said) === 'new') taken += 1;
+      }
+      events += fresh
+        .flush()
+        .filter(
+          ({ kind, ...rest }) => kind === 'event' && JSON.stringify(rest).includes('peer-removal'),
+        ).length;
+    }
+    assert.deepEqual([events, taken], [1, 7]);
+  });
+
   it('is taken six times a minute from one signer', () => {
     const [, signer, witness] = three();
     witness.run(11 * MINUTE_MS);
