@@ -2,7 +2,7 @@ import { Pages } from '../base/pages.js';
 import { TokenBucket } from '../base/token-bucket.js';
 import type { DataPlaneEvent, PeerSlot, SendItem, TableEntry } from '../dataplane/dataplane.js';
 import { macBytes, macFromBytes, type Mac } from '../model/mac.js';
-import { macOfPeer, shortPeerId, tapMacOfPeer, type PeerId } from '../model/peer-id.js';
+import { macOfPeer, shortPeerId, twinOfNodeMac, type PeerId } from '../model/peer-id.js';
 import {
   addressEntryBytes,
   decodeAddressRecord,
@@ -104,6 +104,7 @@ export class Ethernet {
   #ports: readonly AddressEntry[] = [];
   #arePortsNew = false;
   #ownAddresses: readonly string[] = [];
+  /** MACs of nodes' bridges. */
   readonly #reserved = new Set<Mac>();
   readonly #recordBucket = new TokenBucket(GROUP_RECORD_BURST, GROUP_RECORDS_PER_SECOND);
   readonly #toldAtMs = new Map<string, number>();
@@ -118,7 +119,7 @@ export class Ethernet {
     this.#selfId = selfId;
     this.#listeners = new Listeners(querierMac(selfId), nowMs);
     this.#fanout = new GroupFanout(network);
-    const isReserved = (mac: Mac): boolean => this.#reserved.has(mac);
+    const isReserved = (mac: Mac): boolean => this.#isReserved(mac);
     this.#claims = new MacClaims({ network, selfId, isReserved });
     this.#neighbours = new Neighbours({ network, isReserved, mayHave });
     this.#reserve(selfId);
@@ -154,7 +155,7 @@ export class Ethernet {
    * which addresses, without length, are there. The bridge's own MAC may be among them.
    */
   setPorts(ports: readonly AddressEntry[]): void {
-    const isPort = ({ mac }: AddressEntry): boolean => !this.#reserved.has(mac);
+    const isPort = ({ mac }: AddressEntry): boolean => !this.#isReserved(mac);
     this.#claims.setPorts(ports.filter(isPort).map(({ mac }) => mac));
     this.#ports = ports;
     this.#arePortsNew = true;
@@ -170,8 +171,7 @@ export class Ethernet {
   /** A member's own addresses, without length, as its peer record has them. */
   setNodeAddresses(peer: PeerId, addresses: readonly string[]): void {
     if (peer === this.#selfId) return;
-    this.#reserve(peer);
-    this.#neighbours.setNode(peer, addresses);
+    this.#neighbours.setNode(peer, this.#reserve(peer), addresses);
     this.#isChanged = true;
   }
 
@@ -382,9 +382,16 @@ export class Ethernet {
     this.#out.records.push({ kind: RECORD_KIND.LOCATION, key, body });
   }
 
-  #reserve(peer: PeerId): void {
-    this.#reserved.add(macOfPeer(peer));
-    this.#reserved.add(tapMacOfPeer(peer));
+  /** @returns the MAC of its bridge. */
+  #reserve(peer: PeerId): Mac {
+    const mac = macOfPeer(peer);
+    this.#reserved.add(mac);
+    return mac;
+  }
+
+  /** A node's bridge or TAP has it. */
+  #isReserved(mac: Mac): boolean {
+    return this.#reserved.has(mac) || this.#reserved.has(twinOfNodeMac(mac));
   }
 }
 

@@ -12,6 +12,8 @@ import { MAX_ADDRESSES, MAX_ADDRESSES_PER_PEER } from './constants.js';
  *
  * An address is answered for when all who may have it say the same MAC of it, and it is not on this host. About any
  * other everybody is asked, as without records, and whoever has it answers.
+ *
+ * Nearly all of it are nodes' own addresses, two of each member: those are kept small.
  */
 
 export interface NeighboursOptions {
@@ -22,24 +24,24 @@ export interface NeighboursOptions {
   readonly mayHave: (peer: PeerId, address: string) => boolean;
 }
 
-/** A node's own, or a page of its address records. */
-export type StatementSlot = 'node' | number;
-
 interface Claim {
   readonly peer: PeerId;
-  readonly slot: StatementSlot;
+  /** A page of its address records, or its peer record. */
+  readonly slot: 'node' | number;
   readonly mac: Mac;
 }
 
 interface PeerStatements {
-  readonly slots: Map<StatementSlot, readonly AddressEntry[]>;
+  readonly slots: Map<number, readonly AddressEntry[]>;
   count: number;
 }
 
 export class Neighbours {
   readonly #options: NeighboursOptions;
+  /** Own addresses of nodes, as far as there was room for them. */
+  readonly #nodes = new Map<PeerId, readonly string[]>();
   readonly #byPeer = new Map<PeerId, PeerStatements>();
-  readonly #claims = new Map<string, readonly Claim[]>();
+  readonly #claims = new Map<string, Claim | readonly Claim[]>();
   readonly #dirty = new Set<string>();
   /** In the data plane's table. */
   readonly #applied = new Map<string, Mac>();
@@ -58,14 +60,17 @@ export class Neighbours {
     this.#own = own;
   }
 
-  /** A node's own addresses, without length. */
-  setNode(peer: PeerId, addresses: readonly string[]): void {
-    const entry = { mac: macOfPeer(peer), addresses };
-    this.setPage(peer, 'node', addresses.length > 0 ? [entry] : undefined);
+  /** A node's own addresses, without length, at its bridge's MAC. */
+  setNode(peer: PeerId, mac: Mac, addresses: readonly string[]): void {
+    for (const address of this.#nodes.get(peer) ?? []) this.#withdraw(address, peer, 'node');
+    const claim: Claim = { peer, slot: 'node', mac };
+    const taken = addresses.filter((address) => this.#state(address, claim));
+    if (taken.length > 0) this.#nodes.set(peer, taken);
+    else this.#nodes.delete(peer);
   }
 
-  /** A record of the peer, as it is now; undefined: there is none. */
-  setPage(peer: PeerId, slot: StatementSlot, entries: readonly AddressEntry[] | undefined): void {
+  /** A page of the peer's, as it is now; undefined: there is none. */
+  setPage(peer: PeerId, slot: number, entries: readonly AddressEntry[] | undefined): void {
     const none: PeerStatements = { slots: new Map(), count: 0 };
     const statements = this.#byPeer.get(peer) ?? none;
     for (const { addresses } of statements.slots.get(slot) ?? []) {
@@ -141,24 +146,29 @@ export class Neighbours {
   }
 
   #valid(address: string): readonly Claim[] {
-    const claims = this.#claims.get(address) ?? [];
-    return claims.filter(({ peer }) => this.#options.mayHave(peer, address));
+    return this.#claimsOf(address).filter(({ peer }) => this.#options.mayHave(peer, address));
   }
 
   /** False: there is no room for it. */
   #state(address: string, claim: Claim): boolean {
-    const before = this.#claims.get(address);
-    if (!before && this.#claims.size >= MAX_ADDRESSES) return false;
-    this.#claims.set(address, before ? [...before, claim] : [claim]);
+    const before = this.#claimsOf(address);
+    if (before.length === 0 && this.#claims.size >= MAX_ADDRESSES) return false;
+    this.#claims.set(address, before.length === 0 ? claim : [...before, claim]);
     this.#dirty.add(address);
     return true;
   }
 
-  #withdraw(address: string, peer: PeerId, slot: StatementSlot): void {
-    const before = this.#claims.get(address) ?? [];
+  #claimsOf(address: string): readonly Claim[] {
+    const claims = this.#claims.get(address) ?? [];
+    return 'peer' in claims ? [claims] : claims;
+  }
+
+  #withdraw(address: string, peer: PeerId, slot: Claim['slot']): void {
+    const before = this.#claimsOf(address);
     const kept = before.filter((claim) => claim.peer !== peer || claim.slot !== slot);
-    if (kept.length > 0) this.#claims.set(address, kept);
-    else this.#claims.delete(address);
+    const [first, second] = kept;
+    if (!first) this.#claims.delete(address);
+    else this.#claims.set(address, second ? kept : first);
     this.#dirty.add(address);
   }
 }

@@ -32,7 +32,12 @@ export function macOfPeer(id: PeerId): Mac {
 
 /** The TAP's MAC: the bridge's with the lowest bit of the last byte turned. */
 export function tapMacOfPeer(id: PeerId): Mac {
-  const bytes = macBytes(macOfPeer(id));
+  return twinOfNodeMac(macOfPeer(id));
+}
+
+/** Of a node's bridge its TAP's, and the other way round. */
+export function twinOfNodeMac(mac: Mac): Mac {
+  const bytes = macBytes(mac);
   bytes[5] = (bytes[5] ?? 0) ^ 1;
   return macFromBytes(bytes);
 }

@@ -28,7 +28,7 @@ describe('neighbours', () => {
 
   it('are where the only one who names them says', () => {
     neighbours.setPage(A, 0, [{ mac: M1, addresses: [WEB, 'fd00::5'] }]);
-    neighbours.setNode(B, ['10.47.0.9']);
+    neighbours.setNode(B, macOfPeer(B), ['10.47.0.9']);
     assert.deepEqual(neighbours.update(), [
       set(WEB),
       set('fd00::5'),
