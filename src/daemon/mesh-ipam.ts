@@ -83,6 +83,8 @@ export class MeshIpam implements RecordRoom, AddressSource {
   readonly kind = RECORD_KIND.TITLE;
   readonly #components: MeshIpamComponents;
   readonly #options: MeshIpamOptions;
+  /** The default pool's. */
+  readonly #range: Cidr | undefined;
   readonly #answers = new Map<number, (outcome: Outcome) => void>();
   #ipam: Ipam | undefined;
   #titles: Title[] = [];
@@ -95,6 +97,7 @@ export class MeshIpam implements RecordRoom, AddressSource {
   constructor(components: MeshIpamComponents, options: MeshIpamOptions) {
     this.#components = components;
     this.#options = options;
+    this.#range = parseCidr(options.pool);
   }
 
   // ── as a room of the records ─────────────────────────────────────────────────────────────────────────────────────
@@ -145,7 +148,7 @@ export class MeshIpam implements RecordRoom, AddressSource {
   /** Whether the titles let a peer have an address. Where there are none, and in the nodes' own part, all may. */
   mayHave(peer: PeerId, address: IpAddress): boolean {
     const ledger = this.#ipam?.ledger;
-    const ours = parseCidr(this.#options.pool);
+    const ours = this.#range;
     const inOurs = ours !== undefined && cidrHas(ours, address) ? ours : undefined;
     const range = ledger?.poolAt(address)?.range ?? inOurs;
     if (!range || address.value > grantableRange(range).last) return true;

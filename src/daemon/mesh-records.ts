@@ -64,7 +64,8 @@ export class MeshRecords {
   /** By the peer that told us. */
   readonly #observed = new Map<PeerId, Endpoint>();
   #place: OwnPlace = { endpoints: [], addresses: [] };
-  #sayAtMs = 0;
+  #sayAtMs = Number.POSITIVE_INFINITY;
+  #isRestored = false;
   /** Of the links, when the neighbours were told last. */
   #revision = 0;
 
@@ -89,6 +90,7 @@ export class MeshRecords {
   }
 
   get nextDeadlineMs(): number {
+    if (!this.#isRestored) return Number.POSITIVE_INFINITY;
     const rooms = this.#components.rooms.map((room) => room.nextDeadlineMs);
     return Math.min(this.#sayAtMs, this.#components.gossip.nextDeadlineMs, ...rooms);
   }
@@ -97,6 +99,7 @@ export class MeshRecords {
   restore(nowMs: number, out: Actions): void {
     const { store, state } = this.#components;
     store.restore(state.recordCells(), nowMs);
+    this.#isRestored = true;
     for (const record of store.ofKind(RECORD_KIND.PEER)) {
       this.#learn(record.owner, bodyOfRecord(record), nowMs, out);
     }
@@ -144,6 +147,8 @@ export class MeshRecords {
   }
 
   onDeadline(nowMs: number, out: Actions): void {
+    // What an earlier run said, and up to which version, goes before all that this one says.
+    if (!this.#isRestored) return;
     this.#with(nowMs, out, (actions) => {
       if (nowMs >= this.#sayAtMs) this.#say(nowMs, actions);
       this.#askRooms(nowMs, actions);

@@ -90,9 +90,21 @@ export function identityAddress(id: PeerId, attempt: number, pool: string): stri
   return `${textOf(base + host)}/${prefix}`;
 }
 
+/** Of each mesh: asked for by every member that is heard of. */
+const ULA_PREFIXES = new WeakMap<Uint8Array, Uint8Array>();
+
+function ulaPrefix(meshId: Uint8Array): Uint8Array {
+  let prefix = ULA_PREFIXES.get(meshId);
+  if (!prefix) {
+    prefix = blake2b(concatBytes(utf8Bytes('overlayd/1 ula'), meshId)).subarray(0, 7);
+    ULA_PREFIXES.set(meshId, prefix);
+  }
+  return prefix;
+}
+
 /** A /64 of fd00::/8 from the mesh and an interface id from the PeerId, local bit set. */
 export function meshIpv6(id: PeerId, meshId: Uint8Array): string {
-  const prefix = blake2b(concatBytes(utf8Bytes('overlayd/1 ula'), meshId)).subarray(0, 7);
+  const prefix = ulaPrefix(meshId);
   const host = peerIdBytes(id).subarray(8, 16);
   host[0] = (host[0] ?? 0) & 0xfd;
   const bytes = concatBytes(new Uint8Array([0xfd]), prefix, host);

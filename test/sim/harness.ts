@@ -30,6 +30,7 @@ import { VirtualTime } from './virtual-time.js';
  */
 
 export const PORT = 6783;
+export const POOL = '10.32.0.0/12';
 
 export interface NodeSettings {
   readonly password?: string;
@@ -226,7 +227,7 @@ export class SimNode {
         port: PORT,
         peers: this.#settings.peers ?? [],
         addressMode: 'auto',
-        pool: '10.32.0.0/12',
+        pool: POOL,
         ifName: 'overlay0',
         mtuBytes: 1388,
         bind: [],

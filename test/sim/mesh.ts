@@ -1,6 +1,7 @@
 import { meshIdOf } from '../../src/crypto/mesh.js';
 import { recordSigner } from '../../src/crypto/record-signature.js';
 import type { DaemonOptions } from '../../src/daemon/ports.js';
+import { OwnAddress } from '../../src/daemon/own-address.js';
 import { macOfPeer, type PeerId } from '../../src/model/peer-id.js';
 import { recordCell } from '../../src/records/persistence.js';
 import { signRecord, type SignedRecord } from '../../src/records/signed-record.js';
@@ -10,7 +11,7 @@ import { encodeLinksRecord } from '../../src/wire/links-record.js';
 import { encodePeerRecord } from '../../src/wire/peer-record.js';
 import { RECORD_KIND, type RecordFields } from '../../src/wire/record.js';
 import { macBytes } from '../../src/model/mac.js';
-import { PORT, Sim, type SimNode } from './harness.js';
+import { POOL, PORT, Sim, type SimNode } from './harness.js';
 import { Words } from './words.js';
 
 /*
@@ -133,10 +134,12 @@ export function cellsOf(
 
 /** What it said of itself under that version. */
 export function peerRecordOf(node: SimNode, version: number): SignedRecord {
+  const who = { id: node.id, meshId: meshIdOf('default') };
+  const own = new OwnAddress({ ...who, mode: 'auto', pool: POOL, stored: undefined });
   const body = encodePeerRecord({
     nickname: node.name,
     endpoints: [{ family: 4, address: node.address, port: PORT }],
-    addresses: [],
+    addresses: own.cidrs,
     version: '0.0.0-sim',
     isRelay: true,
   });

@@ -40,4 +40,22 @@ describe('two nodes', () => {
     assert.equal(rootOf(a), root, 'no record was written since');
     await sim.stopAll();
   });
+
+  it('say nothing anew of themselves after a restart that changed nothing', async () => {
+    const { sim, a, b } = await twoLinkedNodes();
+    await sim.run(10_000);
+    const said = (): string | undefined => {
+      const cells = [...a.state.recordCells()];
+      const found = cells.find(([key]) => key === `r/${b.id}/01`);
+      return found && Buffer.from(found[1]).toString('hex');
+    };
+    const before = said();
+    assert.ok(before);
+    await b.stop();
+    await b.start();
+    await sim.until('linked again', () => a.sees(b) && b.sees(a), 3000);
+    await sim.run(10_000);
+    assert.equal(said(), before);
+    await sim.stopAll();
+  });
 });
