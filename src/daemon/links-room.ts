@@ -14,8 +14,9 @@ import type { RecordRoom, SayRecord } from './record-room.js';
 
 /** The one record of its kind. */
 const NO_KEY = new Uint8Array(0);
-/** A neighbour that comes or goes waits this long for more. */
+/** A neighbour that comes or goes waits this long for more, and they for more again, but not longer than a second. */
 const SAY_AFTER_MS = 200;
+const SAY_WITHIN_MS = 1000;
 /** Writes: one in 10 s, a few at once when neighbours come and go. */
 const SAYS_BURST = 4;
 const SAYS_PER_SECOND = 0.1;
@@ -34,6 +35,8 @@ export class LinksRoom implements RecordRoom {
   #said: ReadonlyMap<PeerId, number> | undefined;
   #costs: ReadonlyMap<PeerId, number> = new Map();
   #sayAtMs = Number.POSITIVE_INFINITY;
+  /** The first change that is not said yet. */
+  #changedMs = 0;
 
   /** @param isRelay Carries the traffic of others. */
   constructor(isRelay: boolean) {
@@ -62,10 +65,15 @@ export class LinksRoom implements RecordRoom {
 
   /** Whom this node reaches directly, and at what cost in ms. */
   setCosts(costs: ReadonlyMap<PeerId, number>, nowMs: number): void {
+    const isMore = [...costs.keys()].some((peer) => !this.#costs.has(peer));
+    const isOther = isMore || costs.size !== this.#costs.size;
     this.#costs = costs;
     if (!this.#isRelay || !this.#hasChanged()) return;
-    const atMs = nowMs + Math.max(SAY_AFTER_MS, this.#says.waitMs(nowMs));
-    this.#sayAtMs = Math.min(this.#sayAtMs, atMs);
+    const isWaiting = this.#sayAtMs !== Number.POSITIVE_INFINITY;
+    if (isWaiting && !isOther) return;
+    if (!isWaiting) this.#changedMs = nowMs;
+    const quietMs = Math.min(nowMs + SAY_AFTER_MS, this.#changedMs + SAY_WITHIN_MS);
+    this.#sayAtMs = Math.max(quietMs, nowMs + this.#says.waitMs(nowMs));
   }
 
   onDeadline(nowMs: number, say: SayRecord): void {
@@ -88,7 +96,8 @@ export class LinksRoom implements RecordRoom {
 
   #hasChanged(): boolean {
     const said = this.#said;
-    if (said?.size !== this.#costs.size) return true;
+    if (!said) return this.#costs.size > 0;
+    if (said.size !== this.#costs.size) return true;
     for (const [peer, costMs] of this.#costs) {
       const step = said.get(peer);
       if (step === undefined || stepOf(costMs, step) !== step) return true;

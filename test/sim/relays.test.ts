@@ -58,7 +58,9 @@ function stream(
   };
 }
 
-describe('relays between daemons', () => {
+describe('relays between daemons', function () {
+  this.timeout(60_000);
+
   it('let the ends of a line talk within 5 s, and say through whom', async () => {
     const [sim, [a, b, c]] = (await line(71, 3)) as [Sim, [SimNode, SimNode, SimNode]];
     await sim.until('a and c see each other', () => a.sees(c) && c.sees(a), 5000);
