@@ -99,6 +99,12 @@ export interface StatusSections {
     readonly names: number;
   };
   readonly exposures: ExposuresDocument;
+  readonly networks: {
+    /** Of the mesh, the default one included. */
+    readonly known: number;
+    /** Names of those beside the default one that something on this host is on. */
+    readonly used: readonly string[];
+  };
 }
 
 type Sections<T> = { readonly [K in keyof T]?: T[K] | undefined };
@@ -232,12 +238,13 @@ export interface DataPlaneDocument {
   readonly queuePairs: number;
 }
 
-/** The documents of `ps`, `ipam status` and `dns list`, and what is exposed. */
+/** The documents of `ps`, `ipam status`, `dns list` and `network list`, and what is exposed. */
 export interface ReportSections {
   readonly attachments: AttachmentsDocument['attachments'];
   readonly ipam: Omit<IpamDocument, 'schema'>;
   readonly dns: Omit<DnsNamesDocument, 'schema'>;
   readonly exposures: ExposuresDocument;
+  readonly networks: NetworksDocument['networks'];
 }
 
 /** All of it in one document, to attach to a bug report. Holds addresses and names, no keys and no password. */
@@ -358,6 +365,8 @@ export interface IpamHolderDocument {
 
 export interface IpamPoolDocument {
   readonly range: string;
+  /** Whose addresses these are: ranges of two networks may overlap. */
+  readonly network: string;
   readonly id: string;
   readonly titles: number;
   readonly holders: readonly IpamHolderDocument[];

@@ -87,6 +87,7 @@ export const statusSchema = z.looseObject({
     })
     .optional(),
   exposures: exposures.optional(),
+  networks: z.looseObject({ known: count, used: z.array(z.string()) }).optional(),
 }) satisfies z.ZodType<StatusDocument>;
 
 const secret = z.string().regex(/^[0-9a-f]{32}$/);
@@ -246,6 +247,7 @@ export const ipamSchema = z.looseObject({
   pools: z.array(
     z.looseObject({
       range: z.string(),
+      network: z.string().default('default'),
       id: z.string(),
       titles: z.number(),
       holders: z.array(
@@ -313,6 +315,7 @@ export const reportSchema = z.looseObject({
   ipam: ipamSchema.omit({ schema: true }).optional(),
   dns: dnsNamesSchema.omit({ schema: true }).optional(),
   exposures: exposures.optional(),
+  networks: networksSchema.shape.networks.optional(),
 }) satisfies z.ZodType<Omit<ReportDocument, 'events'>>;
 
 export const resetSchema = z.looseObject({ schema, reset: z.literal(true) });

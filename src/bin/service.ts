@@ -224,6 +224,14 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       ...{ ifName, meshId, mtuBytes, peerId: state.identity.id, pool: config.pool },
       network: { ifName: config.ifName, id },
     });
+  const onRestored = (name: string): void => {
+    daemon.tell({
+      level: 'warn',
+      code: 'bridge-restored',
+      message: `The bridge ${name} was gone: it was made again, with all that was on it`,
+      cure: 'Find out who removed it: ip monitor link, other network managers.',
+    });
+  };
   const isolation = new NetworkIsolation(config.ifName);
   const isolate = (bridges: readonly string[]): Promise<void> =>
     isolation.set(bridges).catch((err: unknown) => {
@@ -244,7 +252,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       for (const { message } of await names.open(id, bridgeName, subnets)) warn(message);
     },
     closeNames: (id) => names.close(id),
-    isolate,
+    ...{ isolate, hasInterface, onRestored },
     mac: macOfPeer(state.identity.id),
   });
   /** Bridges that stored attachments are on. */
@@ -334,12 +342,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       await exposures.restore();
     },
     onRestored: () => {
-      daemon.tell({
-        level: 'warn',
-        code: 'bridge-restored',
-        message: `The bridge ${config.ifName} was gone: it was made again, with all that was on it`,
-        cure: 'Find out who removed it: ip monitor link, other network managers.',
-      });
+      onRestored(config.ifName);
     },
     onFailure: (err) => {
       warn(`The bridge ${config.ifName} is gone and cannot be made again`, { err });
@@ -365,7 +368,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
     {
       ...workloadControl(workloads, exposures),
       ...dnsControl(names),
-      ...ipamControl(daemon.addresses),
+      ...ipamControl(daemon),
       ...networkControl(daemon, workloads, (network) =>
         networks.isUp(network) ? bridgeOf(network.id) : undefined,
       ),
@@ -419,6 +422,7 @@ function wholeControl(
     dns: workloads.dnsNames(),
     exposures: exposure(),
     attachments: workloads.attachments().attachments,
+    networks: workloads.networks().networks,
   });
   return {
     status: () => ({ ...node.status(), ...statusSections(parts()) }),

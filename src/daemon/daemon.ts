@@ -4,6 +4,7 @@ import type {
   ConnectOutcome,
   EventDocument,
   ForgetOutcome,
+  IpamDocument,
   NodeControl,
 } from '../api/control.js';
 import { findPeer } from '../api/find-peer.js';
@@ -119,6 +120,8 @@ export interface Daemon {
   recordRoot(): Uint8Array;
   /** Addresses of a network, by name; of one that has no subnets none. */
   addressesOf(network: string): AddressSource;
+  /** Address management of all networks. */
+  readonly addressDocument: () => IpamDocument;
   /** Addresses of the mesh's pools, and how operators touch them. */
   readonly addresses: AddressSource &
     Pick<MeshIpam, 'document' | 'reserve' | 'unreserve' | 'addPool' | 'removePool'>;
@@ -259,6 +262,8 @@ class OverlayDaemon implements Daemon {
   tell(event: Omit<EventDocument, 'seq' | 'at'>): void {
     this.#emit(event);
   }
+
+  readonly addressDocument = (): IpamDocument => this.#allAddresses.document();
 
   addressesOf(network: string): AddressSource {
     const { id, name } = this.networks.find(network);

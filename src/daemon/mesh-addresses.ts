@@ -1,3 +1,4 @@
+import { SCHEMA_VERSION, type IpamDocument } from '../api/control.js';
 import { takeFromEnvelope } from '../ipam/envelope.js';
 import { decodeTitle, networkOfPool, type Title } from '../ipam/title.js';
 import type { Actions } from '../link/actions.js';
@@ -50,12 +51,17 @@ export class MeshAddresses implements RecordRoom {
     return held ?? (definition && this.#add(definition));
   }
 
-  /** Those of networks beside the default one, by name. */
-  get others(): readonly (readonly [string, MeshIpam])[] {
-    return [...this.#managed].flatMap(([id, { ipam }]) => {
-      const name = this.#components.networks.byId(id)?.name;
-      return name === undefined ? [] : [[name, ipam] as const];
-    });
+  /** Of all networks, the default one first. */
+  document(): IpamDocument {
+    const others = [...this.#managed.values()].map(({ ipam }) => ipam.document());
+    const all = [this.ofDefault.document(), ...others];
+    return {
+      schema: SCHEMA_VERSION,
+      pools: all.flatMap(({ pools }) => pools),
+      used: all.flatMap(({ used }) => used),
+      reserved: all.flatMap(({ reserved }) => reserved),
+      clashes: all.flatMap(({ clashes }) => clashes),
+    };
   }
 
   // ── as a room of the records ─────────────────────────────────────────────────────────────────────────────────────

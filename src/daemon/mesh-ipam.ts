@@ -2,6 +2,7 @@ import type { EventDocument, IpamDocument } from '../api/control.js';
 import { SCHEMA_VERSION } from '../api/control.js';
 import { fromHex } from '../base/bytes.js';
 import { OverlayError } from '../base/errors.js';
+import { DEFAULT_NETWORK } from '../crypto/mesh.js';
 import type { Rng } from '../base/rng.js';
 import { IpamActions, type Clash, type Outcome, type Refusal } from '../ipam/actions.js';
 import { decodeIpamMessage, encodeIpamMessage } from '../ipam/codec.js';
@@ -401,6 +402,7 @@ export class MeshIpam implements RecordRoom, AddressSource {
       schema: SCHEMA_VERSION,
       pools: (this.#ipam?.pools() ?? []).map(({ pool, holders, titles }) => ({
         range: formatCidr(pool.range),
+        network: this.#options.network?.name ?? DEFAULT_NETWORK,
         id: pool.id,
         titles,
         holders: holders.map(({ peer, addresses, blocks, isGone, waitingFor }) => ({

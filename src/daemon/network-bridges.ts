@@ -1,4 +1,5 @@
 import { OverlayError } from '../base/errors.js';
+import { DEFAULT_NETWORK } from '../crypto/mesh.js';
 import type { NetworkDefinition, NetworkId } from '../model/network.js';
 import { DEFAULT_NETWORK_ID } from '../model/network.js';
 import type { Mac } from '../model/mac.js';
@@ -32,11 +33,15 @@ export interface NetworkBridgesComponents {
   /** Keeps these bridges apart from all else of this host; what cannot be is said. */
   readonly isolate: (bridges: readonly string[]) => Promise<void>;
   readonly mac: Mac;
+  readonly hasInterface: (name: string) => boolean;
+  /** A bridge was gone and was made again. */
+  readonly onRestored: (bridge: string) => void;
 }
 
 interface Bridge {
   readonly id: NetworkId;
   readonly host: HostInterface;
+  readonly network: NetworkDefinition;
 }
 
 /** The port of workload/ports.ts. */
@@ -71,9 +76,19 @@ export class NetworkBridges implements NetworkHost {
     return id === DEFAULT_NETWORK_ID || this.#up.has(name);
   }
 
+  isThere(name: string): boolean {
+    const up = this.#up.get(name);
+    if (up === undefined) return name === DEFAULT_NETWORK;
+    return this.#components.hasInterface(this.#components.bridgeOf(up.id));
+  }
+
   bring(name: string): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#up.has(name)) return;
+      const up = this.#up.get(name);
+      if (up !== undefined) {
+        if (!this.isThere(name)) await this.#restore(up);
+        return;
+      }
       const network = this.#components.find(name);
       if (network.id === DEFAULT_NETWORK_ID) return;
       if (this.#up.size >= MAX_BRIDGES) {
@@ -110,6 +125,15 @@ export class NetworkBridges implements NetworkHost {
     });
   }
 
+  /** Somebody deleted the bridge; the TAP is there, and what was attached hangs on nothing. */
+  async #restore({ id, host, network }: Bridge): Promise<void> {
+    const { bridgeOf, openNames, closeNames, mac, onRestored } = this.#components;
+    await host.up(mac);
+    await closeNames(id);
+    await openNames(network, bridgeOf(id));
+    onRestored(bridgeOf(id));
+  }
+
   async #bring(network: NetworkDefinition): Promise<void> {
     const { bridgeOf, makeHost, open, close, openNames, closeNames, mac } = this.#components;
     const { id, name } = network;
@@ -128,7 +152,7 @@ export class NetworkBridges implements NetworkHost {
       await this.#components.isolate(this.bridges);
       throw error;
     }
-    this.#up.set(name, { id, host });
+    this.#up.set(name, { id, host, network });
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

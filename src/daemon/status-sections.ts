@@ -3,9 +3,11 @@ import type {
   DnsNamesDocument,
   ExposuresDocument,
   IpamDocument,
+  NetworksDocument,
   ReportSections,
   StatusSections,
 } from '../api/control.js';
+import { DEFAULT_NETWORK } from '../crypto/mesh.js';
 import { TTL_SECONDS } from '../dns/constants.js';
 
 /** The parts beside the node, as documents of their own. */
@@ -14,10 +16,12 @@ export interface Parts {
   readonly dns: DnsNamesDocument;
   readonly exposures: ExposuresDocument;
   readonly attachments: AttachmentsDocument['attachments'];
+  readonly networks: NetworksDocument['networks'];
 }
 
 /** What `status` says of them: counts, and what is in the way. */
-export function statusSections({ ipam, dns, exposures, attachments }: Parts): StatusSections {
+export function statusSections(parts: Parts): StatusSections {
+  const { ipam, dns, exposures, attachments, networks } = parts;
   const waitingFor = ipam.pools.flatMap(({ holders }) =>
     holders.filter(({ gone }) => gone).flatMap((holder) => holder.waitingFor),
   );
@@ -29,7 +33,9 @@ export function statusSections({ ipam, dns, exposures, attachments }: Parts): St
     },
     ipam: {
       state: ipam.pools.length === 0 ? 'no pool' : waitingFor.length > 0 ? 'waiting' : 'ready',
-      pools: ipam.pools.map(({ range }) => range),
+      pools: ipam.pools
+        .filter(({ network }) => network === DEFAULT_NETWORK)
+        .map(({ range }) => range),
       used: ipam.used.length,
       lost,
       reserved: ipam.reserved,
@@ -44,17 +50,24 @@ export function statusSections({ ipam, dns, exposures, attachments }: Parts): St
       names: dns.names.length,
     },
     exposures,
+    networks: {
+      known: networks.length,
+      used: networks
+        .filter(({ name, targets }) => name !== DEFAULT_NETWORK && targets.length > 0)
+        .map(({ name }) => name),
+    },
   };
 }
 
 /** All of them, for `report`. */
-export function reportSections({ ipam, dns, exposures, attachments }: Parts): ReportSections {
+export function reportSections(parts: Parts): ReportSections {
+  const { ipam, dns, exposures, attachments, networks } = parts;
   const { domain, servers, upstreams, names } = dns;
   const { pools, used, reserved, clashes } = ipam;
   return {
     attachments,
     ipam: { pools, used, reserved, clashes },
     dns: { domain, servers, upstreams, names },
-    exposures,
+    ...{ exposures, networks },
   };
 }

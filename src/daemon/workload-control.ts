@@ -25,9 +25,12 @@ export function workloadControl(workloads: Workloads, exposures: Exposures): Wor
 }
 
 /** Address management as the API asks for it. */
-export function ipamControl(addresses: Daemon['addresses']): IpamControl {
+export function ipamControl({
+  addresses,
+  addressDocument,
+}: Pick<Daemon, 'addresses' | 'addressDocument'>): IpamControl {
   return {
-    ipam: () => addresses.document(),
+    ipam: addressDocument,
     reserveAddress: (range, except) => addresses.reserve(range, except),
     releaseAddress: (address) => addresses.unreserve(address),
     addPool: (range) => addresses.addPool(range),

@@ -27,6 +27,8 @@ export interface NetworkHost {
   find(name: string): NetworkView;
   /** What its bridge is called here, whether or not it is known. */
   bridgeOf(name: string): string;
+  /** Whether its bridge is as `bring` left it; cheap. The default network's is looked after elsewhere. */
+  isThere(name: string): boolean;
   /** Its bridge is there when it resolves. Safe to repeat. @throws OVL_NOT_FOUND, OVL_USAGE, OVL_IFACE_… */
   bring(name: string): Promise<void>;
   /** Nothing is on it here any more: its bridge goes. @throws OVL_IFACE_CONFIG */

@@ -151,10 +151,11 @@ export class Upkeep {
     }
   }
 
-  /** Whether an attachment is not as it was left: its interface is gone, or its target is another one now. */
+  /** Whether an attachment is not as it was left: its interface or bridge is gone, or its target is another one now. */
   isOff(): boolean {
-    const { entries, host, targets } = this.#components;
+    const { entries, host, networks, targets } = this.#components;
     return entries.all.some(({ attachment, reason, inode }) => {
+      if (reason === undefined && !networks.isThere(attachment.network)) return true;
       const location = targets.locate(attachment.target);
       if (location.state === 'absent') return reason === undefined;
       if (location.state === 'gone' || reason !== undefined) return true;

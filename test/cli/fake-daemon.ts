@@ -66,7 +66,7 @@ export class FakeDaemon implements DaemonControl {
 
   ipam(): ReturnType<DaemonControl['ipam']> {
     const holder = { id: ALPHA_ID, nickname: 'alpha', self: true, gone: false, waitingFor: [] };
-    const pool = { range: '10.32.0.0/12', id: '05'.repeat(16), titles: 1 };
+    const pool = { range: '10.32.0.0/12', network: 'default', id: '05'.repeat(16), titles: 1 };
     return {
       schema: 1,
       pools: [{ ...pool, holders: [{ ...holder, addresses: 1_048_576, blocks: 1 }] }],

@@ -75,7 +75,7 @@ describe('overlayctl and a real daemon', () => {
     const more = {
       ...workloadControl(workloads, exposures),
       ...dnsControl(names),
-      ...ipamControl(a.daemon.addresses),
+      ...ipamControl(a.daemon),
       ...networkControl(a.daemon, workloads, () => undefined),
     };
     const control = { ...a.daemon.control, ...more };

@@ -231,6 +231,15 @@ describe('two networks with one subnet', function () {
     });
   });
 
+  it('have their bridge again when somebody deleted it under them', async () => {
+    const blue = (await listed(onBob)).find(({ name }) => name === 'blue');
+    await bob.ip(['link', 'delete', 'dev', blue?.ifname ?? '']);
+    await waitFor('db', 10_000, async () => {
+      return (await db.run(['ping', '-c1', '-W1', '10.40.0.2'])).code === 0;
+    });
+    assert.match(await ctl(onBob, 'events'), new RegExp(`bridge-restored.*${blue?.ifname}`));
+  });
+
   it('leave no bridge with the last that is detached, and go then', async () => {
     assert.equal((await bridges(alice)).length, 4);
     await ctl(onAlice, 'detach', thief.namespace);

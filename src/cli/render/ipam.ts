@@ -9,8 +9,10 @@ export function renderIpam({
   clashes,
 }: Omit<IpamDocument, 'schema'>): string[] {
   if (pools.length === 0) return ['There is no address pool yet.'];
-  const rows = pools.flatMap(({ range, holders }) =>
+  const isOne = pools.every(({ network }) => network === pools[0]?.network);
+  const rows = pools.flatMap(({ range, network, holders }) =>
     holders.map(({ nickname, self, addresses, blocks, gone, waitingFor }) => [
+      ...(isOne ? [] : [network]),
       range,
       self ? `${nickname} (this one)` : nickname,
       String(addresses),
@@ -19,6 +21,7 @@ export function renderIpam({
     ]),
   );
   const columns = [
+    ...(isOne ? [] : [{ title: 'NETWORK' }]),
     { title: 'POOL' },
     { title: 'HOLDER' },
     { title: 'ADDRESSES', align: 'right' as const },

@@ -4,6 +4,7 @@ import { renderAttachments } from './attachments.js';
 import { renderEvent } from './events.js';
 import { renderIpam } from './ipam.js';
 import { renderNames } from './names.js';
+import { renderNetworks } from './networks.js';
 import { renderPaths, renderPeers, renderRoutes } from './peers.js';
 import { renderStatus } from './status.js';
 import { renderFields, renderTable } from './table.js';
@@ -22,6 +23,7 @@ export function renderReport(report: Report): string[] {
     ...(report.attachments
       ? section('Targets', renderAttachments({ attachments: report.attachments }))
       : []),
+    ...(report.networks ? section('Networks', renderNetworks({ networks: report.networks })) : []),
     ...(report.ipam ? section('Addresses', renderIpam(report.ipam)) : []),
     ...(report.dns ? section('Names', renderNames(report.dns)) : []),
     ...section(

@@ -28,11 +28,16 @@ export function renderStatus(status: StatusDocument): string[] {
 }
 
 /** One line a part, shorter than its own verb tells it. */
-function sections({ attachments, ipam, dns, exposures }: StatusDocument): [string, string][] {
+function sections(status: StatusDocument): [string, string][] {
+  const { attachments, ipam, dns, exposures, networks } = status;
   const lines: [string, string][] = [];
   if (attachments && attachments.attached + attachments.waiting > 0) {
     const { attached, waiting } = attachments;
     lines.push(['targets', `${attached} attached${waiting > 0 ? `, ${waiting} waiting` : ''}`]);
+  }
+  if (networks && networks.known > 1) {
+    const { known, used } = networks;
+    lines.push(['networks', `${known}, in use here: ${['default', ...used].join(', ')}`]);
   }
   if (exposures && exposures.addresses.length > 0) {
     const { addresses, masquerade, name } = exposures;

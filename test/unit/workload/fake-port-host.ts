@@ -70,6 +70,7 @@ export class FakePortHost implements PortHost {
         });
       },
       bridgeOf: (name) => (name === 'default' ? 'overlay0' : `ovn-${name}`),
+      isThere: (name) => name === 'default' || this.bridges.has(name),
       bring: async (name) => {
         if (this.bridgeFailure) throw this.bridgeFailure;
         if (name !== 'default') this.bridges.add(name);

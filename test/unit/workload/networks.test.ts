@@ -108,6 +108,19 @@ describe('workloads on several networks', () => {
     assert.equal(next.list()[0]?.state, 'attached');
   });
 
+  it('is on its bridge again when somebody deleted that', async () => {
+    const workloads = make();
+    await workloads.start();
+    await attach(workloads, 'blue', 'web', '10.80.0.2/16');
+    const [[name, port] = assert.fail()] = [...host.ports];
+    host.ports.set(name, { ...port, master: '' });
+    host.bridges.clear();
+    host.ring();
+    await workloads.detach('nothing', []);
+    assert.deepEqual([...host.bridges], ['blue']);
+    assert.deepEqual(masters(), ['ovn-blue']);
+  });
+
   it('keeps to subnets and MTU of the network', async () => {
     const workloads = make();
     for (const address of ['10.81.0.2/16', '10.80.0.2/15', 'fd00::2/64']) {
