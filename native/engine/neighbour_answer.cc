@@ -8,7 +8,8 @@ namespace overlayd::engine {
 
 bool AnswerNeighbour(const core::Tables& tables, uint32_t network_index, const uint8_t* frame,
                      size_t size, const core::FrameInfo& info, io::TapQueue& tap,
-                     core::CounterBlock& counters) {
+                     core::CounterBlock& counters, uint32_t* away) {
+  *away = 0;
   const std::optional<core::NeighbourQuestion> question =
       core::NeighbourQuestionOf(frame, size, info);
   if (!question) return false;
@@ -19,7 +20,10 @@ bool AnswerNeighbour(const core::Tables& tables, uint32_t network_index, const u
   const uint32_t peer = tables.declared_fdb.Find(core::FdbKey(network_index, mac));
   if (peer == core::kNoSlot || peer == core::kLocalPeer) return false;
   const core::PeerEntry& entry = tables.peers[peer];
-  if (entry.session == core::kNoSlot || entry.path == core::kNoSlot) return false;
+  if (entry.session == core::kNoSlot || entry.path == core::kNoSlot) {
+    *away = peer;
+    return false;
+  }
   uint8_t answer[core::kMaxNeighbourAnswer];
   const core::Slice slice{answer, core::WriteNeighbourAnswer(frame, *question, mac, answer)};
   if (tap.Write({}, &slice, 1) < 0) return false;

@@ -159,7 +159,10 @@ void TxPath::Forward(uint8_t* frame, size_t size, const core::OffloadHeader& off
     NoteLocalSource(source);
   }
   if (core::IsGroup(destination)) {
-    if (AnswerNeighbour(*tables_, network_index_, frame, size, info, *source_, counters_)) return;
+    if (AnswerNeighbour(*tables_, network_index_, frame, size, info, *source_, counters_,
+                        &asked_peer_)) {
+      return;
+    }
     const std::vector<uint32_t>* listeners = ListenersOf(destination, frame, size, info);
     if (listeners == nullptr) {
       return FloodAll(frame, size, info, is_partial, gso_size);
@@ -286,6 +289,9 @@ void TxPath::TellFlood(const uint8_t* frame, size_t size, const FrameInfo& info)
   constexpr size_t kArpTarget = 24;
   const core::Mac to = core::LoadMac(frame);
   if (core::IsHousekeeping(to)) return;
+  if (const uint32_t peer = std::exchange(asked_peer_, 0); peer != 0) {
+    return wanted_.Tell(network_id_, peer, 0, now_ms_);
+  }
   const bool is_arp = info.ether_type == core::kEtherTypeArp && info.l3_offset != 0 &&
                       size >= info.l3_offset + kArpTarget + 4;
   const uint8_t* target = frame + info.l3_offset + kArpTarget;

@@ -106,8 +106,9 @@ class TxPath {
   uint32_t network_id_ = 0;
   const core::NetworkEntry* network_ = nullptr;
   io::TapQueue* source_ = nullptr;
-  uint8_t ecn_ = 0;                                 // of the frame at hand
-  core::Mac cached_source_ = kNoMac;                // looked at in this Drain
+  uint32_t asked_peer_ = 0;           // whom the frame at hand asks for, who is out of reach
+  uint8_t ecn_ = 0;                   // of the frame at hand
+  core::Mac cached_source_ = kNoMac;  // looked at in this Drain
   std::vector<core::TokenBucket> unknown_unicast_;  // by network
   core::TokenBucket mac_events_;
   core::TokenBucket membership_events_;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "native/core/neighbour_table.h"
 #include "native/engine/table_store.h"
 #include "native/test/neighbour_frames.h"
@@ -204,6 +206,10 @@ TEST_F(NeighbourAnswerTest, AHostBehindAPeerOutOfReachIsAskedItself) {
   ASSERT_EQ(a_.Apply({engine::PeerSet{2, kToC.session, 0}}), "");
   EXPECT_TRUE(Ask(ArpRequest({})).empty());
   EXPECT_EQ(sent_, 1u) << "b";
+  const std::vector<engine::Event> events = a_.plane.events.Drain();
+  EXPECT_EQ(1, std::count_if(events.begin(), events.end(), [](const engine::Event& event) {
+              return event.kind == engine::EventKind::kPeerWanted && event.peer == 2;
+            }));
   ASSERT_EQ(a_.Apply({engine::PeerSet{2, kToC.session, kToC.path}}), "");
   EXPECT_EQ(Ask(ArpRequest({})).size(), 1u);
 }

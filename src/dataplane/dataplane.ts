@@ -165,8 +165,9 @@ export type TableEntry =
   | { readonly kind: 'membersSet'; readonly network: number; readonly peers: readonly PeerSlot[] }
   /**
    * The host with this IP address, text without a length, has this MAC: who asks everybody on our TAP is answered, and
-   * nobody else is asked, while the MAC is declared at a peer that can be reached. Probes, announcements, link-local
-   * addresses and tagged frames are not answered. At most 65 536 entries.
+   * nobody else is asked, while the MAC is declared at a peer that can be reached. One that cannot is `peerWanted`, and
+   * the question goes to all. Probes, announcements, link-local addresses and tagged frames are not answered. At most
+   * 65 536 entries.
    */
   | {
       readonly kind: 'neighbourSet';

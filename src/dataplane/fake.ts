@@ -248,7 +248,8 @@ export class FakeDataPlane implements DataPlane {
       this.#drop('own_destination');
       return;
     }
-    if (this.#answerNeighbour(network, frame)) return;
+    const asked = this.#answerNeighbour(network, frame);
+    if (asked === 'answered') return;
     const listeners = this.#listenersOf(network, destination, frame);
     if (entry) {
       this.#sendFrame(entry.peer, network, frame);
@@ -261,7 +262,8 @@ export class FakeDataPlane implements DataPlane {
       return peer !== undefined && peer.session * peer.path !== 0;
     });
     if (reachable.length < members.length && !isHousekeeping(frame)) {
-      this.#tellWanted(network, 0, arpTargetOf(frame));
+      if (asked === undefined) this.#tellWanted(network, 0, arpTargetOf(frame));
+      else this.#tellWanted(network, asked, 0);
     }
     if (listeners === undefined && network === DEFAULT_NETWORK && this.#tree.isOn) {
       const flood = this.#tree.originate(frame);
@@ -279,20 +281,21 @@ export class FakeDataPlane implements DataPlane {
     if (peer && peer.session * peer.path !== 0) this.#sendBody(slot, DEFAULT_NETWORK, flood);
   }
 
-  /** Asked for a host behind a peer that can be reached: native/engine/neighbour_answer.h. */
-  #answerNeighbour(network: number, frame: Uint8Array): boolean {
+  /** Asked for a host behind a peer: native/engine/neighbour_answer.h. @returns the peer when it is out of reach */
+  #answerNeighbour(network: number, frame: Uint8Array): 'answered' | PeerSlot | undefined {
     const question = neighbourQuestionOf(frame);
     const mac = question && this.#neighbours.get(neighbourKey(network, question.target));
-    if (mac === undefined || mac === question?.asker) return false;
+    if (mac === undefined || mac === question?.asker) return undefined;
     const holder = this.#fdb.get(fdbKey(network, mac));
     const { session, path } = this.#peers.get(holder?.peer ?? LOCAL_PEER) ?? {
       session: 0,
       path: 0,
     };
-    if (!holder?.isDeclared || session === 0 || path === 0) return false;
+    if (!holder?.isDeclared || holder.peer === LOCAL_PEER) return undefined;
+    if (session === 0 || path === 0) return holder.peer;
     this.#count('neighbours_answered');
     this.#onFrame?.(neighbourAnswer(frame, mac), LOCAL_PEER, network);
-    return true;
+    return 'answered';
   }
 
   #listenersOf(network: number, group: Mac, frame: Uint8Array): readonly PeerSlot[] | undefined {

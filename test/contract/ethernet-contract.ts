@@ -290,6 +290,10 @@ export function describeEthernet(name: string, makeLine: () => Promise<Line>): v
         const link = { session: sessionOf('a', 'b'), path: 10 + SLOT.b };
         line.planes.a.apply([{ kind: 'peerSet', peer: SLOT.b, id, ...link, path: 0 }]);
         assert.ok(await reachesC(question()));
+        assert.ok(await reachesC(solicitation(MAC_A)));
+        const wanted = () => ofKind('a', 'peerWanted').filter(({ peer }) => peer === SLOT.b);
+        await eventually('b is wanted', () => wanted().length > 0);
+        assert.equal(wanted()[0]?.target, 0);
         line.planes.a.apply([{ kind: 'peerSet', peer: SLOT.b, id, ...link }]);
         assert.ok(!(await reachesC(question())));
         line.planes.a.apply([{ kind: 'fdbRemove', network: 0, mac: GUEST }]);
