@@ -13,9 +13,13 @@ import { MAX_RECORD_BODY_BYTES } from '../wire/record.js';
  */
 
 const MAX_PAGES = 256;
-/** Of what peers take in a burst, the rest is for records of other kinds. */
-const BURST = 48;
-const REWRITE_EVERY_MS = 1250;
+/**
+ * The rest of what peers take is for records of other kinds, those of targets' MACs before all (ethernet/constants.ts):
+ * together they stay below it, for what peers refuse they learn only when they compare. A name that goes is gone
+ * everywhere within two seconds, so this is what a page may wait.
+ */
+const BURST = 36;
+const REWRITE_EVERY_MS = 1600;
 /** MessagePack's longest header of an array here. */
 const ARRAY_BYTES = 3;
 

@@ -47,8 +47,8 @@ export const MAX_ADDRESSES = 65_536;
 /** More of a member's mean nothing: its hosts are asked about as without records. */
 export const MAX_ADDRESSES_PER_PEER = 2048;
 /** Address records of ours: so many at once, then one in this time. */
-export const ADDRESS_RECORD_BURST = 16;
-export const ADDRESS_RECORD_EVERY_MS = 2500;
+export const ADDRESS_RECORD_BURST = 12;
+export const ADDRESS_RECORD_EVERY_MS = 3500;
 export const MAX_ADDRESS_PAGES = 64;
 /** Of events about MACs: one a peer and verdict in this time. */
 export const MAC_EVENT_EVERY_MS = 60_000;

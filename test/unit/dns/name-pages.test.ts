@@ -79,7 +79,7 @@ describe('pages of names', () => {
         pages.put(String(i), named(`container-number-${i}`, `10.0.${i >> 8}.${i & 255}`), 0),
       );
     }
-    for (let nowMs = 10; pages.nextDeadlineMs < Infinity; nowMs += 1250) mesh.take(pages, nowMs);
+    for (let nowMs = 10; pages.nextDeadlineMs < Infinity; nowMs += 1600) mesh.take(pages, nowMs);
     assert.equal(mesh.names.length, 1024);
     assert.ok(mesh.records.size < 64, String(mesh.records.size));
   });
@@ -109,9 +109,9 @@ describe('pages of names', () => {
       }
       nowMs += choice % 16;
       if (nowMs >= pages.nextDeadlineMs) mesh.take(pages, nowMs);
-      assert.ok(mesh.writes <= 48 + nowMs / 1250 + 1);
+      assert.ok(mesh.writes <= 36 + nowMs / 1600 + 1);
     }
-    while (pages.nextDeadlineMs < Infinity) mesh.take(pages, (nowMs += 1250));
+    while (pages.nextDeadlineMs < Infinity) mesh.take(pages, (nowMs += 1600));
     assert.deepEqual(mesh.names, [...said.values()].sort());
   });
 });
