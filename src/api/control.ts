@@ -295,6 +295,8 @@ export interface AddressesOutcome {
 
 export interface ExposeBody {
   readonly addresses: readonly string[];
+  /** By default the network `default`. */
+  readonly network?: string | undefined;
   readonly masquerade?: boolean | undefined;
   readonly name?: string | undefined;
 }
@@ -307,7 +309,7 @@ export interface WorkloadControl {
   /** Gives the host itself addresses. @throws OVL_ADDRESS_…, OVL_NAME_INVALID, with nothing changed */
   expose(body: ExposeBody): Promise<AddressesOutcome>;
   /** No addresses: all. @throws OVL_ADDRESS_INVALID */
-  hide(addresses: readonly string[]): Promise<AddressesOutcome>;
+  hide(addresses: readonly string[], network?: string): Promise<AddressesOutcome>;
   /** No addresses: all. No network: on all that it is on. @throws OVL_ADDRESS_INVALID, OVL_AMBIGUOUS */
   detach(target: string, addresses: readonly string[], network?: string): Promise<AddressesOutcome>;
 }

@@ -21,7 +21,7 @@ import { productVersion } from './version.js';
  * POST    /v1/detach         {target, addresses, network} -> {schema, addresses}
  * POST    /v1/bench          {peer, seconds, mbps} -> BenchPlaceDocument
  * POST    /v1/expose         ExposeBody -> {schema, addresses}
- * POST    /v1/hide           {addresses} -> {schema, addresses}
+ * POST    /v1/hide           {addresses, network} -> {schema, addresses}
  * GET     /v1/dns            DnsNamesDocument
  * GET     /v1/dns/<name>     DnsLookupDocument
  * POST    /v1/dns/add        {name, addresses} -> {schema, addresses}
@@ -71,7 +71,7 @@ const benchBody = z.strictObject({
   seconds: z.number().int().min(1).max(30),
   mbps: z.number().int().min(1).max(10_000),
 });
-const hideBody = attachBody.pick({ addresses: true });
+const hideBody = attachBody.pick({ addresses: true, network: true });
 const exposeBody = hideBody.extend({
   masquerade: z.boolean().optional(),
   name: text.optional(),
@@ -152,8 +152,8 @@ const ROUTES: readonly Route[] = [
     ...(await control.expose(parseBody(exposeBody, body))),
   })),
   post('/v1/hide', async (control, body) => {
-    const { addresses } = parseBody(hideBody, body);
-    return { schema: SCHEMA_VERSION, ...(await control.hide(addresses)) };
+    const { addresses, network } = parseBody(hideBody, body);
+    return { schema: SCHEMA_VERSION, ...(await control.hide(addresses, network)) };
   }),
   get('/v1/dns', (control) => control.dnsNames()),
   get('/v1/dns/', (control, name) => control.dnsLookup(name)),

@@ -43,6 +43,7 @@ import {
   createHostInterface,
   networkBridgeName,
   removeNetworkBridges,
+  setNetworkForwarding,
   tapNameOf,
   type LinuxHostInterface,
 } from '../netdev/host-interface.js';
@@ -56,6 +57,7 @@ import { createResolver } from '../netdev/resolver.js';
 import { namespaceTargets } from '../netdev/targets.js';
 import { bareAddress } from '../workload/address-want.js';
 import { Exposures } from '../workload/exposures.js';
+import { EXPOSE_KEY, NetworkExposures } from '../workload/network-exposures.js';
 import type { Attachment } from '../workload/model.js';
 import { Workloads } from '../workload/workloads.js';
 import { openReceiver } from '../load/receiver.js';
@@ -233,10 +235,13 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
     });
   };
   const isolation = new NetworkIsolation(config.ifName);
+  const exposedBridges = new Set<string>();
   const isolate = (bridges: readonly string[]): Promise<void> =>
-    isolation.set(bridges).catch((err: unknown) => {
-      warn('Networks of this host are not kept apart by its firewall', { err });
-    });
+    isolation
+      .set(bridges.map((name) => ({ bridge: name, isExposed: exposedBridges.has(name) })))
+      .catch((err: unknown) => {
+        warn('Networks of this host are not kept apart by its firewall', { err });
+      });
   const networks = new NetworkBridges({
     find: (name) => daemon.networks.find(name),
     idOf: (name) => networkIdOf(meshId, name),
@@ -253,23 +258,27 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
     },
     closeNames: (id) => names.close(id),
     ...{ isolate, hasInterface, onRestored },
+    isHeld: (name) => workloads.isUsing(name) || exposures.used.includes(name),
     mac: macOfPeer(state.identity.id),
   });
-  /** Bridges that stored attachments are on. */
-  const bridgesInUse = (): ReadonlySet<string> =>
-    new Set(workloads.list().map(({ network }) => networks.bridgeOf(network)));
+  /** Bridges that stored attachments and exposures are on. */
+  const bridgesInUse = (): ReadonlySet<string> => {
+    const attached = workloads.list().map(({ network }) => network);
+    return new Set([...attached, ...exposures.used].map((name) => networks.bridgeOf(name)));
+  };
   /** Attachments by network, and what is exposed. */
   const seen = new Set<NetworkId>([DEFAULT_NETWORK_ID]);
-  let exposedPort: AddressEntry = { mac: macOfPeer(state.identity.id), addresses: [] };
+  const exposedPorts = new Map<NetworkId, AddressEntry>();
   let attachedNow: readonly Attachment[] = [];
   const sayPorts = (attached: readonly Attachment[]): void => {
     attachedNow = attached;
     const idOf = ({ network }: Attachment): NetworkId => networkIdOf(meshId, network);
-    for (const attachment of attached) seen.add(idOf(attachment));
+    for (const id of [...attached.map(idOf), ...exposedPorts.keys()]) seen.add(id);
     for (const id of seen) {
       const on = attached.filter((attachment) => idOf(attachment) === id);
       const ports = on.flatMap(({ mac, addresses }) => (mac ? [{ mac, addresses }] : []));
-      daemon.setPorts(id, id === DEFAULT_NETWORK_ID ? [...ports, exposedPort] : ports);
+      const exposed = exposedPorts.get(id);
+      daemon.setPorts(id, exposed ? [...ports, exposed] : ports);
     }
   };
   const guard = new NftPortGuard(config.ifName);
@@ -291,8 +300,8 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       addresses: (network) => daemon.addressesOf(network),
       ownAddresses: (network) =>
         network === DEFAULT_NETWORK
-          ? [...daemon.control.status().self.addresses, ...exposures.exposure.addresses]
-          : [],
+          ? [...daemon.control.status().self.addresses, ...exposures.on(network).addresses]
+          : exposures.on(network).addresses,
       onChange: (attached) => {
         names.setAttached(attached);
         sayPorts(attached);
@@ -313,24 +322,41 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       domain: config.dnsDomain,
     },
   );
-  const exposures: Exposures = new Exposures(
-    {
-      host: new BridgeExposureHost(config.ifName, state.identity.id, sendFrame),
-      store: state,
-      alarm: timers,
-      holderOf: (address) =>
-        daemon.control.status().self.addresses.some((cidr) => bareAddress(cidr) === address)
-          ? 'this node'
-          : workloads.holderOf(DEFAULT_NETWORK, address),
-      onChange: (exposure) => {
-        names.setExposed(exposure);
-        exposedPort = { ...exposedPort, addresses: exposure.addresses };
-        sayPorts(attachedNow);
+  const makeExposures = (network: string): Exposures => {
+    const bridgeName = networks.bridgeOf(network);
+    const id = networkIdOf(meshId, network);
+    const peer = state.identity.id;
+    const isRouter = (isOn: boolean): void => {
+      if (id === DEFAULT_NETWORK_ID) return;
+      setNetworkForwarding(bridgeName, isOn);
+      if (isOn) exposedBridges.add(bridgeName);
+      else exposedBridges.delete(bridgeName);
+      void isolate(networks.bridges);
+    };
+    return new Exposures(
+      {
+        host: new BridgeExposureHost(bridgeName, peer, sendFrame, isRouter),
+        store: state,
+        alarm: timers,
+        holderOf: (address) =>
+          id === DEFAULT_NETWORK_ID &&
+          daemon.control.status().self.addresses.some((cidr) => bareAddress(cidr) === address)
+            ? 'this node'
+            : workloads.holderOf(network, address),
+        onChange: (exposure) => {
+          names.setExposed(exposure, network);
+          exposedPorts.set(id, { mac: macOfPeer(peer), addresses: exposure.addresses });
+          sayPorts(attachedNow);
+        },
+        warn,
       },
-      warn,
-    },
-    { domain: config.dnsDomain },
-  );
+      { domain: config.dnsDomain, key: `${EXPOSE_KEY}${network}` },
+    );
+  };
+  const exposures: NetworkExposures = new NetworkExposures({
+    ...{ networks, store: state, warn },
+    make: makeExposures,
+  });
   const watch = new BridgeWatch({
     timers,
     isThere: () => hasInterface(config.ifName),
@@ -369,12 +395,15 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       ...workloadControl(workloads, exposures),
       ...dnsControl(names),
       ...ipamControl(daemon),
-      ...networkControl(daemon, workloads, (network) =>
-        networks.isUp(network) ? bridgeOf(network.id) : undefined,
+      ...networkControl(
+        daemon,
+        workloads,
+        (network) => (networks.isUp(network) ? bridgeOf(network.id) : undefined),
+        exposures,
       ),
     },
     () => {
-      const { addresses, masquerade, name = null } = exposures.exposure;
+      const { addresses, masquerade, name = null } = exposures.on(DEFAULT_NETWORK);
       return { addresses, masquerade, name };
     },
     async () => {

@@ -82,7 +82,8 @@ export class NameService implements DnsControl {
   /** What the operator added: addresses by relative name. */
   readonly #added = new Map<string, readonly string[]>();
   #attached: readonly Attachment[] = [];
-  #exposed: { readonly name: string; readonly addresses: readonly string[] } | undefined;
+  /** By network. */
+  readonly #exposed = new Map<string, Pick<OwnName, 'name' | 'addresses'>>();
   /** What has the server's address, and who is to be asked there. */
   readonly #places = new Map<NetworkId, Place>();
   #writesFiles = false;
@@ -195,8 +196,12 @@ export class NameService implements DnsControl {
   }
 
   /** The host's own addresses, if they have a name. */
-  setExposed({ name, addresses }: Pick<Exposure, 'name' | 'addresses'>): void {
-    this.#exposed = name === undefined ? undefined : { name, addresses };
+  setExposed(
+    { name, addresses }: Pick<Exposure, 'name' | 'addresses'>,
+    network = DEFAULT_NETWORK,
+  ): void {
+    if (name === undefined) this.#exposed.delete(network);
+    else this.#exposed.set(network, { name, addresses });
     this.#tell();
   }
 
@@ -284,9 +289,10 @@ export class NameService implements DnsControl {
     for (const [name, addresses] of this.#added) {
       names.set(`dns:${name}`, { network: DEFAULT_NETWORK_ID, name, addresses });
     }
-    const exposed = this.#exposed
-      ? [{ id: 'expose', network: DEFAULT_NETWORK, ...this.#exposed }]
-      : [];
+    const exposed = [...this.#exposed].map(([network, own]) => ({
+      ...{ id: network === DEFAULT_NETWORK ? 'expose' : `expose/${network}`, network },
+      ...own,
+    }));
     for (const { id, network: on, name, addresses } of [...exposed, ...this.#attached]) {
       if (name === undefined || addresses.length === 0) continue;
       const network = this.#options.idOf(on);

@@ -32,6 +32,8 @@ export interface NetworkBridgesComponents {
   readonly closeNames: (id: NetworkId) => Promise<void>;
   /** Keeps these bridges apart from all else of this host; what cannot be is said. */
   readonly isolate: (bridges: readonly string[]) => Promise<void>;
+  /** Something is attached or exposed there. */
+  readonly isHeld: (name: string) => boolean;
   readonly mac: Mac;
   readonly hasInterface: (name: string) => boolean;
   /** A bridge was gone and was made again. */
@@ -104,7 +106,7 @@ export class NetworkBridges implements NetworkHost {
   leave(name: string): Promise<void> {
     return this.#inTurn(async () => {
       const bridge = this.#up.get(name);
-      if (bridge === undefined) return;
+      if (bridge === undefined || this.#components.isHeld(name)) return;
       this.#up.delete(name);
       const { close, closeNames } = this.#components;
       await closeNames(bridge.id);

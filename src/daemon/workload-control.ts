@@ -8,16 +8,19 @@ import {
 } from '../api/control.js';
 import { DEFAULT_NETWORK_ID, type NetworkDefinition } from '../model/network.js';
 import type { Daemon } from './daemon.js';
-import type { Exposures } from '../workload/exposures.js';
+import type { NetworkExposures } from '../workload/network-exposures.js';
 import type { Workloads } from '../workload/workloads.js';
 
 /** Attachments as the API asks for them. */
-export function workloadControl(workloads: Workloads, exposures: Exposures): WorkloadControl {
+export function workloadControl(
+  workloads: Workloads,
+  exposures: Pick<NetworkExposures, 'expose' | 'hide'>,
+): WorkloadControl {
   return {
     attachments: () => ({ schema: SCHEMA_VERSION, attachments: workloads.list() }),
     attach: async (body) => ({ addresses: await workloads.attach(body) }),
     expose: async (body) => ({ addresses: await exposures.expose(body) }),
-    hide: async (addresses) => ({ addresses: await exposures.hide(addresses) }),
+    hide: async (addresses, network) => ({ addresses: await exposures.hide(addresses, network) }),
     detach: async (target, addresses, network) => ({
       addresses: await workloads.detach(target, addresses, network),
     }),
@@ -53,9 +56,13 @@ export function networkControl(
   { networks, control }: Pick<Daemon, 'networks' | 'control'>,
   workloads: Pick<Workloads, 'list'>,
   ifNameOf: (network: NetworkDefinition) => string | undefined,
+  exposures: Pick<NetworkExposures, 'on'>,
 ): NetworkControl {
-  const targetsOn = (name: string): readonly string[] =>
-    workloads.list().flatMap(({ network, target }) => (network === name ? [target] : []));
+  const targetsOn = (name: string): readonly string[] => {
+    const attached = workloads.list().filter(({ network }) => network === name);
+    const exposed = exposures.on(name).addresses.length > 0 ? ['this host (exposed)'] : [];
+    return [...attached.map(({ target }) => target), ...exposed];
+  };
   const document = (network: NetworkDefinition): NetworkDocument => {
     const { id, name, subnets, mtuBytes } = network;
     const members = new Set<string>(networks.members(id));

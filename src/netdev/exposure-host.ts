@@ -14,18 +14,24 @@ export class BridgeExposureHost {
   readonly #sendFrame: (device: string, frame: Uint8Array) => void;
   readonly #table: FirewallTable<readonly string[]>;
 
+  readonly #isRouter: (isOn: boolean) => void;
+
+  /** `isRouter`: told whether anything is exposed, before it is. */
   constructor(
     bridge: string,
     peer: PeerId,
     sendFrame: (device: string, frame: Uint8Array) => void,
+    isRouter: (isOn: boolean) => void = () => undefined,
   ) {
     this.#bridge = bridge;
     this.#peer = peer;
     this.#sendFrame = sendFrame;
     this.#table = new FirewallTable(masqueradeTable(guardTable(bridge)));
+    this.#isRouter = isRouter;
   }
 
   async setAddresses(wanted: readonly string[], gone: readonly string[]): Promise<void> {
+    this.#isRouter(wanted.length > 0);
     const present = (await readAddresses(this.#bridge)).map(({ cidr }) => cidr);
     const missing = wanted.filter((cidr) => !present.includes(cidr));
     await ipBatch([

@@ -95,6 +95,12 @@ export async function removeNetworkBridges(
   }
 }
 
+/** Whether packets that come in from a network's bridge may be routed at all: as the host does, or never. */
+export function setNetworkForwarding(bridge: string, isOn: boolean): void {
+  const host = readSysctl('net/ipv4/ip_forward') ?? '0';
+  writeSysctl(`net/ipv4/conf/${bridge}/forwarding`, isOn ? host : '0');
+}
+
 /** The port of daemon/ports.ts, and what `reset` needs. */
 export interface LinuxHostInterface extends HostInterface {
   /** For `reset`, also without `up`: bridge and TAP go even with ports attached, provided they are ours and not in use. */

@@ -4,22 +4,29 @@ import { guardTable } from './guard-rules.js';
 /*
  * The host itself must not be a way from one network to another: Linux answers on any interface for any address it has,
  * and would send the answer out of the network that the address belongs to. So what comes in from the bridge of a network
- * beside the default one is heard only for addresses of that very bridge, and nothing is routed from there or to there.
+ * beside the default one is heard only for addresses of that very bridge, and nothing is routed from there or to there;
+ * where the host has exposed addresses, only not between the networks.
  * One table of our own in the family inet; bridged frames that br_netfilter shows it stay on their bridge and pass.
  *
  * The sysctls of host-interface.ts say the same of IPv4, as far as they can, where there is no nftables.
  */
-export class NetworkIsolation {
-  readonly #table: FirewallTable<readonly string[]>;
+export interface IsolatedBridge {
+  readonly bridge: string;
+  /** The host has exposed addresses there. */
+  readonly isExposed: boolean;
+}
 
-  /** `ifName`: of the default network's bridge. */
+export class NetworkIsolation {
+  readonly #table: FirewallTable<readonly IsolatedBridge[]>;
+
+  /** `ifName`: the default network's bridge. */
   constructor(ifName: string) {
-    this.#table = new FirewallTable(isolationTable(`${guardTable(ifName)}-networks`));
+    this.#table = new FirewallTable(isolationTable(`${guardTable(ifName)}-networks`, ifName));
   }
 
   /** These bridges, and no others. @throws OVL_IFACE_CONFIG, without nftables too */
-  set(bridges: readonly string[]): Promise<void> {
-    return this.#table.set([...bridges].sort());
+  set(bridges: readonly IsolatedBridge[]): Promise<void> {
+    return this.#table.set([...bridges].sort((a, b) => (a.bridge < b.bridge ? -1 : 1)));
   }
 
   /** Puts the rules back if they are gone. @throws OVL_IFACE_CONFIG */
@@ -28,9 +35,13 @@ export class NetworkIsolation {
   }
 }
 
-function isolationTable(table: string): TableRules<readonly string[]> {
+function isolationTable(table: string, ifName: string): TableRules<readonly IsolatedBridge[]> {
   const name = `inet ${table}`;
   const clear = [`add table ${name}`, `delete table ${name}`];
+  const rulesOf = (bridges: readonly IsolatedBridge[]): string[] => {
+    const names = [ifName, ...bridges.map(({ bridge }) => bridge)];
+    return bridges.flatMap((bridge) => rulesFor(bridge, names));
+  };
   return {
     address: ['inet', table],
     isEmpty: (bridges) => bridges.length === 0,
@@ -41,19 +52,21 @@ function isolationTable(table: string): TableRules<readonly string[]> {
         `add table ${name} { comment "networks of overlayd; made again when changed"; }`,
         `add chain ${name} input { type filter hook input priority -290; policy accept; }`,
         `add chain ${name} forward { type filter hook forward priority -290; policy accept; }`,
-        ...bridges.flatMap(rulesOf).map((rule) => `add rule ${name} ${rule}`),
+        ...rulesOf(bridges).map((rule) => `add rule ${name} ${rule}`),
       ].join('\n')}\n`,
     change(before, after) {
-      return before.join() === after.join() ? undefined : this.whole(after);
+      return JSON.stringify(before) === JSON.stringify(after) ? undefined : this.whole(after);
     },
-    ruleCount: (bridges) => bridges.flatMap(rulesOf).length,
+    ruleCount: (bridges) => rulesOf(bridges).length,
   };
 }
 
-function rulesOf(bridge: string): string[] {
+function rulesFor({ bridge, isExposed }: IsolatedBridge, all: readonly string[]): string[] {
+  const others = all.filter((name) => name !== bridge).map((name) => `"${name}"`);
+  const elsewhere = isExposed ? `{ ${others.join(', ')} }` : `!= "${bridge}"`;
   return [
     `input iifname "${bridge}" fib daddr . iif type != { local, broadcast, anycast, multicast } drop`,
-    `forward iifname "${bridge}" oifname != "${bridge}" drop`,
-    `forward iifname != "${bridge}" oifname "${bridge}" drop`,
+    `forward iifname "${bridge}" oifname ${elsewhere} drop`,
+    `forward iifname ${elsewhere} oifname "${bridge}" drop`,
   ];
 }

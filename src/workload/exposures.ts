@@ -4,8 +4,8 @@ import type { AlarmClock, DeclaredStore, ExposureHost } from './ports.js';
 import { nameOf } from './request.js';
 
 /*
- * Addresses of the host itself on the default network, beside the node's own (which this never touches): one change
- * after the other, each whole or not at all.
+ * Addresses of the host itself on a network, beside the node's own (which this never touches): one change after the other,
+ * each whole or not at all.
  *
  *   expose   addresses ─ masquerade ─ store     (what fails is taken back)
  *   hide     store ─ addresses ─ masquerade
@@ -14,7 +14,6 @@ import { nameOf } from './request.js';
  * Without nftables an address is exposed all the same, and that nothing is masqueraded is said.
  */
 
-const KEY = 'expose/default';
 const LOOK_MS = 6000;
 const MAX_ADDRESSES = 32;
 
@@ -49,17 +48,23 @@ const NOTHING: Exposure = { addresses: [], masquerade: true, name: undefined };
 export class Exposures {
   readonly #components: ExposureComponents;
   readonly #domain: string;
+  /** In the state store. */
+  readonly #key: string;
   #exposure = NOTHING;
   #queue: Promise<unknown> = Promise.resolve();
   #cancel: (() => void) | undefined;
   #isStopped = false;
   #trouble: string | undefined;
 
-  constructor(components: ExposureComponents, options: { readonly domain: string }) {
+  constructor(
+    components: ExposureComponents,
+    options: { readonly domain: string; readonly key?: string },
+  ) {
     this.#components = components;
     this.#domain = options.domain;
-    for (const [key, value] of components.store.declared(KEY)) {
-      if (key === KEY) this.#exposure = fromStored(value) ?? NOTHING;
+    this.#key = options.key ?? 'expose/default';
+    for (const [key, value] of components.store.declared(this.#key)) {
+      if (key === this.#key) this.#exposure = fromStored(value) ?? NOTHING;
     }
   }
 
@@ -93,11 +98,17 @@ export class Exposures {
     await this.#components.host.setMasquerade(false);
   }
 
-  /** @returns the addresses asked for. @throws OverlayError, with nothing changed */
-  expose(request: ExposeRequest): Promise<readonly string[]> {
+  /** `mayBe` refuses addresses. @returns the addresses asked for. @throws OverlayError, with nothing changed */
+  expose(
+    request: ExposeRequest,
+    mayBe: (cidr: string) => void = () => undefined,
+  ): Promise<readonly string[]> {
     return this.#inTurn(async () => {
       const asked = parseAddresses(request.addresses);
-      for (const cidr of asked) this.#mustBeFree(cidr);
+      for (const cidr of asked) {
+        mayBe(cidr);
+        this.#mustBeFree(cidr);
+      }
       const before = this.#exposure;
       const addresses = [...new Set([...before.addresses, ...asked])];
       if (addresses.length > MAX_ADDRESSES) {
@@ -133,7 +144,7 @@ export class Exposures {
       from.addresses.filter((cidr) => !other.addresses.includes(cidr));
     try {
       await host.setAddresses(next.addresses, without(before, next));
-      store.writeDeclared(KEY, next.addresses.length === 0 ? undefined : toStored(next));
+      store.writeDeclared(this.#key, next.addresses.length === 0 ? undefined : toStored(next));
     } catch (error) {
       await host.setAddresses(before.addresses, without(next, before)).catch(() => undefined);
       throw error;

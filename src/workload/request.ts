@@ -120,7 +120,7 @@ function freeIfName(others: readonly Attachment[]): string {
 }
 
 /** @throws OVL_ADDRESS_INVALID */
-function mustBeOn({ name, subnets }: NetworkView, cidr: string): void {
+export function mustBeOn({ name, subnets }: NetworkView, cidr: string): void {
   const asked = parseCidr(cidr, 'cut');
   const isInside = subnets.some((text) => {
     const subnet = parseCidr(text);

@@ -76,7 +76,9 @@ describe('overlayctl and a real daemon', () => {
       ...workloadControl(workloads, exposures),
       ...dnsControl(names),
       ...ipamControl(a.daemon),
-      ...networkControl(a.daemon, workloads, () => undefined),
+      ...networkControl(a.daemon, workloads, () => undefined, {
+        on: () => exposures.exposure,
+      }),
     };
     const control = { ...a.daemon.control, ...more };
     server = await startApiServer(join(directory, 's'), control, quietLog);

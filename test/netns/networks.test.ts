@@ -6,7 +6,7 @@ import type { TestDaemon } from './lib/daemon.js';
 import { ethernet, ipv4, ipv6, mac, TYPE_IPV4, TYPE_IPV6, udp } from './lib/frames.js';
 import { framesOf } from './lib/pcap.js';
 import { type Host, Topology } from './lib/topology.js';
-import { pingAll } from './lib/traffic.js';
+import { isAnswered, pingAll } from './lib/traffic.js';
 import { waitFor } from './lib/wait.js';
 
 /*
@@ -213,6 +213,26 @@ describe('two networks with one subnet', function () {
       seen.map((frames) => frames.length > 0),
       [false, false, false, true, false, false],
     );
+  });
+
+  it('reach the host by what it exposes on theirs, and no other', async () => {
+    const expose = (network: string, address: string) =>
+      onAlice.ctl(['expose', '--network', network, address]);
+    for (const wrong of ['10.40.1.1/24', '10.40.0.2/24']) {
+      assert.notEqual((await expose('blue', wrong)).code, 0, wrong);
+    }
+    assert.equal((await expose('blue', '10.40.0.1/24')).stdout, '10.40.0.1/24\n');
+    await pingAll(alice, '10.40.0.3');
+    await pingAll(db, '10.40.0.1');
+    assert.equal(await isAnswered(thief, '10.40.0.1'), false);
+    const blue = (await listed(onAlice)).find(({ name }) => name === 'blue');
+    assert.deepEqual(blue?.targets, [web.namespace, 'this host (exposed)']);
+    await ctl(onAlice, 'detach', web.namespace);
+    await pingAll(db, '10.40.0.1');
+    await attach(onAlice, 'blue', '10.40.0.2/24', web);
+    assert.equal(await ctl(onAlice, 'hide', '--network', 'blue'), '10.40.0.1/24\n');
+    assert.equal(await isAnswered(db, '10.40.0.1'), false);
+    await pingAll(db, '10.40.0.2');
   });
 
   it('come back after kill -9 and with a deleted bridge, with address and MAC', async () => {

@@ -3,6 +3,8 @@ import { EXIT_DONE } from '../failure.js';
 import { printable } from '../render/text.js';
 import type { Verb } from '../verb.js';
 
+const NETWORK = { value: 'name', help: "One of 'overlayctl network list'; by default 'default'." };
+
 export const exposeVerb: Verb = {
   name: 'expose',
   summary: 'give this host itself addresses on the network',
@@ -10,6 +12,7 @@ export const exposeVerb: Verb = {
   minArguments: 0,
   maxArguments: 32,
   options: {
+    network: NETWORK,
     name: { value: 'name', help: 'Name of the addresses in the DNS.' },
     'no-masquerade': { help: 'Keep the addresses of what is routed.' },
   },
@@ -21,6 +24,7 @@ export const exposeVerb: Verb = {
   run: async (call) => {
     const body = {
       addresses: call.arguments,
+      network: call.option('network'),
       masquerade: call.isSet('no-masquerade') ? false : undefined,
       name: call.option('name'),
     };
@@ -36,13 +40,13 @@ export const hideVerb: Verb = {
   synopsis: '[<address/len>...]',
   minArguments: 0,
   maxArguments: 32,
-  options: {},
+  options: { network: NETWORK },
   description: [
     "Without addresses all exposed ones go; the node's own stays. Prints those that went. Hiding what is not exposed is not an error.",
   ],
   examples: ['overlayctl hide', 'overlayctl hide 192.168.0.1/24'],
   run: async (call) => {
-    const body = { addresses: call.arguments };
+    const body = { addresses: call.arguments, network: call.option('network') };
     const outcome = await call.client.post('/v1/hide', body, addressesSchema);
     call.print(outcome, () => outcome.addresses.map(printable));
     return EXIT_DONE;
