@@ -55,7 +55,8 @@ export class Vouched {
   }
 
   #set(peer: PeerId, detours: readonly CandidateNews[], listed: readonly CandidateNews[]): void {
-    const all = [...detours, ...listed];
+    // Not spread: that keeps room for sixteen more, of each of thousands of members.
+    const all = detours.concat(listed);
     if (all.length === 0) this.#ofPeer.delete(peer);
     else if (this.#ofPeer.has(peer) || this.#ofPeer.size < PEERS_MAX) this.#ofPeer.set(peer, all);
   }

@@ -83,9 +83,10 @@ interface Plan {
   sinceMs: number;
   nextAskMs: number;
   surplusSinceMs: number | undefined;
-  readonly ways: Map<number, PlannedWay>;
+  /** Undefined: none, as for most members of a large mesh. */
+  ways: Map<number, PlannedWay> | undefined;
   /** By the ids of the relays. */
-  readonly failures: Map<string, Failure>;
+  failures: Map<string, Failure> | undefined;
 }
 
 export class WayPlan {
@@ -115,8 +116,8 @@ export class WayPlan {
         sinceMs: nowMs,
         nextAskMs: 0,
         surplusSinceMs: undefined,
-        ways: new Map(),
-        failures: new Map(),
+        ways: undefined,
+        failures: undefined,
       });
     } else {
       if (wantedOf(plan.target) !== wantedOf(target)) plan.sinceMs = nowMs;
@@ -132,7 +133,7 @@ export class WayPlan {
 
   /** It is no member any more. @returns labels of its ways, to be let go. */
   removeTarget(id: PeerId): readonly number[] {
-    const labels = [...(this.#plans.get(id)?.ways.keys() ?? [])];
+    const labels = [...(this.#plans.get(id)?.ways?.keys() ?? [])];
     for (const label of labels) this.#targetOf.delete(label);
     this.#plans.delete(id);
     this.#open.delete(id);
@@ -168,7 +169,7 @@ export class WayPlan {
   }
 
   onUp(label: number, nowMs: number): void {
-    const way = this.#planOf(label)?.ways.get(label);
+    const way = this.#planOf(label)?.ways?.get(label);
     if (!way) return;
     way.isUp = true;
     way.silentSinceMs = nowMs;
@@ -177,9 +178,10 @@ export class WayPlan {
   /** Refused, not answered, or gone. */
   onDown(label: number, nowMs: number): void {
     const plan = this.#planOf(label);
-    const way = plan?.ways.get(label);
+    const way = plan?.ways?.get(label);
     if (!plan || !way) return;
-    plan.ways.delete(label);
+    plan.ways?.delete(label);
+    if (plan.ways?.size === 0) plan.ways = undefined;
     this.#targetOf.delete(label);
     if (!way.isUp) this.#noteFailure(plan, way.via, nowMs);
     plan.nextAskMs = nowMs;
@@ -199,12 +201,13 @@ export class WayPlan {
       const step = count < MAX_WAYS ? this.#ask(plan, world, nowMs) : undefined;
       if (step) steps.push(step);
       if (step) count += 1;
-      if (plan.ways.size === 0 && wantedOf(plan.target) === 0) this.#open.delete(id);
+      if (!plan.ways && wantedOf(plan.target) === 0) this.#open.delete(id);
     }
     return steps;
   }
 
   #add(plan: Plan, way: PlannedWay): void {
+    plan.ways ??= new Map();
     plan.ways.set(way.label, way);
     this.#targetOf.set(way.label, plan.target.id);
     this.#open.add(plan.target.id);
@@ -217,7 +220,7 @@ export class WayPlan {
 
   #letGo(plan: Plan, world: WayWorld, nowMs: number, steps: WayStep[]): void {
     let spare: PlannedWay | undefined;
-    for (const way of plan.ways.values()) {
+    for (const way of plan.ways?.values() ?? []) {
       if (!way.isUp) continue;
       const state = world.stateOf(plan.target.id, way.label);
       if (state === 'silent') way.silentSinceMs ??= nowMs;
@@ -251,14 +254,14 @@ export class WayPlan {
     const options = { maxRelays: MAX_RELAYS, count: ROUTES };
     const routes = relayRoutes(this.#topology, this.#self, target.id, world.relays, options);
     const route = routes.find(({ via }) => {
-      const hasFailed = nowMs < (failures.get(via.join())?.untilMs ?? 0);
+      const hasFailed = nowMs < (failures?.get(via.join())?.untilMs ?? 0);
       return !hasFailed && !used.has(via[0]);
     });
     return route && { kind: 'request', target: target.id, via: route.via };
   }
 
   #noteFailure(plan: Plan, via: readonly PeerId[], nowMs: number): void {
-    const { failures } = plan;
+    const failures = (plan.failures ??= new Map<string, Failure>());
     const key = via.join();
     const before = failures.get(key);
     const pauseMs = before ? Math.min(2 * before.pauseMs, FAILED_MS) : FAILED_FIRST_MS;
@@ -276,7 +279,7 @@ export class WayPlan {
  */
 function counted(plan: Plan, nowMs: number): readonly PlannedWay[] {
   const isEarly = nowMs - plan.sinceMs < ARRIVAL_MS;
-  return [...plan.ways.values()].filter((way) => {
+  return [...(plan.ways?.values() ?? [])].filter((way) => {
     return !isSilent(way, nowMs) && (way.isOurs || way.isProven || isEarly);
   });
 }

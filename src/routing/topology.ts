@@ -21,29 +21,39 @@ export function stepCostMs(step: number): number {
   return STEP_BASE_MS * STEP_FACTOR ** Math.min(MAX_STEP, step);
 }
 
+/** What one node lists: exactly as long as it has to be, since a large mesh has thousands of these. */
+interface Listed {
+  readonly peers: readonly PeerId[];
+  readonly steps: readonly number[];
+}
+
+/** Who lists a node, so that one which lists nothing is found from its relays. */
+interface Lists {
+  /** The one copy of its id that all lists share. */
+  readonly id: PeerId;
+  by: readonly PeerId[];
+}
+
 export class Topology {
-  readonly #listed = new Map<PeerId, ReadonlyMap<PeerId, number>>();
-  /** Listed by: so that a node which lists nothing is found from its relays. */
-  readonly #listers = new Map<PeerId, Set<PeerId>>();
+  readonly #listed = new Map<PeerId, Listed>();
+  readonly #lists = new Map<PeerId, Lists>();
 
   /** `steps`: cost steps by peer. */
   setLinks(owner: PeerId, steps: ReadonlyMap<PeerId, number>): void {
     this.remove(owner);
-    const own = new Map(steps);
-    own.delete(owner);
-    this.#listed.set(owner, own);
-    for (const peer of own.keys()) {
-      let listers = this.#listers.get(peer);
-      if (!listers) this.#listers.set(peer, (listers = new Set()));
-      listers.add(owner);
-    }
+    const links = [...steps].filter(([peer]) => peer !== owner);
+    this.#listed.set(owner, {
+      peers: links.map(([peer]) => this.#list(peer, owner)),
+      steps: links.map(([, step]) => step),
+    });
   }
 
   remove(owner: PeerId): void {
-    for (const peer of this.#listed.get(owner)?.keys() ?? []) {
-      const listers = this.#listers.get(peer);
-      listers?.delete(owner);
-      if (listers?.size === 0) this.#listers.delete(peer);
+    for (const peer of this.#listed.get(owner)?.peers ?? []) {
+      const lists = this.#lists.get(peer);
+      if (!lists) continue;
+      lists.by = lists.by.filter((other) => other !== owner);
+      if (lists.by.length === 0) this.#lists.delete(peer);
     }
     this.#listed.delete(owner);
   }
@@ -58,17 +68,31 @@ export class Topology {
     const fromA = this.#listed.get(a);
     const fromB = this.#listed.get(b);
     if (!fromA && !fromB) return undefined;
-    const there = fromA ? fromA.get(b) : fromB?.get(a);
-    const back = fromB ? fromB.get(a) : there;
+    const there = fromA ? stepTo(fromA, b) : stepTo(fromB, a);
+    const back = fromB ? stepTo(fromB, a) : there;
     if (there === undefined || back === undefined) return undefined;
     return stepCostMs(Math.max(there, back));
   }
 
   /** Relays with a link to `peer` that counts, and its cost in ms. */
   *relaysOf(peer: PeerId): Generator<readonly [PeerId, number]> {
-    for (const relay of this.#listers.get(peer) ?? []) {
+    for (const relay of this.#lists.get(peer)?.by ?? []) {
       const cost = this.cost(relay, peer);
       if (cost !== undefined) yield [relay, cost];
     }
   }
+
+  /** @returns the shared copy of the id */
+  #list(peer: PeerId, by: PeerId): PeerId {
+    const lists = this.#lists.get(peer);
+    // Not spread: that keeps room for sixteen more.
+    if (lists) lists.by = lists.by.concat(by);
+    else this.#lists.set(peer, { id: peer, by: [by] });
+    return lists?.id ?? peer;
+  }
+}
+
+function stepTo(listed: Listed | undefined, peer: PeerId): number | undefined {
+  const at = listed?.peers.indexOf(peer) ?? -1;
+  return at < 0 ? undefined : listed?.steps[at];
 }

@@ -58,7 +58,8 @@ export function readEndpoints(value: unknown, max: number): readonly Endpoint[] 
     if (!endpoint || endpoint.port === 0) return undefined;
     endpoints.push(endpoint);
   }
-  return endpoints;
+  // As long as it has to be: one is kept of every member.
+  return endpoints.slice();
 }
 
 export function ownBytes(bytes: Uint8Array): Uint8Array {
