@@ -113,6 +113,23 @@ TEST_F(RelayPathTest, AFrameGoesThroughUntouched) {
   EXPECT_EQ(b_.RxTotal(Counter::kRelayed), 1u);
 }
 
+TEST_F(RelayPathTest, AFrameOfANetworkComesOutThereThoughTheRelayIsNotInIt) {
+  constexpr uint32_t kNetwork = 0xab0005;
+  test::FakeTap& from = a_.OpenNetwork(1, kNetwork);
+  test::FakeTap& to = c_.OpenNetwork(2, kNetwork);
+  test::FakeTap& another = c_.OpenNetwork(1, 5);
+  ASSERT_EQ(a_.Apply({MembersSet{kNetwork, {3}}}), "");
+  const std::vector<Bytes> frames{FrameTo(kMacOfC, 100), FrameTo(kMacOfC, 3'000)};
+  for (const Bytes& frame : frames) from.Push({{}, frame});
+  a_.DrainNetwork(1);
+  b_.DrainRx();
+  c_.DrainRx();
+  EXPECT_TRUE(test::SameFrames(test::Delivered(to.Take()), frames));
+  EXPECT_TRUE(another.Take().empty());
+  EXPECT_TRUE(c_.tap.Take().empty());
+  EXPECT_TRUE(b_.tap.Take().empty());
+}
+
 TEST_F(RelayPathTest, ATrainStaysATrain) {
   test::Packet packet{.payload = Bytes(40'000, 6)};
   Bytes frame = test::Build(packet);

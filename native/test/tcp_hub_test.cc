@@ -163,6 +163,25 @@ TEST_F(TcpHubTest, FramesCrossBothWaysInOrder) {
   EXPECT_TRUE(net_.Take().empty()) << "no UDP";
 }
 
+TEST_F(TcpHubTest, FramesOfANetworkComeOutThere) {
+  constexpr uint32_t kNetwork = 0xab0005;
+  Connect();
+  test::FakeTap& from = a_.node.OpenNetwork(1, kNetwork);
+  test::FakeTap& to = b_.node.OpenNetwork(2, kNetwork);
+  ASSERT_EQ(a_.node.Apply({MembersSet{kNetwork, {1}}}), "");
+  std::mt19937_64 rng(test::TestSeed());
+  const std::vector<Bytes> frames{test::RandomFrame(rng, 100), test::RandomFrame(rng, 3'000)};
+  for (const Bytes& frame : frames) from.Push({{}, frame});
+  a_.node.DrainNetwork(1);
+  std::vector<Bytes> got;
+  EXPECT_TRUE(Within(5000, [&] {
+    for (auto& write : test::Delivered(to.Take())) got.push_back(std::move(write));
+    return got.size() >= frames.size();
+  }));
+  EXPECT_TRUE(got == frames);
+  EXPECT_TRUE(b_.node.tap.Take().empty());
+}
+
 TEST_F(TcpHubTest, RefusedConnectIsTold) {
   a_.hub.Connect(5, core::SourceFromIpv4(kLoopback, 1));
   EXPECT_TRUE(Within(3000, [&] { return a_.Take(EventKind::kTcpClosed).size() == 1; }));
