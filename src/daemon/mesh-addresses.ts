@@ -17,6 +17,9 @@ import type { RecordRoom } from './record-room.js';
  * envelope.
  */
 
+/** As many as are created in a mesh; a member that invents more does not make all others run machines for them. */
+const MAX_MANAGED = 255;
+
 export interface MeshAddressesComponents extends MeshIpamComponents {
   readonly networks: MeshNetworks;
 }
@@ -142,7 +145,7 @@ export class MeshAddresses implements RecordRoom {
 
   #add(definition: NetworkDefinition): MeshIpam | undefined {
     const [pool] = definition.subnets;
-    if (pool === undefined) return undefined;
+    if (pool === undefined || this.#managed.size >= MAX_MANAGED) return undefined;
     const ipam = new MeshIpam(this.#components, {
       ...{ self: this.#options.self, pool, defaultSubnet: pool, hasContacts: true },
       network: definition,
