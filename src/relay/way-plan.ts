@@ -87,6 +87,8 @@ interface Plan {
   ways: Map<number, PlannedWay> | undefined;
   /** By the ids of the relays. */
   failures: Map<string, Failure> | undefined;
+  /** There was no route in that state of the world, and will be none until then. */
+  hopeless: { readonly world: string; readonly untilMs: number } | undefined;
 }
 
 export class WayPlan {
@@ -118,6 +120,7 @@ export class WayPlan {
         surplusSinceMs: undefined,
         ways: undefined,
         failures: undefined,
+        hopeless: undefined,
       });
     } else {
       if (wantedOf(plan.target) !== wantedOf(target)) plan.sinceMs = nowMs;
@@ -194,11 +197,12 @@ export class WayPlan {
     this.#tickMs = nowMs + TICK_MS;
     const steps: WayStep[] = [];
     let count = this.#targetOf.size;
+    const state = `${this.#topology.revision} ${[...world.relays.keys()].join()}`;
     for (const id of this.#open) {
       const plan = this.#plans.get(id);
       if (!plan) continue;
       this.#letGo(plan, world, nowMs, steps);
-      const step = count < MAX_WAYS ? this.#ask(plan, world, nowMs) : undefined;
+      const step = count < MAX_WAYS ? this.#ask(plan, world, state, nowMs) : undefined;
       if (step) steps.push(step);
       if (step) count += 1;
       if (!plan.ways && wantedOf(plan.target) === 0) this.#open.delete(id);
@@ -242,7 +246,8 @@ export class WayPlan {
     plan.surplusSinceMs = nowMs;
   }
 
-  #ask(plan: Plan, world: WayWorld, nowMs: number): WayStep | undefined {
+  /** Looking for routes through a thousand members is not cheap: not again before something may have changed. */
+  #ask(plan: Plan, world: WayWorld, state: string, nowMs: number): WayStep | undefined {
     const { target, failures } = plan;
     const ways = counted(plan, nowMs);
     if (ways.length >= wantedOf(target) || nowMs < plan.nextAskMs) return undefined;
@@ -251,13 +256,22 @@ export class WayPlan {
     if (nowMs - plan.sinceMs < graceMs + secondMs) return undefined;
     plan.nextAskMs = nowMs + AGAIN_MS;
     const used = new Set(ways.map((way) => way.via[0]));
+    const { hopeless } = plan;
+    const now = `${state} ${[...used].join()}`;
+    if (hopeless?.world === now && nowMs < hopeless.untilMs) return undefined;
     const options = { maxRelays: MAX_RELAYS, count: ROUTES };
     const routes = relayRoutes(this.#topology, this.#self, target.id, world.relays, options);
     const route = routes.find(({ via }) => {
       const hasFailed = nowMs < (failures?.get(via.join())?.untilMs ?? 0);
       return !hasFailed && !used.has(via[0]);
     });
-    return route && { kind: 'request', target: target.id, via: route.via };
+    if (route) return { kind: 'request', target: target.id, via: route.via };
+    let untilMs = Number.POSITIVE_INFINITY;
+    for (const failure of failures?.values() ?? []) {
+      if (failure.untilMs > nowMs) untilMs = Math.min(untilMs, failure.untilMs);
+    }
+    plan.hopeless = { world: now, untilMs };
+    return undefined;
   }
 
   #noteFailure(plan: Plan, via: readonly PeerId[], nowMs: number): void {

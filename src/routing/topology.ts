@@ -37,6 +37,12 @@ interface Lists {
 export class Topology {
   readonly #listed = new Map<PeerId, Listed>();
   readonly #lists = new Map<PeerId, Lists>();
+  #revision = 0;
+
+  /** Grows with every change. */
+  get revision(): number {
+    return this.#revision;
+  }
 
   /** `steps`: cost steps by peer. */
   setLinks(owner: PeerId, steps: ReadonlyMap<PeerId, number>): void {
@@ -49,6 +55,7 @@ export class Topology {
   }
 
   remove(owner: PeerId): void {
+    this.#revision += 1;
     for (const peer of this.#listed.get(owner)?.peers ?? []) {
       const lists = this.#lists.get(peer);
       if (!lists) continue;

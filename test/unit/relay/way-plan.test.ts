@@ -125,6 +125,22 @@ describe('the plan of ways', () => {
     assert.equal(bench.requests.length, 1);
   });
 
+  it('looks for a route once while no link changes', () => {
+    const bench = new Bench();
+    for (const relay of [B, C]) bench.topology.setLinks(relay, new Map());
+    let looks = 0;
+    bench.topology.relaysOf = function* (peer) {
+      looks += peer === TARGET ? 1 : 0;
+      yield* Topology.prototype.relaysOf.call(this, peer);
+    };
+    bench.target(false, true);
+    bench.run(60_000);
+    assert.equal(looks, 1);
+    bench.topology.setLinks(C, new Map([[TARGET, 10]]));
+    bench.run(1000);
+    assert.deepEqual(bench.requests, [{ label: 1, via: [C] }]);
+  });
+
   it('does not wait when a peer in use lost its direct way', () => {
     const bench = new Bench();
     bench.target(true, false);
