@@ -169,7 +169,7 @@ export async function threeDaysAway(mesh: Mesh): Promise<Away> {
   await away.start();
   const hasAll = (): boolean => knownTo(away) === nodes.length && areSame(nodes);
   const sameMs = await comesTrue(sim, hasAll, 120_000);
-  await sim.run(60_000);
+  await sim.run(20_000);
   return {
     sameMs,
     resurrections: nodes.filter((node) =>
