@@ -15,7 +15,7 @@ describe('floods in a mesh of more members than copies are made for', function (
 
   before(async () => {
     ({ sim, nodes } = await meshFromMemory(COUNT, 29, { floodCopies: COPIES }));
-    await sim.run(10_000);
+    await sim.run(5000);
   });
 
   after(() => sim.stopAll());
@@ -25,7 +25,7 @@ describe('floods in a mesh of more members than copies are made for', function (
   const flood = async (from: SimNode): Promise<readonly number[]> => {
     const text = `flood ${marks++}.`;
     from.plane.injectFrame(broadcastFrom(from, text));
-    await sim.run(300);
+    await sim.run(100);
     return alive()
       .filter((node) => node !== from)
       .map(({ frames }) => frames.filter((frame) => textOf(frame).startsWith(text)).length);
@@ -35,7 +35,7 @@ describe('floods in a mesh of more members than copies are made for', function (
 
   it('reach everybody once, over the links that there are', async () => {
     const before = nodes.map(established);
-    for (const from of nodes.slice(0, 20)) assert.ok(isOnce(await flood(from)));
+    for (const from of nodes.slice(0, 6)) assert.ok(isOnce(await flood(from)));
     const links = nodes.map(established);
     assert.ok(links.every((count, at) => count <= before[at]! + 2));
     assert.ok(Math.max(...links) < COUNT - 1);
@@ -61,10 +61,9 @@ describe('floods in a mesh of more members than copies are made for', function (
     for (const dead of nodes.slice(40, 40 + DEAD)) {
       dead.kill();
       assert.ok(isOnce(await flood(nodes[20]!)));
-      assert.ok(isOnce(await flood(nodes[60]!)));
     }
-    await sim.run(5000);
-    for (const from of alive().slice(0, 10)) assert.ok(isOnce(await flood(from)));
+    await sim.run(1000);
+    for (const from of alive().slice(0, 3)) assert.ok(isOnce(await flood(from)));
   });
 
   const strangers = (): [SimNode, SimNode] => {
