@@ -85,6 +85,7 @@ if (owners > 0) {
   const figures = await storeOf(owners, Number(values.seed));
   say(
     `store of ${owners}: ${figures.heapBytesPerNode.toFixed(0)} bytes of heap a remote node in a whole daemon, ` +
+      `${figures.planeBytesPerNode.toFixed(0)} more for the simulated data plane, ` +
       `${figures.owners} fetched by a newcomer in ${seconds(figures.syncMs)} s of virtual time, ` +
       `${(figures.cpuMs / 1000).toFixed(1)} s of CPU`,
   );

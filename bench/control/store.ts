@@ -1,3 +1,6 @@
+import type { TableEntry } from '../../src/dataplane/dataplane.js';
+import { FakeDataPlane } from '../../src/dataplane/fake.js';
+import type { Sim } from '../../test/sim/harness.js';
 import { addTo, cellsOf, knownTo, makeSim, MeshWords, type Mesh } from '../../test/sim/mesh.js';
 import { areSame } from '../../test/sim/scale-scenarios.js';
 
@@ -7,8 +10,13 @@ import { areSame } from '../../test/sim/scale-scenarios.js';
 const LINKS_EACH = 16;
 
 export interface StoreFigures {
-  /** What one daemon's heap grew by, a remote node, before anybody asked for anything. */
+  /**
+   * What one daemon's heap grew by, a remote node, before anybody asked for anything, without the tables of the
+   * simulated data plane: those are native memory in a real one.
+   */
   readonly heapBytesPerNode: number;
+  /** What those tables cost, strings that the control plane has as well not counted. */
+  readonly planeBytesPerNode: number;
   /** Until the newcomer has the same digest; undefined: not within five minutes. */
   readonly syncMs: number | undefined;
   /** Members that the newcomer knows at the end. */
@@ -31,11 +39,13 @@ export async function storeOf(count: number, seed: number): Promise<StoreFigures
   const before = heapBytes();
   await rich.start();
   await sim.run(1000);
-  const heapBytesPerNode = (heapBytes() - before) / count;
+  const grown = (heapBytes() - before) / count;
+  const tables: TableEntry[] = [];
   const late = sim.node('late', {
     isCounted: true,
     peers: [rich.address],
     underlay: ['10.199.0.1'],
+    onTables: (batch) => tables.push(...batch),
   });
   const startMs = sim.time.nowMs();
   await late.start();
@@ -46,7 +56,27 @@ export async function storeOf(count: number, seed: number): Promise<StoreFigures
   const syncMs = hasAll ? sim.time.nowMs() - startMs : undefined;
   const { user, system } = process.cpuUsage(startCpu);
   const owners = knownTo(late);
-  return { heapBytesPerNode, syncMs, owners, cpuMs: (user + system) / 1000 };
+  const planeBytesPerNode = planeBytes(sim, tables) / count;
+  const heapBytesPerNode = grown - planeBytesPerNode;
+  return { heapBytesPerNode, planeBytesPerNode, syncMs, owners, cpuMs: (user + system) / 1000 };
+}
+
+/** What a simulated data plane keeps of these entries, members without a session. */
+function planeBytes(sim: Sim, tables: readonly TableEntry[]): number {
+  const entries = tables.filter((entry) => {
+    return (
+      entry.kind === 'fdbSet' ||
+      entry.kind === 'neighbourSet' ||
+      (entry.kind === 'peerSet' && entry.session === 0 && entry.path === 0)
+    );
+  });
+  const { network } = sim;
+  const plane = new FakeDataPlane({ network, addresses: [], secret: new Uint8Array(16) });
+  const before = heapBytes();
+  plane.apply(entries);
+  const bytes = heapBytes() - before;
+  plane.close();
+  return bytes;
 }
 
 function heapBytes(): number {

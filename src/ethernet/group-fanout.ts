@@ -12,6 +12,9 @@ import { MAX_GROUPS } from './constants.js';
 
 const ROUTER_GROUP = parseMac('00:00:00:00:00:00') as Mac;
 
+/** What most members say: one for all of them. */
+const NOTHING: GroupRecord = { wantsEverything: false, hasRouter: false, groups: [] };
+
 /** A peer that frames can be sent to, or could. */
 export interface FanoutPeer {
   readonly id: PeerId;
@@ -30,7 +33,7 @@ export class GroupFanout {
 
   /** What a member says it listens to; undefined: nothing, so it gets everything. */
   setStatement(peer: PeerId, statement: GroupRecord | undefined): void {
-    if (statement) this.#statements.set(peer, statement);
+    if (statement) this.#statements.set(peer, isNothing(statement) ? NOTHING : statement);
     else this.#statements.delete(peer);
   }
 
@@ -86,4 +89,8 @@ export class GroupFanout {
     groups.set(ROUTER_GROUP, routers);
     return groups;
   }
+}
+
+function isNothing({ wantsEverything, hasRouter, groups }: GroupRecord): boolean {
+  return !wantsEverything && !hasRouter && groups.length === 0;
 }

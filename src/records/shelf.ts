@@ -110,7 +110,7 @@ export class Shelf {
       this.#drop(record.slot, gone);
       this.#records.set(record.slot, record);
     }
-    this.#bytes += record.bytes.length;
+    this.#bytes += record.size;
     this.#newest = Math.max(this.#newest, record.version);
     this.#oldest = Math.min(this.#oldest, record.version);
     this.digest = undefined;
@@ -124,7 +124,7 @@ export class Shelf {
     if (this.#twins?.get(record.slot) === record) this.#twins.delete(record.slot);
     else if (this.#records.get(record.slot) === record) this.#records.delete(record.slot);
     else return;
-    this.#bytes -= record.bytes.length;
+    this.#bytes -= record.size;
     this.digest = undefined;
   }
 
@@ -150,7 +150,7 @@ export class Shelf {
     const current = this.#records.get(slot);
     const twin = this.#twins.get(slot);
     if (twin) {
-      this.#bytes -= twin.bytes.length;
+      this.#bytes -= twin.size;
       gone.push(twin);
     }
     if (current && record.hash < current.hash) {
@@ -164,7 +164,7 @@ export class Shelf {
     const twin = this.#twins?.get(slot);
     for (const record of [current, twin]) {
       if (!record) continue;
-      this.#bytes -= record.bytes.length;
+      this.#bytes -= record.size;
       gone.push(record);
     }
     this.#records.delete(slot);

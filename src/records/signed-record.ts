@@ -9,29 +9,75 @@ import {
 } from '../wire/record.js';
 import type { RecordCrypto } from './crypto-port.js';
 
-/** A record with what a store needs of it again and again. Immutable. Strings of bytes have one character a byte. */
-export interface SignedRecord {
-  /** As received. */
-  readonly bytes: Uint8Array;
+/** Where things stand in a record (wire/record.ts); the public key lies between the version and the key. */
+const FLAGS_AT = 2;
+const VERSION_AT = 8;
+const VERSION_END = 16;
+const KEY_AT = 48;
+
+/**
+ * A record with what a store needs of it again and again. Immutable. Strings of bytes have one character a byte: a node
+ * of a large mesh keeps tens of thousands of these, and a string costs a third of an array of its own.
+ */
+export class SignedRecord {
+  /** As received, as a byte string. */
+  readonly text: string;
   /** Who signed. */
   readonly owner: PeerId;
-  readonly kind: number;
   /** Kind and key as one byte string: the record's place on its shelf. */
   readonly slot: string;
-  readonly version: number;
-  readonly isTombstone: boolean;
   /** BLAKE2b-128 of all but the signature, as a byte string: another signature makes no other record. */
   readonly hash: string;
+
+  /** @param bytes of a record whose layout was checked */
+  constructor(bytes: Uint8Array, owner: PeerId, slot: string, hash: string) {
+    this.text = byteString(bytes);
+    this.owner = owner;
+    this.slot = slot;
+    this.hash = hash;
+  }
+
+  /** As received; the caller's. */
+  get bytes(): Uint8Array {
+    return bytesOf(this.text);
+  }
+
+  /** In bytes. */
+  get size(): number {
+    return this.text.length;
+  }
+
+  get kind(): number {
+    return this.slot.charCodeAt(0);
+  }
+
+  get version(): number {
+    let version = 0;
+    for (let at = VERSION_END - 1; at >= VERSION_AT; at--) {
+      version = version * 256 + this.text.charCodeAt(at);
+    }
+    return version;
+  }
+
+  get isTombstone(): boolean {
+    return this.text.charCodeAt(FLAGS_AT) !== 0;
+  }
 }
 
 /** Turns bytes into records; a simulator remembers what it has read before. */
 export type RecordReader = (bytes: Uint8Array) => Result<SignedRecord, 'layout'>;
 
-/** The signature is not checked. `bytes` belong to the record from then on. */
+/** The signature is not checked. */
 export function recordReader(crypto: RecordCrypto): RecordReader {
+  // Records of one owner come in a row: they share its id, and it is computed once.
+  let last: { readonly key: string; readonly id: PeerId } | undefined;
   return (bytes) => {
     const fields = decodeRecord(bytes);
-    return fields.ok ? ok(describe(fields.value, bytes, crypto)) : fail('layout');
+    if (!fields.ok) return fail('layout');
+    const { publicKey } = fields.value;
+    const key = byteString(publicKey);
+    if (last?.key !== key) last = { key, id: crypto.peerIdOf(publicKey) };
+    return ok(describe(fields.value, bytes, { crypto, owner: last.id }));
   };
 }
 
@@ -41,19 +87,16 @@ export function signRecord(fields: RecordFields, crypto: RecordCrypto): SignedRe
   const bytes = new Uint8Array(unsigned.length + RECORD_SIGNATURE_BYTES);
   bytes.set(unsigned);
   bytes.set(crypto.sign(unsigned), unsigned.length);
-  return describe(fields, bytes, crypto);
+  return describe(fields, bytes, { crypto, owner: crypto.peerIdOf(fields.publicKey) });
 }
 
-function describe(fields: RecordFields, bytes: Uint8Array, crypto: RecordCrypto): SignedRecord {
-  return {
-    bytes,
-    owner: crypto.peerIdOf(fields.publicKey),
-    kind: fields.kind,
-    slot: slotOf(fields.kind, fields.key),
-    version: fields.version,
-    isTombstone: fields.isTombstone,
-    hash: byteString(crypto.hash128(signedPart(bytes))),
-  };
+function describe(
+  { kind, key }: RecordFields,
+  bytes: Uint8Array,
+  { crypto, owner }: { readonly crypto: RecordCrypto; readonly owner: PeerId },
+): SignedRecord {
+  const hash = byteString(crypto.hash128(signedPart(bytes)));
+  return new SignedRecord(bytes, owner, slotOf(kind, key), hash);
 }
 
 export function slotOf(kind: number, key: Uint8Array): string {
@@ -64,15 +107,14 @@ export function keyOfRecord(record: SignedRecord): Uint8Array {
   return bytesOf(record.slot.slice(1));
 }
 
-/** A view: not to be changed. */
-export function bodyOfRecord(record: SignedRecord): Uint8Array {
-  const start = 48 + record.slot.length - 1;
-  return record.bytes.subarray(start, record.bytes.length - RECORD_SIGNATURE_BYTES);
+/** The caller's. */
+export function bodyOfRecord({ text, slot }: SignedRecord): Uint8Array {
+  return bytesOf(text.slice(KEY_AT + slot.length - 1, -RECORD_SIGNATURE_BYTES));
 }
 
-/** A view: not to be changed. */
-export function publicKeyOfRecord(record: SignedRecord): Uint8Array {
-  return record.bytes.subarray(16, 48);
+/** The caller's. */
+export function publicKeyOfRecord({ text }: SignedRecord): Uint8Array {
+  return bytesOf(text.slice(VERSION_END, KEY_AT));
 }
 
 /**

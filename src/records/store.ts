@@ -142,7 +142,7 @@ export class RecordStore {
   }
 
   #restoreRecord(bytes: Uint8Array, nowMs: number): void {
-    const read = this.reader(new Uint8Array(bytes));
+    const read = this.reader(bytes);
     if (!read.ok) return;
     const record = read.value;
     const shelf = this.#shelfFor(record);
@@ -541,7 +541,7 @@ export class RecordStore {
       shelf.remove(record);
       out.persist(recordCell(id, record, false), undefined);
       out.persist(recordCell(id, record, true), undefined);
-      this.#bytes -= record.bytes.length;
+      this.#bytes -= record.size;
       this.#tell(record, undefined, out);
     }
     this.digest.touch(shelf);

@@ -95,6 +95,8 @@ export class WayPlan {
   readonly #topology: Topology;
   readonly #self: PeerId;
   readonly #plans = new Map<PeerId, Plan>();
+  /** Members that nothing was ever wanted for, and since when: most of a large mesh. */
+  readonly #resting = new Map<PeerId, number>();
   /** Targets for which something is wanted or stands. */
   readonly #open = new Set<PeerId>();
   readonly #targetOf = new Map<number, PeerId>();
@@ -112,17 +114,13 @@ export class WayPlan {
   /** A member, as it is reached now. */
   setTarget(target: WayTarget, nowMs: number): void {
     const plan = this.#plans.get(target.id);
-    if (!plan) {
-      this.#plans.set(target.id, {
-        target,
-        sinceMs: nowMs,
-        nextAskMs: 0,
-        surplusSinceMs: undefined,
-        ways: undefined,
-        failures: undefined,
-        hopeless: undefined,
-      });
-    } else {
+    if (!plan && wantedOf(target) === 0) {
+      if (!this.#resting.has(target.id)) this.#resting.set(target.id, nowMs);
+      return;
+    }
+    const isKnown = plan !== undefined || this.#resting.delete(target.id);
+    if (!plan) this.#plans.set(target.id, makePlan(target, nowMs));
+    else {
       if (wantedOf(plan.target) !== wantedOf(target)) plan.sinceMs = nowMs;
       plan.target = target;
     }
@@ -131,7 +129,7 @@ export class WayPlan {
       this.#open.add(target.id);
     }
     // One that is in use and lost its direct way cannot wait for the next tick.
-    if (plan && !target.isDirect && target.isInUse) this.#tickMs = Math.min(this.#tickMs, nowMs);
+    if (isKnown && !target.isDirect && target.isInUse) this.#tickMs = Math.min(this.#tickMs, nowMs);
   }
 
   /** It is no member any more. @returns labels of its ways, to be let go. */
@@ -139,6 +137,7 @@ export class WayPlan {
     const labels = [...(this.#plans.get(id)?.ways?.keys() ?? [])];
     for (const label of labels) this.#targetOf.delete(label);
     this.#plans.delete(id);
+    this.#resting.delete(id);
     this.#open.delete(id);
     return labels;
   }
@@ -159,7 +158,7 @@ export class WayPlan {
 
   /** The target made a way to us, over our neighbour `via`. */
   onArrival(target: PeerId, via: PeerId, label: number, nowMs: number): void {
-    const plan = this.#plans.get(target);
+    const plan = this.#plans.get(target) ?? this.#wake(target);
     if (!plan) return;
     this.#add(plan, {
       label,
@@ -208,6 +207,16 @@ export class WayPlan {
       if (!plan.ways && wantedOf(plan.target) === 0) this.#open.delete(id);
     }
     return steps;
+  }
+
+  /** Nothing is wanted for it, but there is something to be noted. */
+  #wake(id: PeerId): Plan | undefined {
+    const sinceMs = this.#resting.get(id);
+    if (sinceMs === undefined) return undefined;
+    const plan = makePlan({ id, isDirect: false, isInUse: false, isResting: true }, sinceMs);
+    this.#resting.delete(id);
+    this.#plans.set(id, plan);
+    return plan;
   }
 
   #add(plan: Plan, way: PlannedWay): void {
@@ -284,6 +293,18 @@ export class WayPlan {
     const oldest = failures.keys().next();
     if (failures.size > 2 * ROUTES && !oldest.done) failures.delete(oldest.value);
   }
+}
+
+function makePlan(target: WayTarget, sinceMs: number): Plan {
+  return {
+    target,
+    sinceMs,
+    nextAskMs: 0,
+    surplusSinceMs: undefined,
+    ways: undefined,
+    failures: undefined,
+    hopeless: undefined,
+  };
 }
 
 /**

@@ -13,6 +13,7 @@ import type {
   Timers,
 } from '../../src/daemon/ports.js';
 import type { RecordRoom } from '../../src/daemon/record-room.js';
+import type { TableEntry } from '../../src/dataplane/dataplane.js';
 import { FakeDataPlane, type FakePayload } from '../../src/dataplane/fake.js';
 import { FakeNetwork } from '../../src/dataplane/fake-network.js';
 import { macBytes, type Mac } from '../../src/model/mac.js';
@@ -44,6 +45,8 @@ export interface NodeSettings {
   readonly receiveLoad?: DaemonComponents['receiveLoad'];
   /** Its handshakes are counted instead of computed; they fit those of such nodes only. */
   readonly isCounted?: boolean;
+  /** What it writes into the tables of its data plane, before that reads it. */
+  readonly onTables?: (batch: readonly TableEntry[]) => void;
   /** A copy of that machine: same identity. */
   readonly identityOf?: SimNode;
 }
@@ -187,6 +190,14 @@ export class SimNode {
       secret: sim.rng.bytes(16),
       scheduler: this.machine,
     });
+    const { onTables } = this.#settings;
+    if (onTables) {
+      const apply = this.#plane.apply.bind(this.#plane);
+      this.#plane.apply = (batch) => {
+        onTables(batch);
+        apply(batch);
+      };
+    }
     this.#process = new SimProcess(sim, this.machine);
     this.#plane.onFrame((frame, peer, network) => {
       if (peer === 0) {

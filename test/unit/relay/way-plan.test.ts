@@ -69,6 +69,25 @@ describe('the plan of ways', () => {
     assert.deepEqual(bench.freed, []);
   });
 
+  it('takes note of ways to us of a member at rest, and has them when it is wanted', () => {
+    const bench = new Bench();
+    const rest = (isResting: boolean): void => {
+      bench.plan.setTarget({ id: TARGET, isDirect: false, isInUse: false, isResting }, bench.nowMs);
+    };
+    rest(true);
+    bench.plan.onArrival(TARGET, B, 9, bench.nowMs);
+    bench.states.set(9, 'working');
+    bench.run(10_000);
+    rest(false);
+    bench.run(10_000);
+    assert.deepEqual(bench.requests, [], 'the way that came is enough');
+    assert.deepEqual(bench.plan.removeTarget(TARGET), [9]);
+    rest(true);
+    assert.deepEqual(bench.plan.removeTarget(TARGET), []);
+    bench.plan.onArrival(TARGET, B, 10, bench.nowMs);
+    assert.deepEqual(bench.plan.removeTarget(TARGET), [], 'nobody keeps ways of who is no member');
+  });
+
   it('keeps a spare way over another relay while there is traffic, and a minute longer', () => {
     const bench = new Bench();
     bench.target(true, true);
