@@ -116,3 +116,36 @@ function readListing(text: string): { readonly ruleCount: number; readonly count
   }
   return { ruleCount, counted };
 }
+
+/**
+ * Rules of a small table in the family inet, which is written anew whenever anything in it changes.
+ * `chains`: name and definition; `rulesOf`: each with its chain in front.
+ */
+export function rebuiltTable<Item>(
+  table: string,
+  parts: {
+    readonly comment: string;
+    readonly chains: readonly string[];
+    readonly rulesOf: (items: readonly Item[]) => readonly string[];
+  },
+): TableRules<readonly Item[]> {
+  const { comment, chains, rulesOf } = parts;
+  const name = `inet ${table}`;
+  const clear = [`add table ${name}`, `delete table ${name}`];
+  return {
+    address: ['inet', table],
+    isEmpty: (items) => items.length === 0,
+    none: () => `${clear.join('\n')}\n`,
+    whole: (items) =>
+      `${[
+        ...clear,
+        `add table ${name} { comment "${comment}; made again when changed"; }`,
+        ...chains.map((chain) => `add chain ${name} ${chain}`),
+        ...rulesOf(items).map((rule) => `add rule ${name} ${rule}`),
+      ].join('\n')}\n`,
+    change(before, after) {
+      return JSON.stringify(before) === JSON.stringify(after) ? undefined : this.whole(after);
+    },
+    ruleCount: (items) => rulesOf(items).length,
+  };
+}

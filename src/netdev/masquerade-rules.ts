@@ -1,4 +1,4 @@
-import type { TableRules } from './firewall-table.js';
+import { rebuiltTable, type TableRules } from './firewall-table.js';
 
 /*
  * What `expose` needs of the host's firewall: one table of our own in the family inet, so that nothing of others' is
@@ -13,29 +13,16 @@ import type { TableRules } from './firewall-table.js';
 
 /** For the bridges with a masqueraded exposure. */
 export function masqueradeTable(table: string): TableRules<readonly string[]> {
-  const name = `inet ${table}`;
-  const clear = [`add table ${name}`, `delete table ${name}`];
-  return {
-    address: ['inet', table],
-    isEmpty: (bridges) => bridges.length === 0,
-    none: () => `${clear.join('\n')}\n`,
-    whole: (bridges) =>
-      `${[
-        ...clear,
-        `add table ${name} { comment "expose of overlayd; made again when changed"; }`,
-        `add chain ${name} postrouting { type nat hook postrouting priority 100; policy accept; }`,
-        ...bridges.flatMap(rulesOf).map((rule) => `add rule ${name} postrouting ${rule}`),
-      ].join('\n')}\n`,
-    change(before, after) {
-      return before.join() === after.join() ? undefined : this.whole(after);
-    },
-    ruleCount: (bridges) => bridges.flatMap(rulesOf).length,
-  };
+  return rebuiltTable(table, {
+    comment: 'expose of overlayd',
+    chains: ['postrouting { type nat hook postrouting priority 100; policy accept; }'],
+    rulesOf: (bridges) => bridges.flatMap(rulesOf),
+  });
 }
 
 function rulesOf(bridge: string): string[] {
   return [
-    `iifname "${bridge}" oifname != "${bridge}" masquerade`,
-    `meta iif != 0 iifname != "${bridge}" oifname "${bridge}" masquerade`,
+    `postrouting iifname "${bridge}" oifname != "${bridge}" masquerade`,
+    `postrouting meta iif != 0 iifname != "${bridge}" oifname "${bridge}" masquerade`,
   ];
 }

@@ -1,4 +1,4 @@
-import { FirewallTable, type TableRules } from './firewall-table.js';
+import { FirewallTable, rebuiltTable, type TableRules } from './firewall-table.js';
 import { guardTable } from './guard-rules.js';
 
 /*
@@ -36,29 +36,17 @@ export class NetworkIsolation {
 }
 
 function isolationTable(table: string, ifName: string): TableRules<readonly IsolatedBridge[]> {
-  const name = `inet ${table}`;
-  const clear = [`add table ${name}`, `delete table ${name}`];
-  const rulesOf = (bridges: readonly IsolatedBridge[]): string[] => {
-    const names = [ifName, ...bridges.map(({ bridge }) => bridge)];
-    return bridges.flatMap((bridge) => rulesFor(bridge, names));
-  };
-  return {
-    address: ['inet', table],
-    isEmpty: (bridges) => bridges.length === 0,
-    none: () => `${clear.join('\n')}\n`,
-    whole: (bridges) =>
-      `${[
-        ...clear,
-        `add table ${name} { comment "networks of overlayd; made again when changed"; }`,
-        `add chain ${name} input { type filter hook input priority -290; policy accept; }`,
-        `add chain ${name} forward { type filter hook forward priority -290; policy accept; }`,
-        ...rulesOf(bridges).map((rule) => `add rule ${name} ${rule}`),
-      ].join('\n')}\n`,
-    change(before, after) {
-      return JSON.stringify(before) === JSON.stringify(after) ? undefined : this.whole(after);
+  return rebuiltTable(table, {
+    comment: 'networks of overlayd',
+    chains: [
+      'input { type filter hook input priority -290; policy accept; }',
+      'forward { type filter hook forward priority -290; policy accept; }',
+    ],
+    rulesOf: (bridges) => {
+      const names = [ifName, ...bridges.map(({ bridge }) => bridge)];
+      return bridges.flatMap((bridge) => rulesFor(bridge, names));
     },
-    ruleCount: (bridges) => rulesOf(bridges).length,
-  };
+  });
 }
 
 function rulesFor({ bridge, isExposed }: IsolatedBridge, all: readonly string[]): string[] {
