@@ -1,6 +1,7 @@
 // What comes to a node that relays: trains of any bytes, with and without labels of ours in front, and what a member
-// behind a relay sealed. Beyond the sanitizers it holds the relay to this: what leaves under a label of others is as
-// long as what came, has less ttl, and goes under a label that was set.
+// behind a relay sealed. Beyond the sanitizers it holds the relay to this: what leaves under a label of others is no
+// longer than what came, has less ttl, and goes under a label that was set; what we seal ourselves (answers, floods
+// handed on) keeps to what its path takes.
 //
 //   input: { source u8, kind u8, stride u8, length u16, bytes } ...
 //     kind 0: as they are   1: behind a label for others   2: behind one that ends here
@@ -26,14 +27,15 @@ constexpr uint32_t kForOthers = 0xb1;  // of neighbour 1, leads on to neighbour 
 constexpr uint32_t kBack = 0xb2;       // of neighbour 3, leads back to neighbour 1
 constexpr uint32_t kEndsHere = 0xe1;   // of neighbour 1, the way of member 4
 constexpr uint32_t kOutLabels[] = {0xa1, 0xc1, 0xa4};
+constexpr size_t kDatagramBytes = 1452;  // of every path
 constexpr core::Suite kSuite = core::Suite::kChaCha20Poly1305;
 
 struct World {
   test::FakeNet net;
   test::TestNode node{net, 2};
-  const Relation first{1, 101, 201, 11, 1, 2, 1452, kSuite};
-  const Relation third{3, 103, 203, 13, 3, 4, 1452, kSuite};
-  const Relation behind{4, 104, 204, 14, 5, 6, 1452, kSuite};
+  const Relation first{1, 101, 201, 11, 1, 2, kDatagramBytes, kSuite};
+  const Relation third{3, 103, 203, 13, 3, 4, kDatagramBytes, kSuite};
+  const Relation behind{4, 104, 204, 14, 5, 6, kDatagramBytes, kSuite};
   uint64_t counter = 0;
 
   World() {
@@ -57,20 +59,24 @@ struct World {
   bool Sent(const test::Message& message) {
     for (size_t at = 0; at < message.bytes.size(); at += message.stride) {
       const size_t size = std::min(message.stride, message.bytes.size() - at);
-      if (size > longest) std::abort();
-      if (message.bytes[at] != core::kTypeRelay) continue;
+      if (message.bytes[at] != core::kTypeRelay) {
+        if (size > kDatagramBytes) std::abort();
+        continue;
+      }
       if (size <= core::kRelayHeaderSize) std::abort();
       core::RelayHeader header;
       if (!core::ReadRelayHeader(&message.bytes[at], &header)) std::abort();
       const auto* end = std::end(kOutLabels);
       if (std::find(std::begin(kOutLabels), end, header.label) == end) std::abort();
-      // Our own answers to the member behind the relay alone begin a way.
-      if (header.ttl >= core::kFirstTtl && header.label != kOutLabels[2]) std::abort();
+      // Only what we seal for the member behind the relay begins a way.
+      const bool is_ours = header.label == kOutLabels[2];
+      if (header.ttl >= core::kFirstTtl && !is_ours) std::abort();
+      if (size > (is_ours ? kDatagramBytes : longest)) std::abort();
     }
     return false;
   }
 
-  /// Longest datagram that came, or that we answer with by ourselves.
+  /// Longest datagram that came.
   size_t longest = 0;
 };
 
@@ -104,9 +110,8 @@ Bytes EachBehind(uint32_t label, size_t stride, std::span<const uint8_t> bytes) 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static World world;
   constexpr size_t kHead = 5;
-  constexpr size_t kPongOverRelay = 128;
   std::span<const uint8_t> input(data, size);
-  world.longest = kPongOverRelay;
+  world.longest = 0;
   while (input.size() >= kHead) {
     const auto host = static_cast<uint8_t>(1 + 2 * (input[0] % 3));  // 1, 3, and 5 that is nobody
     const uint8_t kind = input[1] % 5;
