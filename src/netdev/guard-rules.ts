@@ -9,8 +9,10 @@ import type { Mac } from '../model/mac.js';
  *   prerouting ─ iifname vmap ports ─ p-<port> : source MAC, VLAN 0, ARP, IPv4, neighbour advertisements, IPv6
  *
  * prerouting comes before the bridge learns and before it floods. A port with addresses sends from these, from none yet
- * (0.0.0.0, ::) and from link-local IPv6; one without addresses (DHCP, a router) from any. A frame tagged with VLAN 0 is
- * taken as untagged by its receiver, and would carry an address past the rules for untagged ones.
+ * (0.0.0.0, ::) and from link-local IPv6; one without addresses (DHCP, a router) from any. A frame tagged with VLAN 0, by
+ * 802.1Q or 802.1ad, is taken as untagged by its receiver, and would carry an address past the rules for untagged ones.
+ * What an advertisement is about is looked for where it is without extension headers, so none has any: no kernel sends
+ * such, and all take them.
  *
  * Each port has two counters, p-<port>-mac and p-<port>-ip, which survive changes of other ports.
  */
@@ -109,6 +111,7 @@ function rulesOf({ port, mac, addresses }: GuardedPort): string[] {
       ? []
       : [`ether saddr != ${mac} ${byMac}`, `arp saddr ether != ${mac} ${byMac}`]),
     `vlan id 0 ${byMac}`,
+    `ether type 8021ad vlan id 0 ${byMac}`,
     ...(addresses.length === 0
       ? []
       : [
@@ -116,6 +119,7 @@ function rulesOf({ port, mac, addresses }: GuardedPort): string[] {
           `ether type arp ${byIp}`,
           `ip saddr { ${['0.0.0.0', ...v4].join(', ')} } return`,
           `ether type ip ${byIp}`,
+          `${ADVERT} ip6 nexthdr != ipv6-icmp ${byIp}`,
           ...v6.map((address) => `${ADVERT} ${ADVERTISED},128 ${hexOf(address)} return`),
           `${ADVERT} ${ADVERTISED},10 != 0x3fa ${byIp}`,
           `ip6 saddr { ${[...FREE_IPV6, ...v6].join(', ')} } return`,

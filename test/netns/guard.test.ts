@@ -102,6 +102,13 @@ describe('the guard between attachments of one host', function () {
     const head = Buffer.from([136, 0, 0, 0, 0x20, 0, 0, 0]);
     return ipv6(source, 'ff02::1', 58, Buffer.concat([head, address, text(mark)]));
   }
+  /** One behind 24 bytes of options that nobody knows, with `shown` where a target would be without them. */
+  function hiddenAdvertisement(source: string, target: string, shown: string): Buffer {
+    const address = ipv6(shown, shown, 59, Buffer.alloc(0)).subarray(8, 24);
+    const options = Buffer.concat([Buffer.from([58, 2, 0x1e, 20, 0, 0, 0, 0]), address]);
+    const message = advertisement(source, target, 'hidden').subarray(40);
+    return ipv6(source, 'ff02::1', 60, Buffer.concat([options, message]));
+  }
 
   it('lets each speak as itself, over IPv4 and IPv6', async () => {
     for (const host of [web, thief]) {
@@ -121,12 +128,10 @@ describe('the guard between attachments of one host', function () {
         ethernet(ALL, webMac, TYPE_IPV4, v4('10.9.0.4', 'mac of another')),
         arp('10.9.0.4', thiefMac, webMac),
         // Priority-tagged: its receiver takes it as untagged.
-        ethernet(
-          ALL,
-          thiefMac,
-          0x8100,
-          Buffer.concat([u16(0), u16(TYPE_IPV4), v4('10.9.0.2', 'x')]),
-        ),
+        ...[0x8100, 0x88a8].map((type) => {
+          const content = Buffer.concat([u16(0), u16(TYPE_IPV4), v4('10.9.0.2', `tag ${type}`)]);
+          return ethernet(ALL, thiefMac, type, content);
+        }),
       ],
       ...[
         arp('10.9.0.2', thiefMac),
@@ -137,6 +142,12 @@ describe('the guard between attachments of one host', function () {
           thiefMac,
           TYPE_IPV6,
           advertisement('fd00:9::4', 'fd00:9::2', 'x'),
+        ),
+        ethernet(
+          '33:33:00:00:00:01',
+          thiefMac,
+          TYPE_IPV6,
+          hiddenAdvertisement('fd00:9::4', 'fd00:9::2', 'fd00:9::4'),
         ),
       ],
       ethernet(ALL, thiefMac, TYPE_IPV4, v4('10.9.0.4', 'honest')),
@@ -160,7 +171,7 @@ describe('the guard between attachments of one host', function () {
     assert.deepEqual(lies, []);
     await waitFor('the count', 15_000, async () => {
       const { spoofed } = await shown(thief);
-      return spoofed.mac === 3 && spoofed.address === 4;
+      return spoofed.mac === 4 && spoofed.address === 5;
     });
     assert.deepEqual((await shown(web)).spoofed, { mac: 0, address: 0 });
     assert.match(await ctl('events'), new RegExp(`${thief.namespace}.*MAC`));
