@@ -340,15 +340,20 @@ export interface DnsLookupDocument {
   readonly answers: readonly string[];
 }
 
-/** Names on the networks of this host. */
+/** Names on the networks of the mesh. Without a network those of the default one are meant. */
 export interface DnsControl {
-  dnsNames(): DnsNamesDocument;
-  /** @throws OVL_NOT_FOUND */
-  dnsLookup(nameOrAddress: string): DnsLookupDocument;
-  /** @returns the addresses asked for. @throws OVL_NAME_INVALID, OVL_ADDRESS_INVALID */
-  dnsAdd(name: string, addresses: readonly string[]): Promise<AddressesOutcome>;
-  /** No addresses: all. @returns those that went. @throws OVL_NAME_INVALID, OVL_ADDRESS_INVALID */
-  dnsRemove(name: string, addresses: readonly string[]): Promise<AddressesOutcome>;
+  /** No network: of all. @throws OVL_NOT_FOUND */
+  dnsNames(network?: string): DnsNamesDocument;
+  /** No network: the default one, and where it has no such name the next. @throws OVL_NOT_FOUND */
+  dnsLookup(nameOrAddress: string, network?: string): DnsLookupDocument;
+  /** @returns the addresses asked for. @throws OVL_NAME_INVALID, OVL_ADDRESS_INVALID, OVL_NOT_FOUND */
+  dnsAdd(name: string, addresses: readonly string[], network?: string): Promise<AddressesOutcome>;
+  /** No addresses: all. @returns those that went. @throws OVL_NAME_INVALID, OVL_ADDRESS_INVALID, OVL_NOT_FOUND */
+  dnsRemove(
+    name: string,
+    addresses: readonly string[],
+    network?: string,
+  ): Promise<AddressesOutcome>;
 }
 
 export interface IpamHolderDocument {
@@ -380,6 +385,7 @@ export interface IpamDocument {
   /** In use on this host; `owner` is an attachment's id. Not active: the address is another's now. */
   readonly used: readonly {
     readonly address: string;
+    readonly network: string;
     readonly owner: string;
     readonly active: boolean;
   }[];
@@ -387,22 +393,27 @@ export interface IpamDocument {
   /** Used on two hosts; `holder` keeps it. Names of peers. */
   readonly clashes: readonly {
     readonly address: string;
+    readonly network: string;
     readonly holder: string;
     readonly loser: string;
   }[];
 }
 
-/** Address management of the mesh, as far as operators touch it. */
+/**
+ * Address management of the mesh, as far as operators touch it. Without a network the default one is meant; each throws
+ * OVL_NOT_FOUND for one that there is not.
+ */
 export interface IpamControl {
-  ipam(): IpamDocument;
+  /** No network: of all. */
+  ipam(network?: string): IpamDocument;
   /** Address, `a-b` or cidr, less what is excepted. @throws OVL_ADDRESS_INVALID, OVL_ADDRESS_IN_USE, OVL_ADDRESS_UNAVAILABLE */
-  reserveAddress(range: string, except: readonly string[]): Promise<void>;
+  reserveAddress(range: string, except: readonly string[], network?: string): Promise<void>;
   /** No error when it was not reserved. @throws OVL_ADDRESS_INVALID */
-  releaseAddress(range: string): Promise<void>;
+  releaseAddress(range: string, network?: string): Promise<void>;
   /** @throws OVL_ADDRESS_INVALID, OVL_POOL_OVERLAP */
-  addPool(range: string): Promise<void>;
+  addPool(range: string, network?: string): Promise<void>;
   /** No error when there is none. @throws OVL_ADDRESS_INVALID, OVL_ADDRESS_IN_USE, OVL_ADDRESS_UNAVAILABLE */
-  removePool(range: string): Promise<void>;
+  removePool(range: string, network?: string): Promise<void>;
 }
 
 /** A network as this node knows it. */

@@ -22,14 +22,14 @@ import { productVersion } from './version.js';
  * POST    /v1/bench          {peer, seconds, mbps} -> BenchPlaceDocument
  * POST    /v1/expose         ExposeBody -> {schema, addresses}
  * POST    /v1/hide           {addresses, network} -> {schema, addresses}
- * GET     /v1/dns            DnsNamesDocument
- * GET     /v1/dns/<name>     DnsLookupDocument
- * POST    /v1/dns/add        {name, addresses} -> {schema, addresses}
- * POST    /v1/dns/remove     {name, addresses} -> {schema, addresses}
- * GET     /v1/ipam           IpamDocument
- * POST    /v1/ipam/reserve   {value: address or range, except: [...]} -> IpamDocument
- * POST    /v1/ipam/release   {value: address or range} -> IpamDocument
- * POST    /v1/ipam/pool      {value: range} -> IpamDocument; pool/remove alike
+ * GET     /v1/dns            DnsNamesDocument; ?network=<name> of that one alone
+ * GET     /v1/dns/<name>     DnsLookupDocument; ?network=<name> alike
+ * POST    /v1/dns/add        {name, addresses, network} -> {schema, addresses}
+ * POST    /v1/dns/remove     {name, addresses, network} -> {schema, addresses}
+ * GET     /v1/ipam           IpamDocument; ?network=<name> of that one alone
+ * POST    /v1/ipam/reserve   {value: address or range, except: [...], network} -> IpamDocument
+ * POST    /v1/ipam/release   {value: address or range, network} -> IpamDocument
+ * POST    /v1/ipam/pool      {value: range, network} -> IpamDocument; pool/remove alike
  * GET     /v1/networks       NetworksDocument
  * POST    /v1/networks/create  {name, subnets, mtu} -> NetworksDocument of that one
  * POST    /v1/networks/remove  {value: name} -> NetworksDocument
@@ -76,9 +76,14 @@ const exposeBody = hideBody.extend({
   masquerade: z.boolean().optional(),
   name: text.optional(),
 });
-const dnsBody = z.strictObject({ name: text, addresses: z.array(text).max(64) });
+const dnsBody = z.strictObject({
+  name: text,
+  addresses: z.array(text).max(64),
+  network: text.optional(),
+});
 const valueBody = z.strictObject({ value: text });
-const reserveBody = valueBody.extend({ except: z.array(text).max(64).optional() });
+const ipamBody = valueBody.extend({ network: text.optional() });
+const reserveBody = ipamBody.extend({ except: z.array(text).max(64).optional() });
 const dnsAddBody = dnsBody.extend({ addresses: z.array(text).min(1).max(64) });
 const networkBody = z.strictObject({
   name: text,
@@ -155,33 +160,36 @@ const ROUTES: readonly Route[] = [
     const { addresses, network } = parseBody(hideBody, body);
     return { schema: SCHEMA_VERSION, ...(await control.hide(addresses, network)) };
   }),
-  get('/v1/dns', (control) => control.dnsNames()),
-  get('/v1/dns/', (control, name) => control.dnsLookup(name)),
+  getOf('/v1/dns', (control, _rest, network) => control.dnsNames(network)),
+  getOf('/v1/dns/', (control, name, network) => control.dnsLookup(name, network)),
   post('/v1/dns/add', async (control, body) => {
-    const { name, addresses } = parseBody(dnsAddBody, body);
-    return { schema: SCHEMA_VERSION, ...(await control.dnsAdd(name, addresses)) };
+    const { name, addresses, network } = parseBody(dnsAddBody, body);
+    return { schema: SCHEMA_VERSION, ...(await control.dnsAdd(name, addresses, network)) };
   }),
   post('/v1/dns/remove', async (control, body) => {
-    const { name, addresses } = parseBody(dnsBody, body);
-    return { schema: SCHEMA_VERSION, ...(await control.dnsRemove(name, addresses)) };
+    const { name, addresses, network } = parseBody(dnsBody, body);
+    return { schema: SCHEMA_VERSION, ...(await control.dnsRemove(name, addresses, network)) };
   }),
-  get('/v1/ipam', (control) => control.ipam()),
+  getOf('/v1/ipam', (control, _rest, network) => control.ipam(network)),
   post('/v1/ipam/reserve', async (control, body) => {
-    const { value, except = [] } = parseBody(reserveBody, body);
-    await control.reserveAddress(value, except);
-    return control.ipam();
+    const { value, except = [], network } = parseBody(reserveBody, body);
+    await control.reserveAddress(value, except, network);
+    return control.ipam(network);
   }),
   post('/v1/ipam/release', async (control, body) => {
-    await control.releaseAddress(parseBody(valueBody, body).value);
-    return control.ipam();
+    const { value, network } = parseBody(ipamBody, body);
+    await control.releaseAddress(value, network);
+    return control.ipam(network);
   }),
   post('/v1/ipam/pool', async (control, body) => {
-    await control.addPool(parseBody(valueBody, body).value);
-    return control.ipam();
+    const { value, network } = parseBody(ipamBody, body);
+    await control.addPool(value, network);
+    return control.ipam(network);
   }),
   post('/v1/ipam/pool/remove', async (control, body) => {
-    await control.removePool(parseBody(valueBody, body).value);
-    return control.ipam();
+    const { value, network } = parseBody(ipamBody, body);
+    await control.removePool(value, network);
+    return control.ipam(network);
   }),
   get('/v1/networks', (control) => control.networks()),
   post('/v1/networks/create', async (control, body) => ({
@@ -236,6 +244,22 @@ function get(path: string, read: (control: DaemonControl, rest: string) => objec
     path,
     query: noQuery,
     answer: (control, _request, rest) => ({ kind: 'document', document: read(control, rest) }),
+  };
+}
+
+/** What may be asked of one network alone. */
+function getOf(
+  path: string,
+  read: (control: DaemonControl, rest: string, network: string | undefined) => object,
+): Route {
+  return {
+    method: 'GET',
+    path,
+    query: ['network'],
+    answer: (control, { query }, rest) => ({
+      kind: 'document',
+      document: read(control, rest, query.get('network')),
+    }),
   };
 }
 

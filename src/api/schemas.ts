@@ -242,12 +242,15 @@ export const dnsLookupSchema = z.looseObject({
   answers: z.array(z.string()),
 }) satisfies z.ZodType<DnsLookupDocument>;
 
+const network = z.string().default('default');
+const placed = { address: z.string(), network };
+
 export const ipamSchema = z.looseObject({
   schema,
   pools: z.array(
     z.looseObject({
       range: z.string(),
-      network: z.string().default('default'),
+      network,
       id: z.string(),
       titles: z.number(),
       holders: z.array(
@@ -263,9 +266,9 @@ export const ipamSchema = z.looseObject({
       ),
     }),
   ),
-  used: z.array(z.looseObject({ address: z.string(), owner: z.string(), active: z.boolean() })),
+  used: z.array(z.looseObject({ ...placed, owner: z.string(), active: z.boolean() })),
   reserved: z.array(z.string()),
-  clashes: z.array(z.looseObject({ address: z.string(), holder: z.string(), loser: z.string() })),
+  clashes: z.array(z.looseObject({ ...placed, holder: z.string(), loser: z.string() })),
 });
 
 export const networksSchema = z.looseObject({

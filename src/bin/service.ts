@@ -155,6 +155,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       bridge: config.ifName,
       pool: config.pool,
       idOf: (network) => networkIdOf(meshId, network),
+      find: (network) => daemon.networks.find(network),
       nameOf: (network) => daemon.networks.byId(network)?.name ?? String(network),
       isServing: config.dns,
       resolvConf: '/etc/resolv.conf',
@@ -213,6 +214,9 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       ...(debug.removalSilenceMs !== undefined && { removalSilenceMs: debug.removalSilenceMs }),
     },
   );
+  daemon.networks.onGone((id) => {
+    names.forgetNetwork(id);
+  });
   const sendFrame = (device: string, frame: Uint8Array): void => {
     os.sendFrame(device, frame);
   };
@@ -246,6 +250,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
     find: (name) => daemon.networks.find(name),
     idOf: (name) => networkIdOf(meshId, name),
     bridgeOf,
+    poolsOf: (id) => daemon.poolsOf(id),
     makeHost: makeNetworkHost,
     open: (network, bridgeName) => {
       daemon.openNetwork(network, tapNameOf(bridgeName));

@@ -109,6 +109,8 @@ export interface DaemonComponents {
   readonly onBridgeUp?: () => Promise<void>;
 }
 
+type AddressPools = Pick<MeshIpam, 'document' | 'reserve' | 'unreserve' | 'addPool' | 'removePool'>;
+
 export interface Daemon {
   /** Resolves when the node is ready: sockets bound, bridge up, address set. Dialling goes on behind it. */
   start(): Promise<void>;
@@ -118,13 +120,16 @@ export interface Daemon {
   readonly memberCount: number;
   /** Of the digest of all records: the same on two nodes when they have the same. */
   recordRoot(): Uint8Array;
-  /** Addresses of a network, by name; of one that has no subnets none. */
+  /** Addresses of a network, by name; of one that has no pools none. */
   addressesOf(network: string): AddressSource;
-  /** Address management of all networks. */
-  readonly addressDocument: () => IpamDocument;
-  /** Addresses of the mesh's pools, and how operators touch them. */
-  readonly addresses: AddressSource &
-    Pick<MeshIpam, 'document' | 'reserve' | 'unreserve' | 'addPool' | 'removePool'>;
+  /** Address management of a network, by name, or of all. @throws OVL_NOT_FOUND */
+  addressDocument(network?: string): IpamDocument;
+  /** Ranges of a network's pools, cidr texts. */
+  poolsOf(network: NetworkId): readonly string[];
+  /** Addresses of the default network's pools. */
+  readonly addresses: AddressSource & AddressPools;
+  /** How operators touch those of a network, by name. @throws OVL_NOT_FOUND, OVL_USAGE */
+  addressPoolsOf(network: string): AddressPools;
   /** The mesh's networks, and what this node says of them. */
   readonly networks: MeshNetworks;
   /** Our bug, or a host that refuses what it accepted before: the caller stops the daemon. */
@@ -263,7 +268,24 @@ class OverlayDaemon implements Daemon {
     this.#emit(event);
   }
 
-  readonly addressDocument = (): IpamDocument => this.#allAddresses.document();
+  addressDocument(network?: string): IpamDocument {
+    const id = network === undefined ? undefined : this.networks.find(network).id;
+    return this.#allAddresses.document(id);
+  }
+
+  poolsOf(network: NetworkId): readonly string[] {
+    return this.#allAddresses.of(network)?.pools ?? [];
+  }
+
+  addressPoolsOf(network: string): AddressPools {
+    const { id, name } = this.networks.find(network);
+    const found = this.#allAddresses.of(id);
+    if (found) return found;
+    throw new OverlayError('OVL_USAGE', `The mesh has too many networks for pools of ${name}`, {
+      value: name,
+      cure: 'Remove some first: overlayctl network remove.',
+    });
+  }
 
   addressesOf(network: string): AddressSource {
     const { id, name } = this.networks.find(network);
@@ -564,7 +586,7 @@ class OverlayDaemon implements Daemon {
 
   #makeAddresses(): MeshAddresses {
     const { state, rng, admitPool } = this.#components;
-    const { pool, defaultSubnet = pool, peers } = this.#options;
+    const { pool, defaultSubnet, peers } = this.#options;
     return new MeshAddresses(
       {
         state,
@@ -582,8 +604,8 @@ class OverlayDaemon implements Daemon {
       },
       {
         self: state.identity.id,
-        pool,
-        defaultSubnet,
+        pools: [pool],
+        defaultSubnet: defaultSubnet === pool ? undefined : defaultSubnet,
         hasContacts: peers.length > 0 || state.contacts().length > 0,
       },
     );

@@ -11,8 +11,8 @@ import type { MeshNetworks } from './mesh-networks.js';
 import type { RecordRoom } from './record-room.js';
 
 /*
- * Address management of every network that has subnets, each a machine of its own (mesh-ipam.ts): overlapping subnets of
- * two networks know nothing of each other. All nodes run all of them, also those that have nothing on a network: rule 5
+ * Address management of every network, each a machine of its own (mesh-ipam.ts): overlapping subnets of two networks know
+ * nothing of each other, and one without subnets has no pool until one is added. All nodes run all of them, also those that have nothing on a network: rule 5
  * of docs/protocol.md §9 asks every member. A title says by its pool's id which network it is of, a message by its
  * envelope.
  */
@@ -46,7 +46,7 @@ export class MeshAddresses implements RecordRoom {
     this.ofDefault = new MeshIpam(components, options);
   }
 
-  /** Undefined: the network has no subnets, or there is none. */
+  /** Undefined: there is no such network, or there are too many. */
   of(network: NetworkId): MeshIpam | undefined {
     if (network === DEFAULT_NETWORK_ID) return this.ofDefault;
     const held = this.#managed.get(network)?.ipam;
@@ -54,10 +54,11 @@ export class MeshAddresses implements RecordRoom {
     return held ?? (definition && this.#add(definition));
   }
 
-  /** Of all networks, the default one first. */
-  document(): IpamDocument {
-    const others = [...this.#managed.values()].map(({ ipam }) => ipam.document());
-    const all = [this.ofDefault.document(), ...others];
+  /** Of one network or all, the default one first. */
+  document(network?: NetworkId): IpamDocument {
+    const others = [...this.#managed.values()].map(({ ipam }) => ipam);
+    const asked = network === undefined ? [this.ofDefault, ...others] : [this.of(network)];
+    const all = asked.flatMap((ipam) => ipam?.document() ?? []);
     return {
       schema: SCHEMA_VERSION,
       pools: all.flatMap(({ pools }) => pools),
@@ -129,7 +130,8 @@ export class MeshAddresses implements RecordRoom {
       const definition = networks.byId(id);
       if (definition && shapeOf(definition) === shape) continue;
       this.#managed.delete(id);
-      if (!definition) ipam.drop();
+      if (definition) ipam.end();
+      else ipam.drop();
     }
     for (const definition of networks.all) {
       const { id } = definition;
@@ -144,10 +146,15 @@ export class MeshAddresses implements RecordRoom {
   }
 
   #add(definition: NetworkDefinition): MeshIpam | undefined {
-    const [pool] = definition.subnets;
-    if (pool === undefined || this.#managed.size >= MAX_MANAGED) return undefined;
-    const ipam = new MeshIpam(this.#components, {
-      ...{ self: this.#options.self, pool, defaultSubnet: pool, hasContacts: true },
+    if (this.#managed.size >= MAX_MANAGED) return undefined;
+    // Its ranges are nobody's business on the host itself: they may be those of other networks, or of routes.
+    const components: MeshIpamComponents = {
+      ...this.#components,
+      nodeAddresses: () => [],
+      admitPool: () => Promise.resolve(),
+    };
+    const ipam = new MeshIpam(components, {
+      ...{ self: this.#options.self, pools: definition.subnets, hasContacts: true },
       network: definition,
     });
     this.#managed.set(definition.id, { ipam, shape: shapeOf(definition), isRunning: false });
@@ -158,6 +165,6 @@ export class MeshAddresses implements RecordRoom {
   }
 }
 
-function shapeOf({ subnets }: NetworkDefinition): string {
-  return subnets.join();
+function shapeOf({ subnets, createdMs }: NetworkDefinition): string {
+  return `${createdMs} ${subnets.join()}`;
 }

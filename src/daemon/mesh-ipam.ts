@@ -10,6 +10,7 @@ import { Ipam, type Want } from '../ipam/ipam.js';
 import { putInEnvelope } from '../ipam/envelope.js';
 import { grantableRange, subtract } from '../ipam/space.js';
 import {
+  createdMsOfPool,
   decodeTitle,
   encodeTitle,
   networkOfPool,
@@ -38,6 +39,7 @@ import { DEFAULT_NETWORK_ID, type NetworkDefinition, type NetworkId } from '../m
 import type { PeerId } from '../model/peer-id.js';
 import { bodyOfRecord, keyOfRecord, type SignedRecord } from '../records/signed-record.js';
 import { RECORD_KIND } from '../wire/record.js';
+import { NoAddresses } from '../workload/no-addresses.js';
 import type { AddressSource } from '../workload/ports.js';
 import { ipamCellKey, ipamCellsOf } from './ipam-cells.js';
 import type { MeshRecords } from './mesh-records.js';
@@ -71,9 +73,10 @@ export interface MeshIpamComponents {
 
 export interface MeshIpamOptions {
   readonly self: PeerId;
-  /** Cidr texts. */
-  readonly pool: string;
-  readonly defaultSubnet: string;
+  /** The pools to found, cidr texts. */
+  readonly pools: readonly string[];
+  /** Where addresses come from unless asked otherwise; undefined: from any pool. */
+  readonly defaultSubnet?: string | undefined;
   /** Contacts were given. */
   readonly hasContacts: boolean;
   /** Whose addresses these are; undefined: the default one's. */
@@ -84,8 +87,7 @@ export class MeshIpam implements RecordRoom, AddressSource {
   readonly kind = RECORD_KIND.TITLE;
   readonly #components: MeshIpamComponents;
   readonly #options: MeshIpamOptions;
-  /** The default pool's. */
-  readonly #range: Cidr | undefined;
+  readonly #ranges: readonly Cidr[];
   readonly #answers = new Map<number, (outcome: Outcome) => void>();
   #ipam: Ipam | undefined;
   #titles: Title[] = [];
@@ -98,7 +100,7 @@ export class MeshIpam implements RecordRoom, AddressSource {
   constructor(components: MeshIpamComponents, options: MeshIpamOptions) {
     this.#components = components;
     this.#options = options;
-    this.#range = parseCidr(options.pool);
+    this.#ranges = options.pools.flatMap((text) => parseCidr(text) ?? []);
   }
 
   // ── as a room of the records ─────────────────────────────────────────────────────────────────────────────────────
@@ -128,7 +130,8 @@ export class MeshIpam implements RecordRoom, AddressSource {
   #isOurs(title: Title): boolean {
     const { network } = this.#options;
     if (networkOfPool(title.pool) !== this.#network) return false;
-    return network === undefined || network.subnets.includes(formatCidr(rangeOf(title)));
+    if (network === undefined || network.subnets.includes(formatCidr(rangeOf(title)))) return true;
+    return createdMsOfPool(title.pool) === network.createdMs;
   }
 
   /** A title as its cell has it: titleText. */
@@ -149,9 +152,8 @@ export class MeshIpam implements RecordRoom, AddressSource {
   /** Whether the titles let a peer have an address. Where there are none, and in the nodes' own part, all may. */
   mayHave(peer: PeerId, address: IpAddress): boolean {
     const ledger = this.#ipam?.ledger;
-    const ours = this.#range;
-    const inOurs = ours !== undefined && cidrHas(ours, address) ? ours : undefined;
-    const range = ledger?.poolAt(address)?.range ?? inOurs;
+    const ours = this.#ranges.find((each) => cidrHas(each, address));
+    const range = ledger?.poolAt(address)?.range ?? ours;
     if (!range || address.value > grantableRange(range).last) return true;
     return ledger?.holderOf(address) === peer;
   }
@@ -178,14 +180,13 @@ export class MeshIpam implements RecordRoom, AddressSource {
   /** The records are restored. */
   start(nowMs: number, out: Actions): void {
     const { state, rng, records } = this.#components;
-    const { self, pool, hasContacts } = this.#options;
-    const range = parseCidr(pool);
-    if (!range) return;
+    const { self, hasContacts } = this.#options;
+    const ranges = this.#ranges;
     const isKnown = state.knownPeers().length > 0 || records().members.size > 0;
-    const network = this.#network;
+    const { network } = this.#options;
     const hasCompany = hasContacts || isKnown;
-    this.#ipam = new Ipam(rng, { self, range, network, hasCompany, nowMs });
-    const cells = [...ipamCellsOf(state.ipamCells(), network)];
+    this.#ipam = new Ipam(rng, { self, ranges, network, hasCompany, nowMs });
+    const cells = [...ipamCellsOf(state.ipamCells(), this.#network)];
     this.#ipam.restore(
       cells.filter(([key, value]) => !/^[tp]\//.test(key) || this.#isOfNow(value)),
       nowMs,
@@ -197,23 +198,24 @@ export class MeshIpam implements RecordRoom, AddressSource {
   /** It was created here, just now: nobody else can have addresses of it. */
   found(nowMs: number, out: Actions): void {
     this.#with(nowMs, out, (ipam, actions) => {
-      for (const text of this.#options.network?.subnets ?? []) {
-        const range = parseCidr(text);
-        if (range) ipam.addPool(range, nowMs, actions);
-      }
+      for (const range of this.#ranges) ipam.addPool(range, nowMs, actions);
     });
   }
 
-  /** The network is no more: nothing of it stays on disk, and who waits hears of it. */
-  drop(): void {
-    const { state } = this.#components;
-    const network = this.#network;
+  /** Another machine takes its place: who waits hears of it. */
+  end(text = 'the network is another one now'): void {
     this.#ipam = undefined;
     for (const [id, settle] of this.#answers) {
       this.#answers.delete(id);
-      const text = 'the network was removed';
       settle({ ok: false, refusal: { code: 'no pool', text, peer: undefined } });
     }
+  }
+
+  /** The network is no more: nothing of it stays on disk. */
+  drop(): void {
+    const { state } = this.#components;
+    const network = this.#network;
+    this.end('the network was removed');
     const keys = [...ipamCellsOf(state.ipamCells(), network)].map(([key]) => key);
     state.writeIpamCells(keys.map((key) => [ipamCellKey(key, network), undefined]));
   }
@@ -343,8 +345,11 @@ export class MeshIpam implements RecordRoom, AddressSource {
   // ── what this host asks ──────────────────────────────────────────────────────────────────────────────────────────
 
   async give(owner: string, subnet: string | undefined): Promise<string> {
-    const { defaultSubnet, pool } = this.#options;
-    const text = subnet ?? (defaultSubnet === pool ? undefined : defaultSubnet);
+    const { network } = this.#options;
+    if (network?.subnets.length === 0 && this.#ipam && this.pools.length === 0) {
+      return new NoAddresses(network.name).give(owner, subnet);
+    }
+    const text = subnet ?? this.#options.defaultSubnet;
     const cidr = text === undefined ? undefined : parseCidr(text, 'cut');
     if (text !== undefined && !cidr) throw unavailable(text, `'${text}' is not a subnet`);
     const outcome = await this.#request(owner, { kind: 'any', subnet: cidr });
@@ -391,6 +396,11 @@ export class MeshIpam implements RecordRoom, AddressSource {
 
   // ── for operators ────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Ranges of the pools there are, cidr texts. */
+  get pools(): readonly string[] {
+    return (this.#ipam?.ledger.pools() ?? []).map(({ range }) => formatCidr(range));
+  }
+
   document(): IpamDocument {
     const { nameOf } = this.#components;
     const who = (peer: PeerId): { readonly id: string; readonly nickname: string } => ({
@@ -398,11 +408,12 @@ export class MeshIpam implements RecordRoom, AddressSource {
       nickname: nameOf(peer),
     });
     const used = this.#ipam?.used() ?? [];
+    const network = this.#options.network?.name ?? DEFAULT_NETWORK;
     return {
       schema: SCHEMA_VERSION,
       pools: (this.#ipam?.pools() ?? []).map(({ pool, holders, titles }) => ({
         range: formatCidr(pool.range),
-        network: this.#options.network?.name ?? DEFAULT_NETWORK,
+        network,
         id: pool.id,
         titles,
         holders: holders.map(({ peer, addresses, blocks, isGone, waitingFor }) => ({
@@ -415,13 +426,12 @@ export class MeshIpam implements RecordRoom, AddressSource {
         })),
       })),
       used: used.map(({ address, owner, isActive }) => ({
-        address: formatAddress(address),
-        owner,
-        active: isActive,
+        ...{ address: formatAddress(address), network, owner, active: isActive },
       })),
       reserved: (this.#ipam?.reserved() ?? []).map(formatRange),
       clashes: (this.#ipam?.clashes() ?? []).map(({ address, holder, loser }) => ({
         address: formatAddress(address),
+        network,
         holder: nameOf(holder),
         loser: nameOf(loser),
       })),
@@ -461,7 +471,7 @@ export class MeshIpam implements RecordRoom, AddressSource {
   /** One more pool. @throws OVL_ADDRESS_INVALID for a range that overlaps another, OVL_POOL_OVERLAP */
   async addPool(text: string): Promise<void> {
     const range = mustParsePool(text);
-    const pools = (this.#ipam?.pools() ?? []).map(({ pool }) => formatCidr(pool.range));
+    const { pools } = this;
     if (pools.includes(formatCidr(range))) return;
     await this.#components.admitPool(formatCidr(range), pools);
     await new Promise<void>((resolve, reject) => {

@@ -67,6 +67,7 @@ export class MeshNetworks implements RecordRoom {
   /** Networks that were created here and nobody has asked for yet. */
   #created: NetworkId[] = [];
   #wake: () => void = () => undefined;
+  #onGone: (id: NetworkId) => void = () => undefined;
 
   constructor(components: MeshNetworksComponents, options: MeshNetworksOptions) {
     this.#components = components;
@@ -99,8 +100,10 @@ export class MeshNetworks implements RecordRoom {
     }
     if (id === undefined) return;
     const read = record && decodeNetworkRecord(bodyOfRecord(record));
+    const wasThere = this.byId(id) !== undefined;
     this.#catalog.onStatement(owner, id, read?.ok === true ? read.value : undefined);
     this.#follow();
+    if (wasThere && this.byId(id) === undefined) this.#onGone(id);
   }
 
   onDeadline(_nowMs: number, say: SayRecord): void {
@@ -114,6 +117,11 @@ export class MeshNetworks implements RecordRoom {
   }
 
   // ── for the rest of the daemon ───────────────────────────────────────────────────────────────────────────────────
+
+  /** Called when a network that was known is no more. */
+  onGone(callback: (id: NetworkId) => void): void {
+    this.#onGone = callback;
+  }
 
   /** Changes whenever a definition or a member does. */
   get revision(): number {
@@ -241,6 +249,7 @@ export class MeshNetworks implements RecordRoom {
       code: 'network-removed',
       message: `Network ${found.name} removed`,
     });
+    this.#onGone(found.id);
     this.#wake();
   }
 

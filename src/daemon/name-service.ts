@@ -15,8 +15,8 @@ import type { OwnName } from '../dns/name-pages.js';
 import { ResolvConfUpstreams } from '../dns/upstreams.js';
 import { DnsServer, type DnsBinding } from '../dns/server.js';
 import { Zone } from '../dns/zone.js';
-import { relativeName } from '../model/host-name.js';
-import { DEFAULT_NETWORK_ID, type NetworkId } from '../model/network.js';
+import { parseHostName, relativeName } from '../model/host-name.js';
+import { DEFAULT_NETWORK_ID, type NetworkDefinition, type NetworkId } from '../model/network.js';
 import { macOfPeer, type PeerId } from '../model/peer-id.js';
 import { addNameServerAddress, removeNameServerAddress } from '../netdev/name-server-address.js';
 import type { ResolvConfFiles } from '../netdev/resolv-conf-files.js';
@@ -51,6 +51,8 @@ export interface NameServiceOptions {
   /** Of the default network. */
   readonly bridge: string;
   readonly idOf: (network: string) => NetworkId;
+  /** @throws OVL_NOT_FOUND */
+  readonly find: (network: string) => Pick<NetworkDefinition, 'id' | 'name'>;
   readonly nameOf: (network: NetworkId) => string;
   /** Addresses in there are nobody's upstream. */
   readonly pool: string;
@@ -68,8 +70,16 @@ interface Place {
   readonly servers: readonly NameServer[];
 }
 
-/** Keys of the state store. */
+/** Keys of the state store: this and the name; `@` and the network's name behind it, unless it is the default one. */
 const STORED = 'dns/';
+
+/** What the operator added under one name. */
+interface AddedName {
+  readonly network: string;
+  /** Relative. */
+  readonly name: string;
+  readonly addresses: readonly string[];
+}
 
 export class NameService implements DnsControl {
   readonly names: MeshNames;
@@ -79,8 +89,8 @@ export class NameService implements DnsControl {
   readonly #server: DnsServer;
   readonly #forwarder: Forwarder;
   readonly #upstreams: ResolvConfUpstreams;
-  /** What the operator added: addresses by relative name. */
-  readonly #added = new Map<string, readonly string[]>();
+  /** What the operator added, by `addedKey`. */
+  readonly #added = new Map<string, AddedName>();
   #attached: readonly Attachment[] = [];
   /** By network. */
   readonly #exposed = new Map<string, Pick<OwnName, 'name' | 'addresses'>>();
@@ -115,9 +125,11 @@ export class NameService implements DnsControl {
       responder: new Responder({ zone: this.#zone, rng }),
       openBoundSocket: (...words) => os.openBoundSocket(...words),
     });
-    for (const [key, value] of state.declared(STORED)) {
-      const name = relativeName(key.slice(STORED.length), options.domain);
-      if (name !== undefined && isTexts(value)) this.#added.set(name, value);
+    for (const [key, addresses] of state.declared(STORED)) {
+      const [text = '', network = DEFAULT_NETWORK] = key.slice(STORED.length).split('@');
+      const name = parseHostName(text);
+      if (name === undefined || !isTexts(addresses)) continue;
+      this.#added.set(addedKey(network, name), { network, name, addresses });
     }
     this.#tell();
   }
@@ -210,33 +222,42 @@ export class NameService implements DnsControl {
     this.#tell();
   }
 
-  dnsNames(): DnsNamesDocument {
-    const names = this.#zone.list().map(({ network, name, addresses, sources }) => ({
+  /** A network is no more, and so are the names that were added on it. @throws OVL_STATE_DIR */
+  forgetNetwork(id: NetworkId): void {
+    for (const { network, name } of [...this.#added.values()]) {
+      if (this.#options.idOf(network) === id) this.#set({ network, name, addresses: [] });
+    }
+  }
+
+  dnsNames(of?: string): DnsNamesDocument {
+    const id = of === undefined ? undefined : this.#options.find(of).id;
+    const names = this.#zone.list(id).map(({ network, name, addresses, sources }) => ({
       name,
       network: this.#options.nameOf(network),
       addresses,
       peers: [...new Set(sources.map((source) => source.split('/')[0] ?? source))],
     }));
     const { domain } = this.#options;
-    const servers = [...this.#places.values()].flatMap((place) =>
-      place.servers.map(({ address }) => address),
-    );
+    const places = [...this.#places].filter(([network]) => id === undefined || network === id);
+    const servers = places.flatMap(([, place]) => place.servers.map(({ address }) => address));
     const upstreams = this.#upstreams.current().map((upstream) => upstream.address);
     return { schema: SCHEMA_VERSION, domain, servers, upstreams, names };
   }
 
-  dnsLookup(text: string): DnsLookupDocument {
+  dnsLookup(text: string, of?: string): DnsLookupDocument {
     const { domain } = this.#options;
+    const asked = of === undefined ? undefined : this.#options.find(of);
     const address = canonicalAddress(text);
     const name = address === undefined ? relativeName(text, domain) : undefined;
-    const found = this.#zone.list().filter(({ addresses, ...other }) => {
+    const found = this.#zone.list(asked?.id).filter(({ addresses, ...other }) => {
       if (address !== undefined) return addresses.includes(address);
       return other.name === `${name ?? ''}.${domain}`;
     });
     // One network's word: the default one's, where it has any.
     const answers = found.filter(({ network }) => network === found[0]?.network);
     if (answers.length === 0) {
-      throw new OverlayError('OVL_NOT_FOUND', `Nobody in the mesh is called '${text}'`, {
+      const where = asked === undefined ? 'in the mesh' : `on the network ${asked.name}`;
+      throw new OverlayError('OVL_NOT_FOUND', `Nobody ${where} is called '${text}'`, {
         value: text,
         cure: "'overlayctl dns list' shows the names.",
       });
@@ -250,15 +271,18 @@ export class NameService implements DnsControl {
   async dnsAdd(
     text: string,
     addresses: readonly string[],
+    of = DEFAULT_NETWORK,
   ): Promise<{ addresses: readonly string[] }> {
+    const { name: network } = this.#options.find(of);
     const name = nameOf(text, this.#options.domain);
     const asked = addresses.map(addressOf);
-    const all = [...new Set([...(this.#added.get(name) ?? []), ...asked])];
+    const before = this.#added.get(addedKey(network, name));
+    const all = [...new Set([...(before?.addresses ?? []), ...asked])];
     if (all.length > MAX_ADDRESSES) throw tooMany(`The name ${name}`, MAX_ADDRESSES, 'addresses');
-    if (!this.#added.has(name) && this.#added.size >= MAX_OWN_NAMES) {
+    if (before === undefined && this.#added.size >= MAX_OWN_NAMES) {
       throw tooMany('This host', MAX_OWN_NAMES, 'names');
     }
-    this.#set(name, all);
+    this.#set({ network, name, addresses: all });
     return Promise.resolve({ addresses: [...new Set(asked)] });
   }
 
@@ -266,28 +290,39 @@ export class NameService implements DnsControl {
   async dnsRemove(
     text: string,
     addresses: readonly string[],
+    of = DEFAULT_NETWORK,
   ): Promise<{ addresses: readonly string[] }> {
+    const network = this.#addedOn(of);
     const name = nameOf(text, this.#options.domain);
     const asked = addresses.map(addressOf);
-    const before = this.#added.get(name) ?? [];
+    const before = this.#added.get(addedKey(network, name))?.addresses ?? [];
     const gone = before.filter((address) => asked.length === 0 || asked.includes(address));
     const left = before.filter((address) => !gone.includes(address));
-    if (gone.length > 0) this.#set(name, left);
+    if (gone.length > 0) this.#set({ network, name, addresses: left });
     return Promise.resolve({ addresses: gone });
   }
 
-  #set(name: string, addresses: readonly string[]): void {
+  /** A network that went while this host was away may still have names of ours. @throws OVL_NOT_FOUND */
+  #addedOn(text: string): string {
+    const held = [...this.#added.values()].find(({ network }) => network === text.normalize('NFC'));
+    return held?.network ?? this.#options.find(text).name;
+  }
+
+  #set(added: AddedName): void {
     const { state } = this.#components;
-    state.writeDeclared(STORED + name, addresses.length === 0 ? undefined : addresses);
-    if (addresses.length === 0) this.#added.delete(name);
-    else this.#added.set(name, addresses);
+    const { network, name, addresses } = added;
+    const isLeft = addresses.length > 0;
+    const key = addedKey(network, name);
+    state.writeDeclared(STORED + key, isLeft ? addresses : undefined);
+    if (isLeft) this.#added.set(key, added);
+    else this.#added.delete(key);
     this.#tell();
   }
 
   #tell(): void {
     const names = new Map<string, OwnName>();
-    for (const [name, addresses] of this.#added) {
-      names.set(`dns:${name}`, { network: DEFAULT_NETWORK_ID, name, addresses });
+    for (const [key, { network, name, addresses }] of this.#added) {
+      names.set(`dns:${key}`, { network: this.#options.idOf(network), name, addresses });
     }
     const exposed = [...this.#exposed].map(([network, own]) => ({
       ...{ id: network === DEFAULT_NETWORK ? 'expose' : `expose/${network}`, network },
@@ -304,6 +339,10 @@ export class NameService implements DnsControl {
     const serversOf = (network: string): readonly NameServer[] => this.serversOf(network);
     this.#components.files.sync(resolvConfOf(this.#attached, serversOf, domain, resolvConf));
   }
+}
+
+function addedKey(network: string, name: string): string {
+  return network === DEFAULT_NETWORK ? name : `${name}@${network}`;
 }
 
 function addressOf(text: string): string {

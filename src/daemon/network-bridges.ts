@@ -24,6 +24,8 @@ export interface NetworkBridgesComponents {
   readonly find: (name: string) => NetworkDefinition;
   readonly idOf: (name: string) => NetworkId;
   readonly bridgeOf: (id: NetworkId) => string;
+  /** Ranges that addresses of a network come from, cidr texts. */
+  readonly poolsOf: (id: NetworkId) => readonly string[];
   readonly makeHost: (network: NetworkDefinition, bridge: string) => HostInterface;
   /** In the data plane and the mesh. */
   readonly open: (network: NetworkDefinition, bridge: string) => void;
@@ -60,7 +62,9 @@ export class NetworkBridges implements NetworkHost {
   find(name: string): NetworkView {
     const network = this.#components.find(name);
     const { id, mtuBytes } = network;
-    const subnets = id === DEFAULT_NETWORK_ID ? [] : network.subnets;
+    const isOpen = id === DEFAULT_NETWORK_ID || network.subnets.length === 0;
+    const pools = isOpen ? [] : this.#components.poolsOf(id);
+    const subnets = isOpen ? [] : [...new Set([...network.subnets, ...pools])];
     return { id, name: network.name, bridge: this.#components.bridgeOf(id), mtuBytes, subnets };
   }
 

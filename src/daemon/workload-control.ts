@@ -6,6 +6,7 @@ import {
   type NetworkDocument,
   type WorkloadControl,
 } from '../api/control.js';
+import { DEFAULT_NETWORK } from '../crypto/mesh.js';
 import { DEFAULT_NETWORK_ID, type NetworkDefinition } from '../model/network.js';
 import type { Daemon } from './daemon.js';
 import type { NetworkExposures } from '../workload/network-exposures.js';
@@ -28,26 +29,27 @@ export function workloadControl(
 }
 
 /** Address management as the API asks for it. */
-export function ipamControl({
-  addresses,
-  addressDocument,
-}: Pick<Daemon, 'addresses' | 'addressDocument'>): IpamControl {
+export function ipamControl(
+  daemon: Pick<Daemon, 'addressPoolsOf' | 'addressDocument'>,
+): IpamControl {
+  const on = (network = DEFAULT_NETWORK): ReturnType<Daemon['addressPoolsOf']> =>
+    daemon.addressPoolsOf(network);
   return {
-    ipam: addressDocument,
-    reserveAddress: (range, except) => addresses.reserve(range, except),
-    releaseAddress: (address) => addresses.unreserve(address),
-    addPool: (range) => addresses.addPool(range),
-    removePool: (range) => addresses.removePool(range),
+    ipam: (network) => daemon.addressDocument(network),
+    reserveAddress: async (range, except, network) => on(network).reserve(range, except),
+    releaseAddress: async (address, network) => on(network).unreserve(address),
+    addPool: async (range, network) => on(network).addPool(range),
+    removePool: async (range, network) => on(network).removePool(range),
   };
 }
 
 /** Names as the API asks for them. */
 export function dnsControl(names: DnsControl): DnsControl {
   return {
-    dnsNames: () => names.dnsNames(),
-    dnsLookup: (text) => names.dnsLookup(text),
-    dnsAdd: (name, addresses) => names.dnsAdd(name, addresses),
-    dnsRemove: (name, addresses) => names.dnsRemove(name, addresses),
+    dnsNames: (network) => names.dnsNames(network),
+    dnsLookup: (text, network) => names.dnsLookup(text, network),
+    dnsAdd: (name, addresses, network) => names.dnsAdd(name, addresses, network),
+    dnsRemove: (name, addresses, network) => names.dnsRemove(name, addresses, network),
   };
 }
 

@@ -20,9 +20,10 @@ import { drawPoolId, type PoolId } from './title.js';
  *   all that answer have none, and 300 ms have shown who is there ───► the smallest id founds, the others wait for it
  */
 export interface FoundingOptions {
-  readonly range: Cidr;
-  /** By default the default one. */
-  readonly network?: NetworkId;
+  /** The pools to found. Of the default network one, and any other of its family will do. */
+  readonly ranges: readonly Cidr[];
+  /** By default the default one. Of another its subnets are wanted, each, by all nodes alike. */
+  readonly network?: { readonly id: NetworkId; readonly createdMs: number } | undefined;
   /** There is somebody who could have a pool: a contact, or a member of the store. */
   readonly hasCompany: boolean;
   readonly nowMs: number;
@@ -46,10 +47,18 @@ export class Founding {
     this.#aloneSinceMs = options.nowMs;
   }
 
-  /** A pool of the family that this node was told to found one of. */
+  /** Nothing is to be founded any more. */
   get hasPool(): boolean {
-    const { range } = this.#options;
-    return this.#estate.ledger.pools().some((pool) => pool.range.family === range.family);
+    return this.#missing().length === 0;
+  }
+
+  /** What ended is not founded again by itself. */
+  #missing(): readonly Cidr[] {
+    const { ledger } = this.#estate;
+    const { ranges, network } = this.#options;
+    if (network) return ranges.filter((range) => !ledger.hasHeardOf(range));
+    const pools = ledger.pools();
+    return ranges.filter(({ family }) => !pools.some(({ range }) => range.family === family));
   }
 
   get nextDeadlineMs(): number {
@@ -82,12 +91,14 @@ export class Founding {
     }
     this.#greet(neighbours, nowMs, out);
     if (this.hasPool) return;
-    if (this.#mayFound(neighbours, nowMs)) this.found(this.#options.range, out);
+    if (!this.#mayFound(neighbours, nowMs)) return;
+    for (const range of this.#missing()) this.found(range, out);
   }
 
   found(range: Cidr, out: IpamActions): PoolId {
     const { self } = this.#estate;
-    const pool = drawPoolId(this.#rng.bytes(13), this.#options.network ?? 0);
+    const { network } = this.#options;
+    const pool = drawPoolId(this.#rng.bytes(13), network?.id ?? 0, network?.createdMs);
     const title = {
       ...{ pool, poolBits: range.bits, block: range, epoch: 0, holder: self, grantor: self },
       ...{ witness: undefined, chain: [], request: 0 },

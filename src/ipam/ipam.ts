@@ -65,10 +65,10 @@ export type Want =
 
 export interface IpamOptions {
   readonly self: PeerId;
-  /** The pool to found when there is none. */
-  readonly range: Cidr;
+  /** The pools to found when there are none (founding.ts), the first one to give addresses of first. */
+  readonly ranges: readonly Cidr[];
   /** Whose addresses these are; by default the default one's. */
-  readonly network?: NetworkId;
+  readonly network?: { readonly id: NetworkId; readonly createdMs: number } | undefined;
   /** Somebody could have a pool already. */
   readonly hasCompany: boolean;
   readonly nowMs: number;
@@ -366,11 +366,11 @@ export class Ipam {
   }
 
   #any(subnet: Cidr | undefined, owner: string, nowMs: number, out: IpamActions): Found {
-    const family = subnet?.family ?? this.#options.range.family;
-    const pools = this.ledger
-      .pools()
+    const all = this.ledger.pools();
+    const family = subnet?.family ?? this.#options.ranges[0]?.family ?? all[0]?.range.family;
+    const pools = all
       .filter(({ range }) => range.family === family && (!subnet || cidrsOverlap(range, subnet)))
-      .sort((a, b) => this.#nearness(b) - this.#nearness(a));
+      .sort((a, b) => this.#rank(a) - this.#rank(b));
     let failure: Failure | undefined;
     for (const pool of pools) {
       const found = this.#anyOf(pool, subnet ?? pool.range, owner, nowMs, out);
@@ -378,14 +378,16 @@ export class Ipam {
       failure = found;
     }
     if (failure) return failure;
-    const isElsewhere = this.ledger.pools().some(({ range }) => range.family === family);
+    const isElsewhere = all.some(({ range }) => range.family === family);
     if (subnet && isElsewhere) return final('outside', `${formatCidr(subnet)} is in no pool`);
     return { refusal: this.#noPool(), isFinal: false };
   }
 
-  /** The pool this node was told of goes first. */
-  #nearness({ range }: Pool): number {
-    return cidrsOverlap(range, this.#options.range) ? 1 : 0;
+  /** The pools this node was told of go first. */
+  #rank({ range }: Pool): number {
+    const { ranges } = this.#options;
+    const found = ranges.findIndex((told) => cidrsOverlap(range, told));
+    return found < 0 ? ranges.length : found;
   }
 
   #anyOf(pool: Pool, subnet: Cidr, owner: string, nowMs: number, out: IpamActions): Found {
@@ -447,7 +449,8 @@ export class Ipam {
   #exactly(address: IpAddress, owner: string, nowMs: number, out: IpamActions): Found {
     const pool = this.ledger.poolAt(address);
     if (!pool) {
-      if (this.#founding.hasPool || !cidrHas(this.#options.range, address)) {
+      const isToldOf = this.#options.ranges.some((range) => cidrHas(range, address));
+      if (this.#founding.hasPool || !isToldOf) {
         return final('outside', `${formatAddress(address)} is in no pool`);
       }
       return { refusal: this.#noPool(), isFinal: false };
@@ -515,8 +518,8 @@ export class Ipam {
     const pool = pools.find((each) => cidrsEqual(each.range, range));
     const address = { family: range.family, value: range.first };
     if (!pool) return { address, bits: range.bits };
-    const { family } = this.#options.range;
-    const isNeeded = range.family === family;
+    const { family } = range;
+    const isNeeded = this.#options.ranges[0]?.family === family;
     if (isNeeded && !pools.some((other) => other !== pool && other.range.family === family)) {
       return final('reserved', `${formatCidr(range)} is the only pool`);
     }

@@ -83,6 +83,11 @@ export class Ledger {
     return this.#active;
   }
 
+  /** Whether anybody ever founded a pool over some of a range, also one that lost or has ended. */
+  hasHeardOf(range: Cidr): boolean {
+    return [...this.#pools.values()].some((pool) => cidrsOverlap(pool.range, range));
+  }
+
   poolAt(address: IpAddress): Pool | undefined {
     const whole = { family: address.family, value: address.value };
     return this.pools().find(

@@ -24,7 +24,11 @@ import { networkKey, networkOfKey } from '../wire/group-record.js';
  * is told to others only once it is countersigned, so whoever reads one in a record may count on it.
  */
 
-/** 32 lower-case hex digits: 26 drawn at random by the pool's founder, then the network's id, little-endian. */
+/**
+ * 32 lower-case hex digits: 26 drawn at random by the pool's founder, then the network's id, little-endian. Of a network
+ * beside the default one only 14 are drawn; between them and the id stands when the network was created, so that pools
+ * of an earlier network of that name are told from it.
+ */
 export type PoolId = string & { readonly __brand: 'PoolId' };
 
 export interface Title {
@@ -47,6 +51,8 @@ export interface Title {
 export const MAX_CHAIN = 8;
 const HEADER_BYTES = 96;
 const FORMAT = 1;
+/** In the id of a pool. */
+const CREATED_AT = 7;
 const NOBODY = new Uint8Array(16);
 /** Holds the title over a whole pool that was removed. No key has this id. */
 export const NO_HOLDER = '0'.repeat(32) as PeerId;
@@ -56,9 +62,22 @@ export function makePoolId(bytes: Uint8Array): PoolId {
   return toHex(bytes) as PoolId;
 }
 
-/** @param random 13 bytes */
-export function drawPoolId(random: Uint8Array, network: NetworkId): PoolId {
-  return makePoolId(concatBytes(random, networkKey(network)));
+/** @param random 13 bytes. @param createdMs of a network beside the default one: six of them give way to it */
+export function drawPoolId(random: Uint8Array, network: NetworkId, createdMs?: number): PoolId {
+  const bytes = concatBytes(random, networkKey(network));
+  if (createdMs !== undefined) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    view.setUint32(CREATED_AT, createdMs % 2 ** 32, true);
+    view.setUint16(CREATED_AT + 4, Math.floor(createdMs / 2 ** 32), true);
+  }
+  return makePoolId(bytes);
+}
+
+/** When the pool's network was created, if its founder said so; else anything. */
+export function createdMsOfPool(pool: PoolId): number {
+  const bytes = fromHex(pool);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return view.getUint32(CREATED_AT, true) + view.getUint16(CREATED_AT + 4, true) * 2 ** 32;
 }
 
 /** Whose addresses a pool's are. */

@@ -1,7 +1,7 @@
 import { OverlayError } from '../base/errors.js';
 import type { AddressSource } from './ports.js';
 
-/** Of a network without subnets: any address may be named, and none can be given. */
+/** Of a network without pools: any address may be named, and none can be given. */
 export class NoAddresses implements AddressSource {
   readonly #network: string;
 
@@ -11,11 +11,11 @@ export class NoAddresses implements AddressSource {
 
   /** @throws OVL_ADDRESS_UNAVAILABLE */
   give(_owner: string, subnet: string | undefined): Promise<string> {
-    const message = `The network ${this.#network} has no subnet to give an address of`;
+    const message = `The network ${this.#network} has no pool to give an address of`;
     return Promise.reject(
       new OverlayError('OVL_ADDRESS_UNAVAILABLE', message, {
         value: subnet ?? '',
-        cure: "Name an address, like 10.1.2.3/24, or 'none'.",
+        cure: `Name an address, like 10.1.2.3/24, or 'none'; or add a pool: overlayctl ipam pool add --network ${this.#network} <cidr>.`,
       }),
     );
   }

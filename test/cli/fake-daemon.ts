@@ -70,7 +70,7 @@ export class FakeDaemon implements DaemonControl {
     return {
       schema: 1,
       pools: [{ ...pool, holders: [{ ...holder, addresses: 1_048_576, blocks: 1 }] }],
-      used: [{ address: '10.32.0.5', owner: 'web', active: true }],
+      used: [{ address: '10.32.0.5', network: 'default', owner: 'web', active: true }],
       reserved: this.reserved,
       clashes: [],
     };

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ApiServer } from '../../src/api/server.js';
 import { startApiServer } from '../../src/api/server.js';
+import { meshIdOf, networkIdOf } from '../../src/crypto/mesh.js';
 import { NameService } from '../../src/daemon/name-service.js';
 import { createNodeTimers } from '../../src/daemon/node-timers.js';
 import {
@@ -28,6 +29,8 @@ describe('overlayctl and a real daemon', () => {
   let a: SimNode;
   let server: ApiServer;
   let host: FakePortHost;
+  let names: NameService;
+  let makeNames: () => NameService;
 
   beforeEach(async () => {
     directory = mkdtempSync(join(tmpdir(), 'overlayd-test-'));
@@ -35,19 +38,23 @@ describe('overlayctl and a real daemon', () => {
     a = sim.node('alpha');
     await a.start();
     host = new FakePortHost();
-    const names = new NameService(
-      {
-        ...{ clock: sim.time, rng: sim.rng, timers: createNodeTimers(), state: a.state },
-        os: { openBoundSocket: () => assert.fail('serves nobody') },
-        files: { sync: () => undefined },
-        warn: () => undefined,
-      },
-      {
-        ...{ peer: a.id, domain: 'overlay.internal', bridge: 'overlay0', pool: '10.32.0.0/12' },
-        ...{ isServing: false, resolvConf: '/dev/null' },
-        ...{ idOf: () => 0, nameOf: () => 'default' },
-      },
-    );
+    makeNames = () =>
+      new NameService(
+        {
+          ...{ clock: sim.time, rng: sim.rng, timers: createNodeTimers(), state: a.state },
+          os: { openBoundSocket: () => assert.fail('serves nobody') },
+          files: { sync: () => undefined },
+          warn: () => undefined,
+        },
+        {
+          ...{ peer: a.id, domain: 'overlay.internal', bridge: 'overlay0', pool: '10.32.0.0/12' },
+          ...{ isServing: false, resolvConf: '/dev/null' },
+          idOf: (name) => networkIdOf(meshIdOf('default'), name),
+          find: (name) => a.daemon.networks.find(name),
+          nameOf: (id) => a.daemon.networks.byId(id)?.name ?? '',
+        },
+      );
+    names = makeNames();
     const workloads = new Workloads(
       {
         ...host.components,
@@ -145,6 +152,82 @@ describe('overlayctl and a real daemon', () => {
     assert.equal(await code('add', 'web.example.com', '10.0.0.1'), 'OVL_NAME_INVALID');
     assert.equal(await code('add', 'web'), 'OVL_USAGE');
     assert.equal(await code('sing'), 'OVL_USAGE');
+  });
+
+  it('keeps names of each network apart', async () => {
+    const add = (...words: string[]) => ctl('dns', 'add', ...words);
+    const lookup = async (...words: string[]) => (await ctl('dns', 'lookup', ...words)).out;
+    const unknown = await add('--network', 'blue', 'www', '10.80.0.5');
+    assert.equal(unknown.code, 1);
+    assert.match(unknown.err, /no network 'blue' \(OVL_NOT_FOUND\)\. Networks: default\./);
+    assert.equal((await ctl('network', 'create', 'blue')).code, 0);
+    assert.equal((await add('--network', 'blue', 'www', '10.80.0.5')).out, '10.80.0.5\n');
+    assert.equal((await add('--network', 'blue', 'a.b.overlay.internal', '10.80.0.6')).code, 0);
+    assert.equal(await lookup('www'), '10.80.0.5\n');
+    await add('www', '10.32.0.5');
+    assert.equal(await lookup('www'), '10.32.0.5\n');
+    assert.equal(await lookup('www', '--network', 'blue'), '10.80.0.5\n');
+    assert.equal(await lookup('10.80.0.5', '--network', 'default'), '');
+    assert.match((await ctl('dns', 'list')).out, /www\S+ +default[^]*www\S+ +blue/);
+    assert.doesNotMatch((await ctl('dns', 'list', '--network', 'blue')).out, /default/);
+    assert.equal((await ctl('dns', 'remove', 'www')).out, '10.32.0.5\n');
+    assert.equal(await lookup('www', '--network', 'blue'), '10.80.0.5\n');
+    // Over a restart, and gone with the network.
+    const stored = () => [...a.state.declared('dns/')].map(([key]) => key).sort();
+    assert.deepEqual(stored(), ['dns/a.b@blue', 'dns/www@blue']);
+    names = makeNames();
+    assert.equal(names.dnsLookup('a.b.overlay.internal', 'blue').answers[0], '10.80.0.6');
+    a.daemon.networks.onGone((id) => names.forgetNetwork(id));
+    assert.equal((await ctl('network', 'remove', 'blue')).code, 0);
+    assert.deepEqual(stored(), []);
+    assert.equal(names.dnsNames().names.length, 0);
+  });
+
+  it('has pools and reservations of each network, also of one that began without subnets', async () => {
+    const ipam = (...words: string[]) => ctl('ipam', ...words);
+    const attach = async (network: string, owner = '1') =>
+      a.daemon.addressesOf(network).give(owner, undefined);
+    for (const words of [['status'], ['reserve', '10.80.0.9'], ['pool', 'add', '10.80.0.0/24']]) {
+      const { code, err } = await ipam(...words, '--network', 'blue');
+      assert.equal(code, 1);
+      assert.match(err, /no network 'blue' \(OVL_NOT_FOUND\)\. Networks: default\./);
+    }
+    await ctl('network', 'create', 'blue', '--subnet', '10.80.0.0/28');
+    await ctl('network', 'create', 'free');
+    assert.equal((await ipam('reserve', '10.80.0.1-10.80.0.12', '--network', 'blue')).code, 0);
+    assert.match(await attach('blue'), /^10\.80\.0\.1[34]\/28$/);
+    const status = await ipam('status', '--network', 'blue');
+    assert.match(status.out, /10\.80\.0\.0\/28 [^]*1 in use .*, 1 reserved: 10\.80\.0\.1-10/);
+    assert.doesNotMatch(status.out, /10\.32/);
+    assert.equal((await ipam('release', '10.80.0.12', '--network', 'blue')).code, 0);
+    // One more, which need not be of its subnets; the only one stays.
+    assert.match(
+      (await ipam('pool', 'remove', '10.80.0.0/28', '--network', 'blue')).err,
+      /IN_USE|only/,
+    );
+    assert.equal((await ipam('pool', 'add', '10.81.0.0/24', '--network', 'blue')).code, 0);
+    const blue = a.daemon.networks.find('blue').id;
+    assert.deepEqual([...a.daemon.poolsOf(blue)].sort(), ['10.80.0.0/28', '10.81.0.0/24']);
+    const fromOther = a.daemon.addressesOf('blue').give('2', '10.81.0.0/24');
+    assert.match(await fromOther, /^10\.81\.0\.\d+\/24$/);
+    assert.match((await ipam('pool', 'add', '10.81.0.0/25', '--network', 'blue')).err, /overlaps/);
+    // The same range elsewhere is another pool.
+    await assert.rejects(attach('free'), { code: 'OVL_ADDRESS_UNAVAILABLE' });
+    assert.equal((await ipam('pool', 'add', '10.81.0.0/24', '--network', 'free')).code, 0);
+    assert.match(await attach('free'), /^10\.81\.0\.\d+\/24$/);
+    const { used } = JSON.parse((await ctl('--json', 'ipam', 'status')).out) as {
+      used: { network: string }[];
+    };
+    assert.deepEqual(used.map(({ network }) => network).sort(), ['blue', 'blue', 'free']);
+    a.daemon.addressesOf('free').keep(new Set());
+    assert.equal((await ipam('pool', 'remove', '10.81.0.0/24', '--network', 'free')).code, 0);
+    assert.match((await ipam('status', '--network', 'free')).out, /no address pool/);
+    // A network of that name that is made later knows nothing of it.
+    a.daemon.addressesOf('blue').keep(new Set());
+    await ctl('network', 'remove', 'blue');
+    await ctl('network', 'create', 'blue', '--subnet', '10.80.0.0/28');
+    await sim.run(100);
+    assert.deepEqual(a.daemon.poolsOf(blue), ['10.80.0.0/28']);
   });
 
   it('exposes and hides addresses of the host, by name if one is given', async () => {

@@ -2,13 +2,14 @@ import { ipamSchema } from '../../api/schemas.js';
 import { EXIT_DONE, usageFailure } from '../failure.js';
 import { renderIpam } from '../render/ipam.js';
 import type { Verb, VerbCall } from '../verb.js';
+import { NETWORK_OR_ALL, networkQuery } from './network.js';
 
 type Word = (call: VerbCall, rest: readonly string[]) => Promise<void>;
 
 const WORDS: Readonly<Record<string, Word>> = {
   status: async (call, rest) => {
     if (rest.length > 0) throw misuse(rest[0] ?? '', "'ipam status' takes no arguments");
-    const document = await call.client.get('/v1/ipam', ipamSchema);
+    const document = await call.client.get(`/v1/ipam${networkQuery(call)}`, ipamSchema);
     call.print(document, () => renderIpam(document));
   },
   reserve: (call, rest) => {
@@ -32,15 +33,18 @@ export const ipamVerb: Verb = {
   maxArguments: 3,
   options: {
     except: { value: 'range', help: 'Reserve all but these, several with commas between.' },
+    network: NETWORK_OR_ALL,
   },
   description: [
     "'status' shows the pools, who holds how much of them, and which peer the space of a dead one waits for. 'reserve' keeps an address, a range (10.32.0.9-10.32.0.20) or a subnet from being handed out by anybody, 'release' takes that back, or a part of it. 'pool add' adds a range for the whole mesh, 'pool remove' ends one of which nothing is in use.",
     'An address in use is not released: detach it. What stands already is not an error.',
+    "Each network has pools of its own, one for each of its subnets: --network says whose. Without it the default one is meant, and 'status' shows all.",
   ],
   examples: [
     'overlayctl ipam status',
     'overlayctl ipam reserve 10.32.1.0/24 --except 10.32.1.7',
     'overlayctl ipam pool add 10.80.0.0/16',
+    'overlayctl ipam reserve --network blue 10.90.0.9',
   ],
   run: async (call) => {
     const [word = '', ...rest] = call.arguments;
@@ -61,7 +65,8 @@ async function change(
   const [value] = rest;
   if (value === undefined || rest.length > 1)
     throw misuse('', `'ipam ${word.replace('/', ' ')}' wants ${what}`);
-  const document = await call.client.post(`/v1/ipam/${word}`, { value, ...more }, ipamSchema);
+  const body = { value, network: call.option('network'), ...more };
+  const document = await call.client.post(`/v1/ipam/${word}`, body, ipamSchema);
   call.print(document, () => []);
 }
 

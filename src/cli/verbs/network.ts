@@ -4,6 +4,18 @@ import { renderNetworks } from '../render/networks.js';
 import { printable } from '../render/text.js';
 import type { Verb, VerbCall } from '../verb.js';
 
+/** Option of verbs that are about the default network, or about all, unless told otherwise. */
+export const NETWORK_OR_ALL = {
+  value: 'name',
+  help: "Of this one of 'overlayctl network list' alone.",
+};
+
+/** Behind a path that knows `network`. */
+export function networkQuery(call: Pick<VerbCall, 'option'>): string {
+  const network = call.option('network');
+  return network === undefined ? '' : `?network=${encodeURIComponent(network)}`;
+}
+
 type Word = (call: VerbCall, rest: readonly string[]) => Promise<void>;
 
 const WORDS: Readonly<Record<string, Word>> = {

@@ -130,7 +130,7 @@ export class Island {
 
   #machine(self: PeerId, range: Cidr, hasCompany: boolean): Ipam {
     const rng = seededRng(Math.floor(this.rng.fraction() * 2 ** 32));
-    return new Ipam(rng, { self, range, hasCompany, nowMs: this.nowMs });
+    return new Ipam(rng, { self, ranges: [range], hasCompany, nowMs: this.nowMs });
   }
 
   /** kill -9: what was written is left. */
