@@ -5,6 +5,7 @@
 #include <string>
 
 #include "native/binding/network_watch.h"
+#include "native/binding/password_hash.h"
 #include "native/os/bound_socket.h"
 #include "native/os/file_lock.h"
 #include "native/os/frame_sender.h"
@@ -130,6 +131,7 @@ Napi::Object InitOs(Napi::Env env) {
   exports.Set("peerCredentials", Napi::Function::New(env, PeerCredentials, "peerCredentials"));
   exports.Set("openBoundSocket", Napi::Function::New(env, OpenBoundSocket, "openBoundSocket"));
   exports.Set("sendFrame", Napi::Function::New(env, SendFrame, "sendFrame"));
+  exports.Set("hashPassword", Napi::Function::New(env, HashPassword, "hashPassword"));
   exports.Set("watchNetwork", Napi::Function::New(env, WatchNetwork, "watchNetwork"));
   return exports;
 }

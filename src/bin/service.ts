@@ -122,7 +122,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
   await sodiumReady();
   const rng = createSystemRng();
   const meshId = meshIdOf(config.meshName);
-  const passwordPrs = await derivePrs(inputs.password, meshId);
+  const passwordPrs = await derivePrs(inputs.password, meshId, os);
   const state = openStateStore(config.stateDir, { rng, log, ownUid: inputs.uid });
   undo.push(() => state.close());
 

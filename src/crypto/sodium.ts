@@ -1,7 +1,7 @@
 import sodium from 'libsodium-wrappers-sumo';
 
 /*
- * libsodium as WASM, the sumo build: the standard one has neither ristretto255 nor Argon2. One library verifies
+ * libsodium as WASM, the sumo build: the standard one has no ristretto255. One library verifies
  * Ed25519 everywhere, because others disagree on small-order keys and stores of records would never converge.
  */
 

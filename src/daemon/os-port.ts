@@ -34,4 +34,15 @@ export interface OsModule {
    * @throws an error with `code` when the kernel refuses
    */
   watchNetwork(ignored: readonly string[], callback: () => void): () => void;
+  /**
+   * Argon2id of version 0x13 with one lane, on a thread of its own. `salt` has 16 bytes; the password is copied and the
+   * copy wiped. Rejects when there is not enough memory.
+   */
+  hashPassword(
+    password: Uint8Array,
+    salt: Uint8Array,
+    passes: number,
+    memoryBytes: number,
+    hashBytes: number,
+  ): Promise<Uint8Array>;
 }

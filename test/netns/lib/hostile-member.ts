@@ -11,6 +11,7 @@ import { meshIdOf } from '../../../src/crypto/mesh.js';
 import { derivePrs } from '../../../src/crypto/password.js';
 import { sodium, sodiumReady } from '../../../src/crypto/sodium.js';
 import { SUITE_CHACHA20POLY1305 } from '../../../src/dataplane/dataplane.js';
+import { nativeOs } from '../../../src/dataplane/native.js';
 import { makeEndpoint, type Endpoint } from '../../../src/model/endpoint.js';
 import { parseRetry, RESP_TYPE, RETRY_TYPE } from '../../../src/wire/handshake.js';
 import type { Arrival, Attacker } from './attacker.js';
@@ -36,7 +37,7 @@ export function endpointOf(text: string): Endpoint {
 
 export async function passwordSecret(password = PASSWORD): Promise<Uint8Array> {
   await sodiumReady();
-  return derivePrs(password, meshIdOf('default'));
+  return derivePrs(password, meshIdOf('default'), nativeOs());
 }
 
 export function newParty(): LocalParty {

@@ -6,6 +6,7 @@ import { generateIdentity, identityFromSeed, peerIdOf } from '../../../src/crypt
 import { meshIdOf, networkIdOf } from '../../../src/crypto/mesh.js';
 import { derivePrs } from '../../../src/crypto/password.js';
 import { sodium, sodiumReady } from '../../../src/crypto/sodium.js';
+import { nativeOs } from '../../../src/dataplane/native.js';
 
 /*
  * Expected values were made with Python's hashlib.blake2b(digest_size=16) and with crypto_pwhash of libsodium 1.0.18
@@ -61,18 +62,20 @@ describe('names', () => {
 });
 
 describe('password', () => {
+  const hasher = nativeOs();
+
   before(() => sodiumReady());
 
   it('derivePrs is Argon2id with 3 passes and 64 MiB, salted with the mesh id', async () => {
-    const prs = await derivePrs('correct horse battery staple', meshIdOf('default'));
+    const prs = await derivePrs('correct horse battery staple', meshIdOf('default'), hasher);
     assert.equal(toHex(prs), '3583c316de56862802d41a95383f86edf8e0f09cee503b031267c4d7b2dd0983');
   });
 
   it('composed and decomposed spellings are one password; another mesh gives another PRS', async () => {
     const [composed, decomposed, elsewhere] = await Promise.all([
-      derivePrs('p\u00e4ss w\u00f6rd', meshIdOf('default')),
-      derivePrs('pa\u0308ss wo\u0308rd', meshIdOf('default')),
-      derivePrs('p\u00e4ss w\u00f6rd', meshIdOf('other')),
+      derivePrs('p\u00e4ss w\u00f6rd', meshIdOf('default'), hasher),
+      derivePrs('pa\u0308ss wo\u0308rd', meshIdOf('default'), hasher),
+      derivePrs('p\u00e4ss w\u00f6rd', meshIdOf('other'), hasher),
     ]);
     assert.equal(
       toHex(composed),
@@ -83,6 +86,6 @@ describe('password', () => {
   });
 
   it('refuses a mesh id of another length at once', async () => {
-    await assert.rejects(derivePrs('x', new Uint8Array(15)), RangeError);
+    await assert.rejects(derivePrs('x', new Uint8Array(15), hasher), RangeError);
   });
 });
