@@ -38,7 +38,9 @@ export class Founding {
   #aloneSinceMs: number;
   #helloAtMs = -Infinity;
   #lookAtMs = -Infinity;
-  #neighbours = '';
+  /** Who was told, and what. */
+  #greeted: ReadonlySet<PeerId> = new Set();
+  #saidPool = false;
 
   constructor(estate: Estate, rng: Rng, options: FoundingOptions) {
     this.#estate = estate;
@@ -106,7 +108,6 @@ export class Founding {
     this.#estate.learn(title, out);
     out.publish(title);
     out.event('pool-founded', 'Founded an address pool');
-    this.#helloAtMs = -Infinity;
     return pool;
   }
 
@@ -117,12 +118,16 @@ export class Founding {
 
   /** Said to whoever is new, to all while we wait, and once more when we have a pool. */
   #greet(neighbours: readonly PeerId[], nowMs: number, out: IpamActions): void {
-    const key = neighbours.join();
-    const isDue = !this.hasPool && nowMs - this.#helloAtMs >= HELLO_AGAIN_MS;
-    if (key === this.#neighbours && !isDue && this.#helloAtMs !== -Infinity) return;
-    this.#neighbours = key;
-    this.#helloAtMs = nowMs;
-    for (const peer of neighbours) out.send(peer, { kind: 'hello', hasPool: this.hasPool });
+    const { hasPool } = this;
+    const isAgain = !hasPool && nowMs - this.#helloAtMs >= HELLO_AGAIN_MS;
+    const isForAll = isAgain || hasPool !== this.#saidPool;
+    if (isForAll) this.#helloAtMs = nowMs;
+    this.#saidPool = hasPool;
+    const before = this.#greeted;
+    this.#greeted = new Set(neighbours);
+    for (const peer of neighbours) {
+      if (isForAll || !before.has(peer)) out.send(peer, { kind: 'hello', hasPool });
+    }
   }
 
   #mayFound(neighbours: readonly PeerId[], nowMs: number): boolean {

@@ -75,7 +75,7 @@ describe('addresses of a mesh', () => {
     const nodes = [1, 2, 3].map(() => mesh.join(ghost));
     const addresses = nodes.map((node) => mesh.address(node, 'web'));
     assert.equal(new Set(addresses).size, 3);
-    mesh.run(5000);
+    mesh.run(10_000);
     assert(mesh.isOfOneMind());
     const [pool] = nodes[0]!.ipam.pools();
     assert.equal(nodes[0]!.ipam.pools().length, 1);

@@ -118,7 +118,7 @@ describe('a reserved range', () => {
 
 describe('the end of a pool', () => {
   it('comes when nothing of it is in use, on every node, and it can be added again', () => {
-    const { mesh, nodes } = settled(3);
+    const { mesh, nodes } = settled(3, 2);
     const [founder, b, c] = nodes as [Node, Node, Node];
     addPool(mesh, founder, OTHER);
     mesh.run(3000);
