@@ -120,7 +120,8 @@ export class MeshNode {
           break;
       }
     }
-    for (const peer of this.#components.removals.follow(nowMs, out)) {
+    const gone = this.#components.removals.follow(nowMs, out);
+    for (const peer of [...gone, ...this.#components.links.takeForgotten()]) {
       this.#declare(peer, undefined, out);
       this.#infosSent.delete(peer);
       this.#infoDue.delete(peer);

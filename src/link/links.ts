@@ -57,6 +57,7 @@ export interface LinksOptions {
   readonly rekeyAfterMs: number;
   /** Cidr texts: the pool and own overlay addresses. No way to a peer may lie there. */
   readonly overlay: readonly string[];
+  readonly maxPeers?: number;
 }
 
 /** What is to be stored of a peer after a handshake. */
@@ -81,6 +82,8 @@ const CLOSED_AGAIN_MS = 500;
 const MAX_LISTED = MAX_PEERS - 512;
 const HINTS_PER_PEER = 2;
 const SLOT_REST_MS = 10_000;
+/** When all slots are taken: as many as may come at once. */
+const FORGOTTEN_AT_ONCE = ADMIT_BURST;
 const NOTES_BURST = 5;
 const NOTES_PER_SECOND = 1 / 60;
 
@@ -90,7 +93,7 @@ export class Links {
   readonly #options: LinksOptions;
   readonly #indexes: IndexPool;
   readonly #unfit: CandidateRule;
-  readonly #slots = new SlotPool(MAX_PEERS);
+  readonly #slots: SlotPool;
   readonly #halfOpen = new HalfOpenTable();
   readonly #unfinished = new UnfinishedCounter();
   /** What strangers make us say: any sender can cause it, and it must not push out what matters. */
@@ -120,6 +123,7 @@ export class Links {
   /** Handshakes this side began and nobody confirmed yet: what to store once they are. */
   readonly #unconfirmed = new Map<number, Acquaintance>();
   #acquaintances: Acquaintance[] = [];
+  #forgotten: PeerId[] = [];
   #nextPath = 1;
   #revision = 0;
   #unknownMessages = 0;
@@ -128,6 +132,7 @@ export class Links {
     this.#components = components;
     this.#options = options;
     this.#indexes = new IndexPool(components.rng);
+    this.#slots = new SlotPool(options.maxPeers ?? MAX_PEERS);
     this.#unfit = candidateRule(options.overlay);
     this.dialer = new Dialer({
       ...components,
@@ -282,13 +287,50 @@ export class Links {
       if (id === peer.id) this.#unconfirmed.delete(session);
     }
     this.#acquaintances = this.#acquaintances.filter(({ id }) => id !== peer.id);
+    this.#endRests(nowMs);
     // Labels, groups and MACs that name the slot go in the next turns.
+    this.#resting.set(peer.slot, nowMs);
+  }
+
+  #endRests(nowMs: number): void {
     for (const [slot, atMs] of this.#resting) {
       if (nowMs < atMs + SLOT_REST_MS) break;
       this.#resting.delete(slot);
       this.#slots.release(slot);
     }
-    this.#resting.set(peer.slot, nowMs);
+  }
+
+  /**
+   * A slot for one more. When all are taken, by identities that were used once or made up, those gone for longest are
+   * forgotten: who was refused meanwhile finds room when it dials again.
+   */
+  #takeSlot(nowMs: number, out: Actions): number | undefined {
+    const slot = this.#slots.take();
+    if (slot !== undefined) return slot;
+    this.#endRests(nowMs);
+    if (this.#resting.size === 0) this.#forgetLost(nowMs, out);
+    return this.#slots.take();
+  }
+
+  #forgetLost(nowMs: number, out: Actions): void {
+    const lost = [...this.#peers.values()]
+      .filter((peer) => !peer.isReachable && peer.sessions.length === 0)
+      .sort((a, b) => a.lostAtMs - b.lostAtMs);
+    for (const peer of lost.slice(0, FORGOTTEN_AT_ONCE)) {
+      this.#forgetLink(peer, nowMs, out);
+      for (const hint of this.#hints.get(peer.id) ?? []) out.table({ kind: 'resumeRemove', hint });
+      this.#hints.delete(peer.id);
+      this.#known.delete(peer.id);
+      this.#forgotten.push(peer.id);
+      this.#revision += 1;
+    }
+  }
+
+  /** Peers whose links were forgotten to make room, since the last call. */
+  takeForgotten(): readonly PeerId[] {
+    const taken = this.#forgotten;
+    this.#forgotten = [];
+    return taken;
   }
 
   get nextDeadlineMs(): number {
@@ -634,7 +676,10 @@ export class Links {
     out.send({ kind: 'returnToken', from: entry.from });
     this.#unfinished.onFinished(entry.from);
     const how = { isInitiator: false, initAtMs: entry.createdAtMs, from };
-    if (!this.#install(result.value, how, nowMs, out)) return;
+    if (!this.#install(result.value, how, nowMs, out)) {
+      this.#indexes.release(entry.localIndex, nowMs);
+      return;
+    }
     this.#acquaint(
       acquaintanceOf(result.value, this.#tcp.placeOf(from), this.#components.crypto),
       nowMs,
@@ -677,7 +722,7 @@ export class Links {
       if (!how.isInitiator) noteNoCipher(done.peer.id, how.from, out);
       return false;
     }
-    const peer = this.#peers.get(done.peer.id) ?? this.#admit(done, nowMs);
+    const peer = this.#peers.get(done.peer.id) ?? this.#admit(done, nowMs, out);
     if (!peer) return false;
     this.#with(peer, nowMs, out, () => {
       peer.install(done, how, nowMs, out);
@@ -692,10 +737,10 @@ export class Links {
     return true;
   }
 
-  #admit(done: HandshakeDone, nowMs: number): PeerLink | undefined {
+  #admit(done: HandshakeDone, nowMs: number, out: Actions): PeerLink | undefined {
     const { id, publicKey } = done.peer;
     if (!this.#known.has(id) && !this.#admissions.take(nowMs)) return undefined;
-    const slot = this.#listed.get(id) ?? this.#slots.take();
+    const slot = this.#listed.get(id) ?? this.#takeSlot(nowMs, out);
     if (slot === undefined) return undefined;
     this.#listed.delete(id);
     this.#slotOwners.set(slot, id);
