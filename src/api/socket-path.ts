@@ -1,9 +1,10 @@
-import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { request } from 'node:http';
 import type { Server } from 'node:net';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { OverlayError } from '../base/errors.js';
+import { makeFolders } from '../base/system-folders.js';
 
 /** sun_path holds 108 bytes and a terminating zero. */
 export const MAX_SOCKET_PATH_BYTES = 107;
@@ -19,9 +20,8 @@ const PID_TIMEOUT_MS = 1000;
 export async function claimSocketPath(path: string): Promise<void> {
   assertUsablePath(path);
   try {
-    const made = mkdirSync(dirname(path), { recursive: true });
     // The file's mode is what guards it; the directory may be seen, whatever our umask.
-    if (made !== undefined) chmodSync(dirname(path), 0o755);
+    if (makeFolders(dirname(path))) chmodSync(dirname(path), 0o755);
   } catch (cause) {
     throw pathError(path, `Cannot create the directory of socket ${path}`, cause);
   }

@@ -1,7 +1,6 @@
 import {
   closeSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   renameSync,
   statSync,
@@ -11,6 +10,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 
 import { OverlayError } from '../base/errors.js';
+import { makeFolders } from '../base/system-folders.js';
 
 /**
  * Makes the directory, 0700, or checks the one that is there: nobody else may be able to replace what is in it.
@@ -18,7 +18,7 @@ import { OverlayError } from '../base/errors.js';
  */
 export function ensureStateDir(path: string, ownUid: number): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeFolders(path, 0o700);
   } catch (cause) {
     throw stateDirError(path, 'Cannot create state directory', cause);
   }

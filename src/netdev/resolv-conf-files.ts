@@ -1,6 +1,5 @@
 import {
   chmodSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -9,6 +8,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+
+import { makeFolders } from '../base/system-folders.js';
 
 /*
  * /etc/netns/<name>/resolv.conf, which `ip netns exec` puts in place of /etc/resolv.conf. The first line of ours says
@@ -83,7 +84,7 @@ export class ResolvConfFiles {
 }
 
 function makeFolder(path: string): void {
-  if (mkdirSync(path, { recursive: true }) !== undefined) chmodSync(path, 0o755);
+  if (makeFolders(path)) chmodSync(path, 0o755);
 }
 
 function read(path: string): string | undefined {
