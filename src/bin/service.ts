@@ -30,7 +30,7 @@ import {
   workloadControl,
 } from '../daemon/workload-control.js';
 import { createNodeTimers } from '../daemon/node-timers.js';
-import type { HostInterface, HostWarning } from '../daemon/ports.js';
+import type { HostInterface, HostWarning, NetworkWatcher } from '../daemon/ports.js';
 import { ensureStateDir } from '../daemon/state-dir.js';
 import { lockStateDir } from '../daemon/state-lock.js';
 import { openStateStore } from '../daemon/state-store.js';
@@ -49,7 +49,7 @@ import {
 } from '../netdev/host-interface.js';
 import { refuseOverlap } from '../netdev/pool-overlap.js';
 import { underlayAddresses } from '../netdev/underlay-addresses.js';
-import { hasInterface } from '../netdev/interfaces.js';
+import { hasInterface, interfaceNames } from '../netdev/interfaces.js';
 import { NetworkIsolation } from '../netdev/network-isolation.js';
 import { ResolvConfFiles } from '../netdev/resolv-conf-files.js';
 import { NftPortGuard } from '../netdev/port-guard.js';
@@ -162,6 +162,9 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
     },
   );
   const warnings = [...inputs.warnings];
+  const hostNetwork: NetworkWatcher = {
+    watch: (ignored, onChange) => os.watchNetwork(ignored, onChange),
+  };
   const daemon: Daemon = createDaemon(
     {
       dataplane,
@@ -171,7 +174,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       timers,
       rng,
       resolver: createResolver(),
-      network: { watch: (ignored, onChange) => os.watchNetwork(ignored, onChange) },
+      network: hostNetwork,
       localAddresses: () =>
         underlayAddresses([config.ifName, tapNameOf(config.ifName), ...networks.bridges]),
       log,
@@ -234,7 +237,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
     daemon.tell({
       level: 'warn',
       code: 'bridge-restored',
-      message: `The bridge ${name} was gone: it was made again, with all that was on it`,
+      message: `The interface ${name} was gone: it was made again, with all that was on it`,
       cure: 'Find out who removed it: ip monitor link, other network managers.',
     });
   };
@@ -254,6 +257,9 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
     makeHost: makeNetworkHost,
     open: (network, bridgeName) => {
       daemon.openNetwork(network, tapNameOf(bridgeName));
+    },
+    reopen: (network, bridgeName) => {
+      daemon.reopenNetwork(network, tapNameOf(bridgeName));
     },
     close: (id) => {
       daemon.closeNetwork(id);
@@ -364,19 +370,31 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
   });
   const watch = new BridgeWatch({
     timers,
-    isThere: () => hasInterface(config.ifName),
-    restore: async () => {
-      await bridge.up(macOfPeer(state.identity.id));
-      await bridge.setAddresses(daemon.control.status().self.addresses);
-      await names.restart();
+    network: hostNetwork,
+    interfaces: interfaceNames,
+    bridges: () => [
+      {
+        name: config.ifName,
+        // Its TAP cannot be opened anew under a running data plane.
+        devices: [config.ifName],
+        restore: async () => {
+          await bridge.up(macOfPeer(state.identity.id));
+          await bridge.setAddresses(daemon.control.status().self.addresses);
+          await names.restart();
+        },
+      },
+      ...networks.watched,
+    ],
+    rejoin: async () => {
       await workloads.rejoin();
       await exposures.restore();
     },
-    onRestored: () => {
-      onRestored(config.ifName);
+    // Of the others network-bridges.ts tells, whoever asked for them first.
+    onRestored: (name) => {
+      if (name === config.ifName) onRestored(name);
     },
-    onFailure: (err) => {
-      warn(`The bridge ${config.ifName} is gone and cannot be made again`, { err });
+    onFailure: (name, err) => {
+      warn(`The bridge ${name} is gone and cannot be made again`, { err });
     },
   });
   daemon.onFatal((error) => {

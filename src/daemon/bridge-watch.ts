@@ -1,29 +1,46 @@
-import type { Timers } from './ports.js';
+import type { NetworkWatcher, Timers } from './ports.js';
 
 /*
- * Somebody may delete the network's bridge while the daemon runs. The TAP stays, and so do the targets' interfaces, but
- * nothing joins them: the bridge is made again, then everything that lives on it.
+ * Somebody may delete a bridge or a TAP while the daemon runs. Targets' interfaces stay, but nothing joins them: what is
+ * gone is made again, then everything that lives on it. The kernel tells of it at once (rtnetlink); a look now and then
+ * finds what was not told.
  */
 
-/** A look at one file: cheap enough to be done often. */
-const LOOK_MS = 1000;
+/** A look at one file. */
+const LOOK_MS = 10_000;
+/** Without word from the kernel, and while something could not be made again. */
+const LOOK_SOON_MS = 1000;
+
+export interface WatchedBridge {
+  readonly name: string;
+  /** Itself, and what is to be there with it. */
+  readonly devices: readonly string[];
+  /** Makes it, with what the network itself has there. May be repeated. */
+  readonly restore: () => Promise<void>;
+}
 
 export interface BridgeWatchComponents {
   readonly timers: Timers;
-  readonly isThere: () => boolean;
-  /** Makes the bridge and all that is on it. May be repeated. */
-  readonly restore: () => Promise<void>;
-  readonly onRestored: () => void;
+  readonly network: NetworkWatcher;
+  /** Names of all interfaces of the host. */
+  readonly interfaces: () => ReadonlySet<string>;
+  /** Those that shall be there now. */
+  readonly bridges: () => readonly WatchedBridge[];
+  /** Puts what is attached and exposed onto the bridges again. May be repeated. */
+  readonly rejoin: () => Promise<void>;
+  readonly onRestored: (bridge: string) => void;
   /** Said once until it works again. */
-  readonly onFailure: (error: unknown) => void;
+  readonly onFailure: (bridge: string, error: unknown) => void;
 }
 
 export class BridgeWatch {
   readonly #components: BridgeWatchComponents;
+  readonly #failed = new Set<string>();
   #cancel: (() => void) | undefined;
-  #work: Promise<void> = Promise.resolve();
+  #unwatch: (() => void) | undefined;
+  #work: Promise<void> | undefined;
+  #isNews = false;
   #isStopped = false;
-  #hasFailed = false;
 
   constructor(components: BridgeWatchComponents) {
     this.#components = components;
@@ -31,30 +48,75 @@ export class BridgeWatch {
 
   start(): void {
     if (this.#isStopped) return;
-    this.#cancel = this.#components.timers.set(LOOK_MS, () => {
-      this.#work = this.#look().finally(() => {
-        this.start();
+    try {
+      this.#unwatch = this.#components.network.watch([], () => {
+        this.#onNews();
       });
-    });
+    } catch {
+      // Then the looks are frequent; that there is no word is said where routes are followed (daemon.ts).
+    }
+    this.#arm();
   }
 
   /** Waits for what is under way; nothing begins after this. */
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#unwatch?.();
     this.#cancel?.();
     await this.#work;
   }
 
+  /** What comes while something is made again is looked at behind it. */
+  #onNews(): void {
+    if (this.#isStopped) return;
+    this.#isNews = true;
+    if (this.#work !== undefined) return;
+    this.#cancel?.();
+    this.#work = this.#lookAtNews().finally(() => {
+      this.#work = undefined;
+      this.#arm();
+    });
+  }
+
+  async #lookAtNews(): Promise<void> {
+    while (this.#isNews && !this.#isStopped) {
+      this.#isNews = false;
+      await this.#look();
+    }
+  }
+
+  #arm(): void {
+    if (this.#isStopped) return;
+    const isSoon = this.#unwatch === undefined || this.#failed.size > 0;
+    this.#cancel = this.#components.timers.set(isSoon ? LOOK_SOON_MS : LOOK_MS, () => {
+      this.#onNews();
+    });
+  }
+
   async #look(): Promise<void> {
-    const { isThere, restore, onRestored, onFailure } = this.#components;
-    if (isThere() && !this.#hasFailed) return;
+    const { interfaces, bridges, rejoin, onRestored } = this.#components;
+    const there = interfaces();
+    const gone = bridges().filter(({ name, devices }) => {
+      return this.#failed.has(name) || devices.some((device) => !there.has(device));
+    });
+    const made: string[] = [];
+    for (const { name, restore } of gone) {
+      if (await this.#try(name, restore)) made.push(name);
+    }
+    const [first] = made;
+    if (first === undefined || !(await this.#try(first, rejoin))) return;
+    for (const name of made) onRestored(name);
+  }
+
+  async #try(name: string, work: () => Promise<void>): Promise<boolean> {
     try {
-      await restore();
-      this.#hasFailed = false;
-      onRestored();
+      await work();
+      this.#failed.delete(name);
+      return true;
     } catch (error) {
-      if (!this.#hasFailed) onFailure(error);
-      this.#hasFailed = true;
+      if (!this.#failed.has(name)) this.#components.onFailure(name, error);
+      this.#failed.add(name);
+      return false;
     }
   }
 }

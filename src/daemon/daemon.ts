@@ -142,6 +142,8 @@ export interface Daemon {
   setPorts(network: NetworkId, ports: readonly AddressEntry[]): void;
   /** Something comes onto a network: its TAP is there, and the others know. @throws OVL_TAP_OPEN */
   openNetwork(network: NetworkDefinition, tapName: string): void;
+  /** Somebody deleted its TAP: another takes its place, and nobody else notices. @throws OVL_TAP_OPEN */
+  reopenNetwork(network: NetworkDefinition, tapName: string): void;
   /** Nothing is on it any more. */
   closeNetwork(id: NetworkId): void;
   /** `reset` did its work: the caller ends the process. */
@@ -299,10 +301,19 @@ class OverlayDaemon implements Daemon {
     });
   }
 
-  openNetwork({ id, mtuBytes }: NetworkDefinition, tapName: string): void {
+  reopenNetwork({ id, mtuBytes }: NetworkDefinition, tapName: string): void {
+    this.#components.dataplane.closeNetwork(id);
+    this.#openTap(id, tapName, mtuBytes);
+  }
+
+  #openTap(network: NetworkId, tapName: string, mtuBytes: number): void {
     const peer = this.#components.state.identity.id;
     const ownMacs = [macOfPeer(peer), tapMacOfPeer(peer)];
-    this.#components.dataplane.openNetwork({ network: id, tapName, mtuBytes, ownMacs });
+    this.#components.dataplane.openNetwork({ network, tapName, mtuBytes, ownMacs });
+  }
+
+  openNetwork({ id, mtuBytes }: NetworkDefinition, tapName: string): void {
+    this.#openTap(id, tapName, mtuBytes);
     this.#ethernet.open(id, this.#components.clock.monotonicMs());
     this.#ethernet.setPorts(id, this.#ports.get(id) ?? []);
     this.networks.setUsed(id, true);

@@ -4,6 +4,8 @@ import type { NetworkDefinition, NetworkId } from '../model/network.js';
 import { DEFAULT_NETWORK_ID } from '../model/network.js';
 import type { Mac } from '../model/mac.js';
 import type { NetworkHost, NetworkView } from '../workload/ports.js';
+import { tapNameOf } from '../netdev/host-interface.js';
+import type { WatchedBridge } from './bridge-watch.js';
 import type { HostInterface } from './ports.js';
 
 /*
@@ -38,8 +40,10 @@ export interface NetworkBridgesComponents {
   readonly isHeld: (name: string) => boolean;
   readonly mac: Mac;
   readonly hasInterface: (name: string) => boolean;
-  /** A bridge was gone and was made again. */
-  readonly onRestored: (bridge: string) => void;
+  /** The network's TAP was deleted: another one of that name takes its place. @throws OVL_TAP_OPEN */
+  readonly reopen: (network: NetworkDefinition, bridge: string) => void;
+  /** A bridge or a TAP was gone and was made again. */
+  readonly onRestored: (device: string) => void;
 }
 
 interface Bridge {
@@ -53,6 +57,8 @@ export class NetworkBridges implements NetworkHost {
   readonly #components: NetworkBridgesComponents;
   /** By name. */
   readonly #up = new Map<string, Bridge>();
+  /** Made again only in part. */
+  readonly #broken = new Set<string>();
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(components: NetworkBridgesComponents) {
@@ -85,7 +91,22 @@ export class NetworkBridges implements NetworkHost {
   isThere(name: string): boolean {
     const up = this.#up.get(name);
     if (up === undefined) return name === DEFAULT_NETWORK;
-    return this.#components.hasInterface(this.#components.bridgeOf(up.id));
+    const { bridgeOf, hasInterface } = this.#components;
+    const bridge = bridgeOf(up.id);
+    return !this.#broken.has(name) && hasInterface(bridge) && hasInterface(tapNameOf(bridge));
+  }
+
+  /** Those that are there, or shall be, beside the default network's. */
+  get watched(): readonly WatchedBridge[] {
+    return [...this.#up].map(([name, { id }]) => {
+      const bridge = this.#components.bridgeOf(id);
+      const restore = (): Promise<void> =>
+        this.#inTurn(async () => {
+          const up = this.#up.get(name);
+          if (up !== undefined && !this.isThere(name)) await this.#restore(up);
+        });
+      return { name: bridge, devices: [bridge, tapNameOf(bridge)], restore };
+    });
   }
 
   bring(name: string): Promise<void> {
@@ -112,6 +133,7 @@ export class NetworkBridges implements NetworkHost {
       const bridge = this.#up.get(name);
       if (bridge === undefined || this.#components.isHeld(name)) return;
       this.#up.delete(name);
+      this.#broken.delete(name);
       const { close, closeNames } = this.#components;
       await closeNames(bridge.id);
       try {
@@ -131,13 +153,22 @@ export class NetworkBridges implements NetworkHost {
     });
   }
 
-  /** Somebody deleted the bridge; the TAP is there, and what was attached hangs on nothing. */
+  /** Somebody deleted the bridge, so that what was attached hangs on nothing, or the TAP, or both. */
   async #restore({ id, host, network }: Bridge): Promise<void> {
-    const { bridgeOf, openNames, closeNames, mac, onRestored } = this.#components;
+    const { bridgeOf, openNames, closeNames, mac, onRestored, hasInterface } = this.#components;
+    const bridge = bridgeOf(id);
+    const tap = tapNameOf(bridge);
+    const gone = [bridge, tap].filter((device) => !hasInterface(device));
+    const hasNames = !gone.includes(bridge) && !this.#broken.has(network.name);
+    this.#broken.add(network.name);
+    if (gone.includes(tap)) this.#components.reopen(network, bridge);
     await host.up(mac);
-    await closeNames(id);
-    await openNames(network, bridgeOf(id));
-    onRestored(bridgeOf(id));
+    if (!hasNames) {
+      await closeNames(id);
+      await openNames(network, bridge);
+    }
+    this.#broken.delete(network.name);
+    onRestored(gone.join(' and ') || bridge);
   }
 
   async #bring(network: NetworkDefinition): Promise<void> {

@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs';
 
-/**
- * Whether this network namespace has an interface of that name now. By the kernel's list, not by /sys, which may show
- * another namespace's interfaces.
+/*
+ * What interfaces this network namespace has now. By the kernel's list, not by /sys, which may show another namespace's.
  */
+
+export function interfaceNames(): ReadonlySet<string> {
+  const lines = readFileSync('/proc/net/dev', 'utf8').split('\n');
+  return new Set(lines.flatMap((line) => /^\s*([^\s:]+):/.exec(line)?.[1] ?? []));
+}
+
 export function hasInterface(name: string): boolean {
-  return readFileSync('/proc/net/dev', 'utf8')
-    .split('\n')
-    .some((line) => line.trimStart().startsWith(`${name}:`));
+  return interfaceNames().has(name);
 }

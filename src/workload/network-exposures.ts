@@ -60,9 +60,9 @@ export class NetworkExposures {
     for (const exposures of this.#exposures.values()) await exposures.stop();
   }
 
-  /** The default network's bridge was made anew. */
-  restore(): Promise<void> {
-    return this.#of(DEFAULT_NETWORK).restore();
+  /** Bridges were made anew. */
+  async restore(): Promise<void> {
+    for (const exposures of this.#exposures.values()) await exposures.restore();
   }
 
   /** For `reset`, after `stop`. */

@@ -202,7 +202,7 @@ describe('names for attached namespaces', function () {
     const own = await onAlice.address(4);
     const link = await a.ip(['-json', 'link', 'show', 'eth-ovl']);
     await alice.ip(['link', 'delete', 'overlay0']);
-    await waitFor('names, through the new bridge', 15_000, async () => {
+    await waitFor('names, through the new bridge', 5000, async () => {
       const words = ['dig', '+tries=1', '+time=1', '+short', `db.${DOMAIN}`];
       return (await a.run(words)).stdout.trim() === '192.168.0.3';
     });
