@@ -9,6 +9,11 @@ export const PLAIN_UDP_BYTES = 512;
 /** Largest UDP answer, and what we announce by EDNS0: fits every path of 1 280 bytes (DNS flag day 2020). */
 export const MAX_UDP_BYTES = 1232;
 export const MAX_TCP_BYTES = 65_535;
+/**
+ * Addresses of one name, or names of one address, that an answer is made of: members may state hundreds of thousands,
+ * and each query would look at all of them. An answer by UDP has room for 75.
+ */
+export const MAX_TARGETS_READ = 1024;
 /** Longest query read by TCP; real ones have a few hundred bytes. */
 export const MAX_QUERY_BYTES = 4096;
 

@@ -1,6 +1,7 @@
 import ipaddr from 'ipaddr.js';
 
 import { parseHostName } from '../model/host-name.js';
+import { MAX_TARGETS_READ } from './constants.js';
 import { addressOfReverseName, canonicalAddress } from './name.js';
 import { addressTail, pointerTail, type RecordTail } from './records.js';
 import { TYPE } from './query.js';
@@ -215,7 +216,7 @@ function findName(
   if (type === TYPE.any) return { kind: 'any' };
   const tails: RecordTail[] = [];
   if (type === TYPE.a || type === TYPE.aaaa) {
-    for (const [address, { tail }] of targets) {
+    for (const [address, { tail }] of first(targets)) {
       if (address.includes(':') === (type === TYPE.aaaa)) tails.push(tail);
     }
   }
@@ -231,7 +232,16 @@ function findReverse(network: Network | undefined, name: string, type: number): 
   }
   if (type === TYPE.any) return { kind: 'any' };
   if (type !== TYPE.ptr) return { kind: 'noData', isInDomain: false };
-  return { kind: 'records', tails: Array.from(targets.values(), ({ tail }) => tail) };
+  return { kind: 'records', tails: Array.from(first(targets), ([, { tail }]) => tail) };
+}
+
+function* first(targets: ReadonlyMap<string, Target>): Generator<readonly [string, Target]> {
+  let left = MAX_TARGETS_READ;
+  for (const target of targets) {
+    if (left === 0) return;
+    left -= 1;
+    yield target;
+  }
 }
 
 function isInRanges(address: string, ranges: Network['ranges']): boolean {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 
 import fc from 'fast-check';
 
+import { MAX_TARGETS_READ } from '../../../src/dns/constants.js';
 import { addressOfReverseName } from '../../../src/dns/name.js';
 import { parseHostName, relativeName } from '../../../src/model/host-name.js';
 import { TYPE } from '../../../src/dns/query.js';
@@ -48,6 +49,25 @@ describe('the zone', () => {
     assert.equal(zone.find(BLUE, 'web', TYPE.a).kind, 'records');
     assert.equal(zone.find(BLUE, 'web', TYPE.aaaa).kind, 'noData');
     assert.equal(zone.find(BLUE, 'printer', TYPE.a).kind, 'foreign');
+  });
+
+  it('makes answers of a bounded part of what members state', () => {
+    const zone = new Zone('overlay.internal');
+    for (let source = 0; source < 20; source++) {
+      const addresses = Array.from({ length: 100 }, (_, at) => `10.1.${source}.${at}`);
+      zone.put(`a${source}`, web(addresses));
+      for (const each of addresses.keys()) {
+        const name = `n${source}-${each}`;
+        zone.put(`b${source} ${each}`, { network: BLUE, name, addresses: ['10.0.0.1'] });
+      }
+    }
+    for (const [name, type] of [
+      ['web.overlay.internal', TYPE.a],
+      ['1.0.0.10.in-addr.arpa', TYPE.ptr],
+    ] as const) {
+      const found = zone.find(BLUE, name, type);
+      assert.equal(found.kind === 'records' && found.tails.length, MAX_TARGETS_READ);
+    }
   });
 
   it('has a parent as long as a name below it', () => {
