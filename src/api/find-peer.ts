@@ -16,17 +16,30 @@ export interface NamedPeer {
  * The one peer that `text` names: a nickname, or at least 8 leading digits of an id. A nickname may itself look like
  * digits of an id; a match either way counts, so two different peers make it ambiguous rather than one winning.
  *
- * @throws OVL_NOT_FOUND, OVL_AMBIGUOUS with the matches in the message
+ * @param self this node, where it is none of `peers`: naming it has an answer of its own
+ * @throws OVL_NOT_FOUND, OVL_PEER_SELF, OVL_AMBIGUOUS with the matches in the message
  */
-export function findPeer<P extends NamedPeer>(peers: Iterable<P>, text: string): P {
+export function findPeer<P extends NamedPeer>(
+  peers: Iterable<P>,
+  text: string,
+  self?: NamedPeer,
+): P {
   const wanted = text.toLowerCase();
   const isPrefix = ID_PREFIX.test(wanted);
   const matches: P[] = [];
+  const isNamed = ({ id, nickname }: NamedPeer): boolean =>
+    nickname === text || (isPrefix && id.startsWith(wanted));
   for (const peer of peers) {
-    if (peer.nickname === text || (isPrefix && peer.id.startsWith(wanted))) matches.push(peer);
+    if (isNamed(peer)) matches.push(peer);
   }
   const [first] = matches;
   if (first === undefined) {
+    if (self !== undefined && isNamed(self)) {
+      throw new OverlayError('OVL_PEER_SELF', `'${text}' is this node itself`, {
+        value: text,
+        cure: "Name another node; 'overlayctl peers' lists them.",
+      });
+    }
     const isShort = /^[0-9a-f]{1,7}$/.test(wanted);
     throw new OverlayError('OVL_NOT_FOUND', `No peer is called '${text}'`, {
       value: text,

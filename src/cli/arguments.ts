@@ -38,15 +38,15 @@ export function assertArguments(verb: Verb, given: readonly string[]): void {
   const count = given.length;
   const usage = `Usage: overlayctl ${verb.name} ${verb.synopsis}`.trim();
   if (count < verb.minArguments) {
-    throw usageFailure(`'${verb.name}' wants ${verb.synopsis}`, '', `${usage}.`);
+    throw usageFailure(`'${verb.name}' wants ${verb.synopsis}`, '', usage);
   }
   if (count > verb.maxArguments) {
     const many = verb.maxArguments === 0 ? 'no arguments' : `at most ${verb.maxArguments}`;
     const extra = given[verb.maxArguments] ?? '';
-    throw usageFailure(`'${verb.name}' takes ${many}, got '${extra}'`, extra, `${usage}.`);
+    throw usageFailure(`'${verb.name}' takes ${many}, got '${extra}'`, extra, usage);
   }
   if (given.includes('')) {
-    throw usageFailure(`An argument of '${verb.name}' is empty`, '', `${usage}.`);
+    throw usageFailure(`An argument of '${verb.name}' is empty`, '', usage);
   }
 }
 

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { request as httpRequest } from 'node:http';
 import type { z } from 'zod';
@@ -170,6 +171,16 @@ export class ApiClient {
         path,
         'Start overlayd, or name its socket by --socket or OVERLAYD_SOCKET.',
         true,
+      );
+    }
+    if (
+      code === 'ECONNREFUSED' &&
+      statSync(path, { throwIfNoEntry: false })?.isSocket() === false
+    ) {
+      return unreachable(
+        `No daemon is reachable: ${path} is no socket`,
+        path,
+        "Name overlayd's socket by --socket or OVERLAYD_SOCKET.",
       );
     }
     if (code === 'ECONNREFUSED') {

@@ -2,6 +2,8 @@
 export interface CliContext {
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
+  /** Width of the terminal that `out` goes to; undefined where it is none. */
+  readonly columns: number | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Milliseconds that never go back. */
   readonly monotonicMs: () => number;

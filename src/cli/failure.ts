@@ -65,6 +65,7 @@ const USAGE_CODES: readonly string[] = [
   'OVL_SOCKET_PATH',
   'OVL_ENDPOINT_INVALID',
   'OVL_ADDRESS_INVALID',
+  'OVL_NAME_INVALID',
 ];
 
 export function exitCodeOf(code: string): number {

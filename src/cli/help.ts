@@ -1,24 +1,26 @@
 import { GLOBAL_OPTIONS } from './global-options.js';
+import { WIDTH, wrap } from './render/text.js';
 import type { Verb, VerbOption } from './verb.js';
 
-const WIDTH = 88;
+/** Where the right column of the list of verbs begins: a longer left one has a line of its own. */
+const SUMMARY_AT = 26;
+
+const USAGE = 'Usage: ';
 
 const EXIT_CODES = [
-  'Exit codes: 0 done, also when it was so already; 1 refused or failed; 2 bad usage;',
-  '3 daemon not reachable.',
+  'Exit codes: 0 done, also when it was so already; 1 refused or failed;',
+  '2 bad usage; 3 daemon not reachable.',
 ];
 
 export function overviewHelp(verbs: readonly Verb[]): string[] {
-  const width = Math.max(...verbs.map(({ name, synopsis }) => `${name} ${synopsis}`.length));
   return [
     'overlayctl: ask and steer the overlayd of this host',
     '',
     'Usage: overlayctl [--socket <path>] [--json] <verb> [...]',
     '',
     'Verbs:',
-    ...verbs.map(
-      ({ name, synopsis, summary }) =>
-        `  ${`${name} ${synopsis}`.trim().padEnd(width)}  ${summary}`,
+    ...verbs.flatMap(({ name, synopsis, summary }) =>
+      twoColumns(`${name} ${synopsis}`.trim(), summary, SUMMARY_AT),
     ),
     '',
     'Options:',
@@ -34,10 +36,12 @@ export function verbHelp(verb: Verb): string[] {
   const options = Object.keys(verb.options).length > 0 ? ' [options]' : '';
   const synopsis = verb.synopsis === '' ? '' : ` ${verb.synopsis}`;
   return [
-    `overlayctl ${verb.name}: ${verb.summary}`,
+    ...wrap(`overlayctl ${verb.name}: ${verb.summary}`, WIDTH),
     '',
-    `Usage: overlayctl ${verb.name}${options}${synopsis}`,
-    ...verb.description.flatMap((paragraph) => ['', ...wrap(paragraph)]),
+    ...wrap(`overlayctl ${verb.name}${options}${synopsis}`, WIDTH - USAGE.length).map(
+      (line, index) => (index === 0 ? USAGE : ' '.repeat(USAGE.length)) + line,
+    ),
+    ...verb.description.flatMap((paragraph) => ['', ...wrap(paragraph, WIDTH)]),
     '',
     'Options:',
     ...optionLines({ ...verb.options, ...GLOBAL_OPTIONS }),
@@ -55,19 +59,13 @@ function optionLines(options: Readonly<Record<string, VerbOption>>): string[] {
     help,
   ]);
   const width = Math.max(...rows.map(([left]) => left.length));
-  return rows.map(([left, help]) => `  ${left.padEnd(width)}  ${help}`);
+  return rows.flatMap(([left, help]) => twoColumns(left, help, width + 4));
 }
 
-function wrap(paragraph: string): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of paragraph.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > WIDTH) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
+function twoColumns(left: string, right: string, rightAt: number): string[] {
+  const [first = '', ...rest] = wrap(right, WIDTH - rightAt);
+  const margin = ' '.repeat(rightAt);
+  const head = `  ${left}`;
+  const lines = head.length + 2 > rightAt ? [head, margin + first] : [head.padEnd(rightAt) + first];
+  return [...lines, ...rest.map((line) => margin + line)];
 }

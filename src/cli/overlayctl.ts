@@ -29,7 +29,7 @@ async function runLine(argv: readonly string[], context: CliContext): Promise<nu
     throw usageFailure(
       'No verb is given',
       '',
-      `Verbs: ${VERBS.map(({ name }) => name).join(', ')}; 'overlayctl --help' explains them.`,
+      "'overlayctl status' is where to begin; 'overlayctl --help' lists all verbs.",
     );
   }
   assertArguments(verb, args);

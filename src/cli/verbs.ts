@@ -60,6 +60,8 @@ export function findVerb(name: string): Verb {
   throw usageFailure(
     `There is no verb '${name}'`,
     name,
-    `${meant === undefined ? '' : `Did you mean '${meant}'? `}Verbs: ${names.join(', ')}.`,
+    meant === undefined
+      ? `Verbs: ${names.join(', ')}.`
+      : `Did you mean '${meant}'? 'overlayctl --help' lists all.`,
   );
 }

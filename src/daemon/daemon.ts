@@ -823,9 +823,10 @@ class OverlayDaemon implements Daemon {
   }
 
   async #bench(text: string, wish: BenchWish): Promise<BenchPlaceDocument> {
-    const peers = snapshot.peerDocuments(this.#source()).filter((peer) => !peer.self);
-    const named = peers.map((peer) => ({ ...peer, id: peer.id as PeerId }));
-    const { id, nickname, path } = findPeer(named, text);
+    const nodes = snapshot.peerDocuments(this.#source());
+    const named = nodes.map((node) => ({ ...node, id: node.id as PeerId }));
+    const [others, self] = [named.filter((node) => !node.self), named.find((node) => node.self)];
+    const { id, nickname, path } = findPeer(others, text, self);
     const { token, proof, ...place } = await this.#loads.ask(id, nickname, wish);
     const secrets = { token: toHex(token), proof: toHex(proof) };
     return { schema: 1, peer: id, nickname, path, ...place, ...secrets };

@@ -138,9 +138,12 @@ export function routeDocuments(source: SnapshotSource): readonly RouteDocument[]
   return routes;
 }
 
-/** @throws OVL_NOT_FOUND, OVL_AMBIGUOUS */
+/** @throws OVL_NOT_FOUND, OVL_AMBIGUOUS, OVL_PEER_SELF */
 export function pathsDocument(source: SnapshotSource, peer: string): PathsDocument {
-  const node = findPeer(knownNodes(source), peer);
+  const node = findPeer(knownNodes(source), peer, {
+    id: source.ownId,
+    nickname: source.options.nickname,
+  });
   return pathsOf(source, node, countersOf(source));
 }
 

@@ -28,6 +28,8 @@ type Location =
 /** What a TAP may be called: a name that `ip` and the kernel take, and that no option begins with. */
 const INTERFACE_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/;
 
+const KINDS = "Give a namespace ('ip netns list') by name or path, pid:<number>, or tap:<name>.";
+
 /** The port of workload/ports.ts. */
 export const namespaceTargets = {
   find(text: string): Target {
@@ -82,7 +84,11 @@ function parse(text: string): Target {
       ? { kind: 'netns', name }
       : { kind: 'path', path: text };
   }
-  if (!isNamespaceName(text)) throw unknown(text, 'a namespace of that name');
+  const isName = isNamespaceName(text);
+  // A namespace may be called anything, even 'docker:web'.
+  const isThere = isName && namespaceAt(namedNamespacePath(text)) !== undefined;
+  if (kind !== undefined && !isThere) throw unknownKind(text, kind, rest);
+  if (!isName) throw unknown(text, 'a namespace of that name');
   return { kind: 'netns', name: text };
 }
 
@@ -93,6 +99,22 @@ function processTarget(digits: string, text: string): Target {
   return { kind: 'pid', pid, startTicks };
 }
 
+/** Containers are reached by their process; their engines tell it. */
+function unknownKind(text: string, kind: string, rest: string): OverlayError {
+  const isContainer = kind === 'docker' || kind === 'podman';
+  const name = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(rest) ? rest : '<name>';
+  return new OverlayError(
+    'OVL_TARGET_UNKNOWN',
+    `There is no target '${text}': '${kind}:' is no kind of target`,
+    {
+      value: text,
+      cure: isContainer
+        ? `Give the container's process: pid:$(${kind} inspect -f '{{.State.Pid}}' ${name})`
+        : KINDS,
+    },
+  );
+}
+
 function triedOf(target: Target): string {
   switch (target.kind) {
     case 'netns':
@@ -100,7 +122,9 @@ function triedOf(target: Target): string {
     case 'path':
       return `namespace ${target.path}`;
     case 'pid':
-      return `process ${target.pid}`;
+      return startTicksOf(target.pid) === target.startTicks
+        ? `the namespace of process ${target.pid}, which overlayd may not look at`
+        : `process ${target.pid}`;
     case 'tap':
       return `TAP ${target.name}`;
   }
@@ -112,7 +136,7 @@ function unknown(text: string, tried: string): OverlayError {
     `There is no target '${text}': looked for ${tried}`,
     {
       value: text,
-      cure: "Give a namespace ('ip netns list') by name or path, pid:<number>, or tap:<name>.",
+      cure: KINDS,
     },
   );
 }

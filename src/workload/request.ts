@@ -158,7 +158,7 @@ export function nameOf(text: string, domain: string): string {
   if (name !== undefined) return name;
   throw new OverlayError('OVL_NAME_INVALID', `'${text}' cannot be a name here`, {
     value: text,
-    cure: `Give letters, digits, dashes and underscores, like web or web.${domain}.`,
+    cure: `Give labels of at most 63 letters, digits, dashes and underscores, like web; with dots only in front of the domain, like web.${domain}.`,
   });
 }
 

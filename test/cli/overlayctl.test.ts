@@ -31,7 +31,7 @@ describe('overlayctl', () => {
           '  addresses   10.47.0.9/12',
           '              fd12:3456:789a:bcde::1/64',
           '  encryption  on',
-          '  port        6783, UDP',
+          '  port        6783, UDP and TCP',
           '  process     4711',
           '',
           'CONTACT         STATE        PEER      WHY',
@@ -101,18 +101,40 @@ describe('overlayctl', () => {
           ...{ reserved: ['10.32.0.9'], clashes: 1, waitingFor: ['beta'] },
         },
         dns: {
-          ...{ domain: 'overlay.internal', servers: ['169.254.7.9'], upstreams: ['192.0.2.53'] },
+          ...{
+            domain: 'overlay.internal',
+            servers: ['169.254.7.9', '169.254.7.9'],
+            upstreams: ['192.0.2.53'],
+          },
           ...{ ttlSeconds: 1, names: 4 },
         },
         exposures: { addresses: ['192.168.0.1/24'], masquerade: true, name: 'gw' },
       };
       const lines = (await ctl('status')).out.split('\n');
-      assert.deepEqual(lines.slice(10, 14), [
+      assert.deepEqual(lines.slice(10, 16), [
         '  targets     3 attached, 1 waiting',
         '  exposed     192.168.0.1/24 (masqueraded, as gw)',
-        "  pool        10.32.0.0/12, fd12::/64; 3 addresses in use here; 1 of them another's now; reserved 10.32.0.9; 1 used twice; waiting for beta",
-        '  names       4 in overlay.internal, answered on 169.254.7.9; others asked at 192.0.2.53',
+        '  pool        10.32.0.0/12, fd12::/64; 3 addresses in use here; 1 of them',
+        "              another's now; reserved 10.32.0.9; 1 used twice; waiting for beta",
+        '  names       4 in overlay.internal, answered on 169.254.7.9; others asked at',
+        '              192.0.2.53',
       ]);
+    });
+
+    it('a terminal gets the columns it has room for, a pipe gets all', async () => {
+      const narrow = await runCli(['--socket', box.socket, 'peers'], { columns: 80 });
+      const lines = narrow.out.trimEnd().split('\n');
+      assert.ok(
+        lines.every((line) => line.length <= 80),
+        narrow.out,
+      );
+      assert.match(lines[0] ?? '', /^NAME +ID +STATE +PATH +ADDRESS +RTT +LOSS +WHY$/);
+      assert.equal(
+        lines.at(-1),
+        'Not shown: ENDPOINT, PMTU, SENT, RECEIVED, CIPHER (--json, or a wider terminal)',
+      );
+      const wide = await runCli(['--socket', box.socket, 'peers'], { columns: 300 });
+      assert.equal(wide.out, (await ctl('peers')).out);
     });
 
     it('--json prints the documents as the daemon made them', async () => {
@@ -303,7 +325,7 @@ describe('overlayctl', () => {
       const { out } = await ctl('events', '--after', '2');
       assert.equal(
         out,
-        '2026-01-02T03:04:05.000Z  warn   wrong-password      The password does not match [peer 91be77aa, 192.0.2.2:6783]\n' +
+        '2026-01-02T03:04:05.000Z  warn   wrong-password       The password does not match [peer 91be77aa, 192.0.2.2:6783]\n' +
           '    what to do: Start both with the same.\n',
       );
       const lines = (await ctl('--json', 'events')).out.trim().split('\n');
@@ -398,6 +420,17 @@ describe('overlayctl', () => {
   });
 
   describe('without a daemon', () => {
+    it('a file that is no socket is not said to be a dead daemon', async () => {
+      const { code, err } = await runCli(['--socket', '/etc/passwd', 'status']);
+      assert.deepEqual(
+        [code, err],
+        [
+          3,
+          "error: No daemon is reachable: /etc/passwd is no socket (OVL_UNREACHABLE). Name overlayd's socket by --socket or OVERLAYD_SOCKET.\n",
+        ],
+      );
+    });
+
     it('every asking verb exits 3 and leaves stdout empty', async () => {
       for (const argv of [
         ['status'],
@@ -484,7 +517,10 @@ describe('overlayctl', () => {
   describe('bad usage', () => {
     const cases: readonly (readonly [string[], RegExp])[] = [
       [[], /No verb is given \(OVL_USAGE\)/],
-      [['stauts'], /no verb 'stauts' \(OVL_USAGE\)\. Did you mean 'status'\? Verbs: status, /],
+      [
+        ['stauts'],
+        /no verb 'stauts' \(OVL_USAGE\)\. Did you mean 'status'\? 'overlayctl --help' lists all\.$/m,
+      ],
       [['entangle', 'x'], /no verb 'entangle' \(OVL_USAGE\)\. .*Verbs: /],
       [['status', '--wiat', 'ready'], /no option '--wiat' here .* Did you mean '--wait'\?/],
       [['--frob', 'status'], /no option '--frob' before the verb/],

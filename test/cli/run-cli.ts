@@ -19,6 +19,7 @@ export async function runCli(
   const code = await runOverlayctl(argv, {
     out: (text) => (out += text),
     err: (text) => (err += text),
+    columns: undefined,
     env: {},
     monotonicMs: () => performance.now(),
     wallTime: () => '2026-06-01T00:00:00.000Z',

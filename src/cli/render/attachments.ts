@@ -1,15 +1,24 @@
 import type { AttachmentsDocument } from '../../api/control.js';
-import { renderTable } from './table.js';
+import { renderFitting } from './table.js';
 import { orDash } from './text.js';
 
-export function renderAttachments({
-  attachments,
-}: Pick<AttachmentsDocument, 'attachments'>): string[] {
+/** @param width of the terminal, if it is one */
+export function renderAttachments(
+  { attachments }: Pick<AttachmentsDocument, 'attachments'>,
+  width?: number,
+): string[] {
   if (attachments.length === 0) return ['Nothing is attached on this host.'];
-  return renderTable(
-    ['TARGET', 'NETWORK', 'INTERFACE', 'MAC', 'ADDRESSES', 'NAME', 'STATE', 'WHY'].map((title) => ({
-      title,
-    })),
+  return renderFitting(
+    [
+      { title: 'TARGET' },
+      { title: 'NETWORK', yields: 1 },
+      { title: 'INTERFACE', yields: 3 },
+      { title: 'MAC', yields: 4 },
+      { title: 'ADDRESSES' },
+      { title: 'NAME', yields: 2 },
+      { title: 'STATE' },
+      { title: 'WHY', isProse: true },
+    ],
     attachments.map((attachment) => [
       attachment.target,
       attachment.network,
@@ -20,5 +29,6 @@ export function renderAttachments({
       attachment.state,
       attachment.reason ?? '',
     ]),
+    width,
   );
 }

@@ -5,7 +5,7 @@ import type {
   RoutesDocument,
 } from '../../api/control.js';
 import type { Column } from './table.js';
-import { renderTable } from './table.js';
+import { renderFitting, renderTable } from './table.js';
 import { formatBytes, formatMs, formatPercent, orDash, printable } from './text.js';
 
 const PEER_COLUMNS: readonly Column[] = [
@@ -13,19 +13,20 @@ const PEER_COLUMNS: readonly Column[] = [
   { title: 'ID' },
   { title: 'STATE' },
   { title: 'PATH' },
-  { title: 'ENDPOINT' },
+  { title: 'ENDPOINT', yields: 1 },
   { title: 'ADDRESS' },
-  { title: 'CIPHER' },
+  { title: 'CIPHER', yields: 5 },
   { title: 'RTT', align: 'right' },
   { title: 'LOSS', align: 'right' },
-  { title: 'PMTU', align: 'right' },
-  { title: 'SENT', align: 'right' },
-  { title: 'RECEIVED', align: 'right' },
-  { title: 'WHY' },
+  { title: 'PMTU', align: 'right', yields: 2 },
+  { title: 'SENT', align: 'right', yields: 3 },
+  { title: 'RECEIVED', align: 'right', yields: 4 },
+  { title: 'WHY', isProse: true },
 ];
 
-export function renderPeers({ peers }: Pick<PeersDocument, 'peers'>): string[] {
-  return renderTable(
+/** @param width of the terminal, if it is one */
+export function renderPeers({ peers }: Pick<PeersDocument, 'peers'>, width?: number): string[] {
+  return renderFitting(
     PEER_COLUMNS,
     peers.map((peer) => [
       orDash(peer.nickname),
@@ -42,6 +43,7 @@ export function renderPeers({ peers }: Pick<PeersDocument, 'peers'>): string[] {
       formatBytes(peer.rxBytes),
       peer.reason ?? '',
     ]),
+    width,
   );
 }
 
@@ -77,10 +79,11 @@ export function renderRoutes({ routes }: Pick<RoutesDocument, 'routes'>): string
   );
 }
 
-export function renderPaths(paths: PathsDocument): string[] {
+/** @param width of the terminal, if it is one */
+export function renderPaths(paths: PathsDocument, width?: number): string[] {
   const { candidates, active, lastSwitch } = paths;
   const head = `Paths to ${printable(orDash(paths.nickname))} (${printable(paths.peer)}); * is in use:`;
-  const table = renderTable(
+  const table = renderFitting(
     [
       { title: '' },
       { title: 'KIND' },
@@ -90,7 +93,7 @@ export function renderPaths(paths: PathsDocument): string[] {
       { title: 'LOSS', align: 'right' },
       { title: 'MTU', align: 'right' },
       { title: 'COST', align: 'right' },
-      { title: 'MADE OF' },
+      { title: 'MADE OF', yields: 1 },
     ],
     candidates.map((candidate, index) => [
       index === active ? '*' : '',
@@ -105,6 +108,7 @@ export function renderPaths(paths: PathsDocument): string[] {
         .map(([name, value]) => `${name}=${Number(value.toFixed(3))}`)
         .join(' '),
     ]),
+    width,
   );
   const change =
     lastSwitch === null

@@ -18,7 +18,7 @@ export function renderStatus(status: StatusDocument): string[] {
         address,
       ]),
       ['encryption', 'on'],
-      ['port', `${self.port}, UDP`],
+      ['port', `${self.port}, UDP and TCP`],
       ['process', String(self.pid)],
       ...sections(status),
     ]),
@@ -61,7 +61,7 @@ function sections(status: StatusDocument): [string, string][] {
     const where =
       servers.length === 0
         ? 'not answered on this host'
-        : `answered on ${servers.join(', ')}; others asked at ${upstreams.join(', ') || 'nobody'}`;
+        : `answered on ${[...new Set(servers)].join(', ')}; others asked at ${upstreams.join(', ') || 'nobody'}`;
     lines.push(['names', `${names} in ${domain}, ${where}`]);
   }
   return lines;

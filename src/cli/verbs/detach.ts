@@ -10,7 +10,7 @@ export const detachVerb: Verb = {
   minArguments: 1,
   maxArguments: 33,
   options: {
-    network: { value: 'name', help: 'Of this network only; by default of all.' },
+    network: { value: 'name', help: 'of this network only; by default of all' },
   },
   description: [
     "Without addresses the target's interface goes; with some, only these, and the interface with the last one. The target is named as 'overlayctl ps' shows it, also when it is gone.",

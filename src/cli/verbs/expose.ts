@@ -3,7 +3,7 @@ import { EXIT_DONE } from '../failure.js';
 import { printable } from '../render/text.js';
 import type { Verb } from '../verb.js';
 
-const NETWORK = { value: 'name', help: "One of 'overlayctl network list'; by default 'default'." };
+const NETWORK = { value: 'name', help: "one of 'overlayctl network list'; by default 'default'" };
 
 export const exposeVerb: Verb = {
   name: 'expose',
@@ -13,8 +13,8 @@ export const exposeVerb: Verb = {
   maxArguments: 32,
   options: {
     network: NETWORK,
-    name: { value: 'name', help: 'Name of the addresses in the DNS.' },
-    'no-masquerade': { help: 'Keep the addresses of what is routed.' },
+    name: { value: 'name', help: 'name of the addresses in the DNS' },
+    'no-masquerade': { help: 'keep the addresses of what is routed' },
   },
   description: [
     'The host and the targets of all hosts then reach each other in that subnet. What the host routes between the network and elsewhere is masqueraded both ways, so that neither side needs routes to the other; that wants net.ipv4.ip_forward=1.',

@@ -53,9 +53,9 @@ export const networkVerb: Verb = {
     subnet: {
       value: 'cidr',
       isList: true,
-      help: 'Addresses come from there; several times for several.',
+      help: 'addresses come from there; several times for several',
     },
-    mtu: { value: 'bytes', help: "MTU of its interfaces, by default that of the node's own." },
+    mtu: { value: 'bytes', help: "MTU of its interfaces, by default that of the node's own" },
   },
   description: [
     "'create' makes a network that every node knows then, 'list' shows all and who is on them, 'remove' takes one away that nobody uses. Targets get onto it with 'attach --network <name>'. Two networks may have the same subnets: no frame of one ever appears in the other.",

@@ -18,7 +18,7 @@ export const pathsVerb: Verb = {
   run: async (call) => {
     const peer = call.arguments[0] ?? '';
     const paths = await call.client.get(`/v1/paths/${encodeURIComponent(peer)}`, pathsSchema);
-    call.print(paths, () => renderPaths(paths));
+    call.print(paths, () => renderPaths(paths, call.context.columns));
     return EXIT_DONE;
   },
 };

@@ -17,7 +17,7 @@ export const peersVerb: Verb = {
   examples: ['overlayctl peers', 'overlayctl --json peers'],
   run: async (call) => {
     const peers = await call.client.get('/v1/peers', peersSchema);
-    call.print(peers, () => renderPeers(peers));
+    call.print(peers, () => renderPeers(peers, call.context.columns));
     return EXIT_DONE;
   },
 };

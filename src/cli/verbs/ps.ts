@@ -16,7 +16,7 @@ export const psVerb: Verb = {
   examples: ['overlayctl ps', 'overlayctl --json ps'],
   run: async (call) => {
     const document = await call.client.get('/v1/ps', attachmentsSchema);
-    call.print(document, () => renderAttachments(document));
+    call.print(document, () => renderAttachments(document, call.context.columns));
     return EXIT_DONE;
   },
 };

@@ -24,6 +24,15 @@ function codeOf(text: string, peers = PEERS): string {
 }
 
 describe('findPeer', () => {
+  it('knows this node by its name and its id, where it is not one of those to choose from', () => {
+    const self = { id: '0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f' as PeerId, nickname: 'here' };
+    for (const text of ['here', '0f0f0f0f', self.id]) {
+      assert.throws(() => findPeer(PEERS, text, self), { code: 'OVL_PEER_SELF', value: text });
+    }
+    assert.throws(() => findPeer(PEERS, 'there', self), { code: 'OVL_NOT_FOUND' });
+    assert.equal(findPeer(PEERS, 'Db-1', { id: self.id, nickname: 'Db-1' }).id, ID_C);
+  });
+
   it('takes a nickname as it is written', () => {
     assert.equal(codeOf('Db-1'), ID_C);
     assert.equal(codeOf('db-1'), 'OVL_NOT_FOUND');

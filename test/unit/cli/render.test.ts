@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { checkClock, checkKernel } from '../../../src/cli/host-checks.js';
 import { renderTable } from '../../../src/cli/render/table.js';
-import { escapedJson, formatBytes, formatMs, printable } from '../../../src/cli/render/text.js';
+import { overviewHelp, verbHelp } from '../../../src/cli/help.js';
+import { renderEvent } from '../../../src/cli/render/events.js';
+import {
+  escapedJson,
+  formatBytes,
+  formatMs,
+  printable,
+  WIDTH,
+} from '../../../src/cli/render/text.js';
+import { VERBS } from '../../../src/cli/verbs.js';
 import { nearest } from '../../../src/base/suggest.js';
 
 describe('text for people', () => {
@@ -43,6 +52,31 @@ describe('text for people', () => {
       ],
     );
     assert.deepEqual(lines, ['NAME     N  LAST', 'é       10', 'longer   5  x']);
+  });
+});
+
+describe('events for people', () => {
+  const said = (message: string): string | undefined =>
+    renderEvent({
+      ...{ seq: 1, at: '2026-01-02T03:04:05.000Z', level: 'info', code: 'contact-added', message },
+      ...{ peer: '91be77aa00112233445566778899aabb', endpoint: '192.0.2.2:6783' },
+    })[0];
+
+  it('name peer and endpoint once', () => {
+    assert.match(said('No answer') ?? '', /No answer \[peer 91be77aa, 192\.0\.2\.2:6783\]$/);
+    assert.match(said('192.0.2.2:6783 is silent') ?? '', /is silent \[peer 91be77aa\]$/);
+    assert.match(said('Link to 91be77aa over 192.0.2.2:6783 lost') ?? '', /lost$/);
+  });
+});
+
+describe('help', () => {
+  it('fits a terminal of 80 columns', () => {
+    for (const lines of [overviewHelp(VERBS), ...VERBS.map(verbHelp)]) {
+      assert.deepEqual(
+        lines.filter((line) => line.length > WIDTH),
+        [],
+      );
+    }
   });
 });
 

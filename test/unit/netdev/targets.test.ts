@@ -14,7 +14,8 @@ describe('targets', () => {
       ['tap:', /interface name/],
       ['tap:a name', /interface name/],
       ['tap:far-too-long-for-it', /interface name/],
-      ['docker:web', /There is no target 'docker:web'/],
+      ['docker:web', /There is no target 'docker:web': 'docker:' is no kind of target/],
+      ['phys:eth1', /'phys:' is no kind of target/],
       ['..', /There is no target/],
       ['a b', /There is no target/],
       ['', /There is no target/],
@@ -25,6 +26,16 @@ describe('targets', () => {
         { code: 'OVL_TARGET_UNKNOWN', message },
         text,
       );
+    }
+  });
+
+  it('tell how a container is reached', () => {
+    const cures = [
+      ['docker:web', /pid:\$\(docker inspect -f '\{\{\.State\.Pid\}\}' web\)$/],
+      ['podman:a b; c', /podman inspect .* <name>\)$/],
+    ] as const;
+    for (const [text, cure] of cures) {
+      assert.throws(() => namespaceTargets.find(text), { code: 'OVL_TARGET_UNKNOWN', cure }, text);
     }
   });
 
