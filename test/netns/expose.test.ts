@@ -98,7 +98,7 @@ describe('exposed addresses of a host', function () {
       add chain ip publish in { type nat hook prerouting priority -100; }
       add rule ip publish in tcp dport 8080 dnat to 192.168.0.3:80
     `);
-    const server = b.run(['timeout', '10', 'python3', '-c', SERVER]);
+    const server = b.run(['timeout', '25', 'python3', '-c', SERVER]);
     await waitFor('the service', 8000, async () => {
       const outcome = await lan.run(['python3', '-c', CLIENT, router]);
       return outcome.stdout.includes('hello');

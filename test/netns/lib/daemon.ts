@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import assert from 'node:assert/strict';
 import type { Outcome } from './exec.js';
 import type { Host } from './topology.js';
-import { waitFor } from './wait.js';
+import { PATIENCE, waitFor } from './wait.js';
 
 export interface DaemonArguments {
   readonly password?: string;
@@ -142,7 +142,7 @@ export class TestDaemon {
 
   /** `overlayctl status --wait`, which must succeed. It is asked again while the socket is not there yet. */
   async wait(what: string, timeoutMs = 10_000): Promise<void> {
-    const endMs = performance.now() + timeoutMs;
+    const endMs = performance.now() + timeoutMs * PATIENCE;
     await waitFor(`socket of ${this.host.name}`, timeoutMs, () => {
       assert.ok(this.isRunning, `overlayd on ${this.host.name} has ended`);
       return existsSync(this.socket);

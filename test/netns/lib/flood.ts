@@ -29,7 +29,9 @@ export class Flood {
 
   static async build(topology: Topology): Promise<Flood> {
     const program = join(topology.directory, 'flood');
-    await must(['g++', '-std=c++20', '-O2', '-Wall', '-Wextra', '-o', program, SOURCE]);
+    await must(['g++', '-std=c++20', '-O2', '-Wall', '-Wextra', '-o', program, SOURCE], {
+      timeoutMs: 120_000,
+    });
     return new Flood(program);
   }
 

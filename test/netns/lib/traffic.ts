@@ -79,7 +79,7 @@ export async function udpTransfer(
     [process.execPath, PROGRAM, 'udp-send', address, PORT, String(count), String(perSecond)],
     { timeoutMs: 60_000 },
   );
-  const result = await receiver.result(2000);
+  const result = await receiver.result(10_000);
   if ((result as { received: number }).received !== count) {
     // Tells a receiver that was too slow from a network that lost.
     const statistics = await to.run(['grep', '^Udp', '/proc/net/snmp', '/proc/net/snmp6']);
