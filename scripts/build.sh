@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds dist/ (tsc) and build/Release/ (node-gyp), both incrementally; downloads nothing.
 #
-# usage: scripts/build.sh [--quiet]
+# usage: scripts/build.sh [--quiet] [--addon]
+#   --addon                 only the addon; dist/ stays as it is
 #   OVERLAYD_NO_IPSEC_MB=1  leave libipsec-mb out even where it is installed
 #   npm_config_nodedir=DIR  prefix that holds include/node, when it is not the one node runs from
 set -euo pipefail
@@ -9,10 +10,11 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$root"
 
-quiet=no
+quiet=no typescript=yes
 while (($#)); do
   case $1 in
     --quiet) quiet=yes ;;
+    --addon) typescript=no ;;
     -h | --help) usage && exit 0 ;;
     *) say "error: unknown option $1" && usage >&2 && exit 2 ;;
   esac
@@ -73,5 +75,5 @@ build_addon() {
   fi
 }
 
-build_typescript
+[[ $typescript == no ]] || build_typescript
 build_addon
