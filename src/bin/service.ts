@@ -52,6 +52,7 @@ import { underlayAddresses } from '../netdev/underlay-addresses.js';
 import { hasInterface, interfaceNames } from '../netdev/interfaces.js';
 import { NetworkIsolation } from '../netdev/network-isolation.js';
 import { ResolvConfFiles } from '../netdev/resolv-conf-files.js';
+import { startToolShell } from '../netdev/run.js';
 import { NftPortGuard } from '../netdev/port-guard.js';
 import { createResolver } from '../netdev/resolver.js';
 import { namespaceTargets } from '../netdev/targets.js';
@@ -112,6 +113,7 @@ export async function startService(inputs: ServiceInputs): Promise<Service> {
 
 async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: string) => void> {
   const { config, debug, log } = inputs;
+  undo.push(startToolShell());
   const os = nativeOs();
   if (!debug.isDebugging) os.setDumpable(false);
 

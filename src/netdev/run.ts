@@ -3,10 +3,14 @@ import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 
 import { OverlayError } from '../base/errors.js';
+import { ToolShell } from './tool-shell.js';
 
 /*
  * Child processes: the one place that starts `ip`, `nft` and their kin. Tools are looked up in the system folders
  * only, by absolute path: a daemon with CAP_NET_ADMIN does not follow somebody's PATH.
+ *
+ * A process that runs many has them started by a shell (tool-shell.ts), one after the other; another one, and a tool that
+ * may be called off or is given a time, starts them by itself.
  */
 
 const TOOL_FOLDERS = [
@@ -21,6 +25,9 @@ const TOOL_FOLDERS = [
 /** No `ip` call of ours takes longer unless the kernel's rtnl lock is stuck. */
 const TOOL_TIMEOUT_MS = 10_000;
 const TOOL_OUTPUT_BYTES = 8 * 1024 * 1024;
+const TOOL_ENV = { LC_ALL: 'C', PATH: TOOL_FOLDERS.join(':') };
+
+let shell: ToolShell | undefined;
 
 const PACKAGE_OF_TOOL: Readonly<Record<string, string>> = {
   ip: 'iproute2',
@@ -45,6 +52,19 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
 }
 
+/** From here on a shell starts the tools; as early as can be, for then it costs least. The function it returns ends that. */
+export function startToolShell(): () => Promise<void> {
+  const started = new ToolShell({
+    ...{ env: TOOL_ENV, timeoutMs: TOOL_TIMEOUT_MS, maxOutputBytes: TOOL_OUTPUT_BYTES },
+  });
+  started.start();
+  shell = started;
+  return () => {
+    if (shell === started) shell = undefined;
+    return started.stop();
+  };
+}
+
 /** Absolute path of a tool, or undefined when this host does not have it. Not cached: tools get installed meanwhile. */
 export function findTool(name: string): string | undefined {
   return TOOL_FOLDERS.map((folder) => join(folder, name)).find((path) => {
@@ -61,7 +81,7 @@ export function findTool(name: string): string | undefined {
  * Runs a tool to its end whatever its exit code is.
  * @throws OverlayError OVL_IFACE_CONFIG when the tool is not installed or cannot be started
  */
-export function runTool(
+export async function runTool(
   name: string,
   args: readonly string[],
   options: RunOptions = {},
@@ -69,43 +89,48 @@ export function runTool(
   const path = findTool(name);
   if (path === undefined) {
     const packageName = PACKAGE_OF_TOOL[name] ?? name;
-    return Promise.reject(
-      new OverlayError(
-        'OVL_IFACE_CONFIG',
-        `Cannot find the tool ${name} in ${TOOL_FOLDERS.join(':')}`,
-        {
-          cure: `Install it, e.g. apt-get install ${packageName}`,
-          value: name,
-        },
-      ),
-    );
+    const where = TOOL_FOLDERS.join(':');
+    throw new OverlayError('OVL_IFACE_CONFIG', `Cannot find the tool ${name} in ${where}`, {
+      cure: `Install it, e.g. apt-get install ${packageName}`,
+      value: name,
+    });
   }
+  const isPlain = options.timeoutMs === undefined && options.signal === undefined;
+  try {
+    return await (shell !== undefined && isPlain
+      ? shell.run(path, args, options.stdin ?? '')
+      : runChild(path, args, options));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new OverlayError('OVL_IFACE_CONFIG', `Cannot run ${path}: ${why}`, {
+      cure: 'Look at the cause; the host may be out of memory or processes',
+      value: path,
+      cause: error,
+    });
+  }
+}
+
+function runChild(path: string, args: readonly string[], options: RunOptions): Promise<RunOutcome> {
   return new Promise((resolve, reject) => {
     const child = execFile(
       path,
       [...args],
       {
         encoding: 'utf8',
-        env: { LC_ALL: 'C', PATH: TOOL_FOLDERS.join(':') },
+        env: TOOL_ENV,
         timeout: options.timeoutMs ?? TOOL_TIMEOUT_MS,
         killSignal: 'SIGKILL',
         maxBuffer: TOOL_OUTPUT_BYTES,
         ...(options.signal === undefined ? {} : { signal: options.signal }),
       },
       (error, stdout, stderr) => {
-        if (
-          error &&
-          typeof error.code !== 'number' &&
-          !error.killed &&
-          error.code !== 'ABORT_ERR'
-        ) {
-          reject(
-            new OverlayError('OVL_IFACE_CONFIG', `Cannot run ${path}: ${error.message}`, {
-              cure: 'Look at the cause; the host may be out of memory or processes',
-              value: path,
-              cause: error,
-            }),
-          );
+        const isOutcome =
+          error === null ||
+          typeof error.code === 'number' ||
+          error.killed === true ||
+          error.code === 'ABORT_ERR';
+        if (!isOutcome) {
+          reject(new Error(error.message, { cause: error }));
           return;
         }
         const exitCode = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
