@@ -65,8 +65,8 @@ export interface StateStore {
   writeRecordCell(key: string, value: Uint8Array | undefined, isUrgent: boolean): void;
   /** Attachments by id, as JSON values. */
   attachments(): Iterable<readonly [string, unknown]>;
-  /** On disk when it returns; no value: it goes. @throws OVL_STATE_DIR */
-  writeAttachment(id: string, value: object | undefined): void;
+  /** On disk when it resolves, with others that waited for the disk; no value: it goes. @throws OVL_STATE_DIR */
+  writeAttachment(id: string, value: object | undefined): Promise<void>;
   /** What the operator declared besides attachments, as JSON values, whose keys begin so. */
   declared(prefix: string): Iterable<readonly [string, unknown]>;
   /** On disk when it returns; no value: it goes. @throws OVL_STATE_DIR */

@@ -10,6 +10,7 @@ import { formatEndpoint, parseEndpoint } from '../model/endpoint.js';
 import type { PeerId } from '../model/peer-id.js';
 import { parsePeerId } from '../model/peer-id.js';
 import { databaseDamage } from './database-file.js';
+import { GroupCommit } from './group-commit.js';
 import { loadIdentity, replaceIdentity } from './identity-file.js';
 import { InstanceFile } from './instance-file.js';
 import type { KnownPeer, Logger, NodeIdentity, StateStore } from './ports.js';
@@ -98,6 +99,11 @@ function unusable(path: string, why: string, cause?: unknown): OverlayError {
   });
 }
 
+interface AttachmentWrite {
+  readonly id: string;
+  readonly value: object | undefined;
+}
+
 class LmdbStateStore implements OpenStateStore {
   readonly identity: NodeIdentity;
   readonly #root: RootDatabase<unknown, string>;
@@ -105,6 +111,9 @@ class LmdbStateStore implements OpenStateStore {
   readonly #peerTable: Database<unknown, string>;
   readonly #recordTable: Database<Uint8Array, string>;
   readonly #attachmentTable: Database<unknown, string>;
+  readonly #attachmentWrites = new GroupCommit<AttachmentWrite>((writes) => {
+    this.#writeAttachments(writes);
+  });
   readonly #declaredTable: Database<unknown, string>;
   readonly #ipamTable: Database<unknown, string>;
   readonly #log: Logger;
@@ -209,10 +218,18 @@ class LmdbStateStore implements OpenStateStore {
     for (const { key, value } of this.#attachmentTable.getRange()) yield [key, value];
   }
 
-  writeAttachment(id: string, value: object | undefined): void {
+  writeAttachment(id: string, value: object | undefined): Promise<void> {
+    return this.#attachmentWrites.add({ id, value });
+  }
+
+  #writeAttachments(writes: readonly AttachmentWrite[]): void {
     try {
-      if (value) this.#attachmentTable.putSync(id, value);
-      else this.#attachmentTable.removeSync(id);
+      this.#attachmentTable.transactionSync(() => {
+        for (const { id, value } of writes) {
+          if (value) this.#attachmentTable.putSync(id, value);
+          else this.#attachmentTable.removeSync(id);
+        }
+      });
     } catch (error) {
       throw stateDirError('state.mdb', 'Cannot write', error);
     }
@@ -284,6 +301,7 @@ class LmdbStateStore implements OpenStateStore {
   }
 
   clear(): void {
+    this.#attachmentWrites.flush();
     for (const text of this.contacts()) this.removeContact(text);
     for (const id of [...this.#peers.keys()]) this.removeKnownPeer(id);
     this.#ownAddress = undefined;
@@ -295,6 +313,7 @@ class LmdbStateStore implements OpenStateStore {
   }
 
   close(): Promise<void> {
+    this.#attachmentWrites.flush();
     this.#closing ??= this.#root.flushed.then(() => this.#root.close());
     return this.#closing;
   }

@@ -15,18 +15,28 @@ export interface Entry {
   readonly inode: number;
 }
 
-/** What is asked for on this host, by attachment id: at most 1 024. */
+/**
+ * What is asked for on this host, by attachment id: at most 1 024. Beside it, what is on its way: an attachment that comes,
+ * or changes, or goes. Until that is over its addresses and its MAC are taken, its port is guarded and its network in use.
+ */
 export class Entries {
   readonly #entries = new Map<string, Entry>();
+  /** As they will be, or were. */
+  readonly #moving = new Map<string, Attachment>();
+  #isTelling = false;
   readonly #onChange: (attached: readonly Attachment[]) => void;
 
-  /** `onChange` is told those that are attached now. */
+  /** `onChange` is told those that are attached now: once for all that changes in the same moment. */
   constructor(onChange: (attached: readonly Attachment[]) => void) {
     this.#onChange = onChange;
   }
 
   get isFull(): boolean {
-    return this.#entries.size >= MAX_ATTACHMENTS;
+    return this.#count >= MAX_ATTACHMENTS;
+  }
+
+  get #count(): number {
+    return new Set([...this.#entries.keys(), ...this.#moving.keys()]).size;
   }
 
   get ids(): ReadonlySet<string> {
@@ -45,17 +55,45 @@ export class Entries {
       .map(({ attachment }) => attachment);
   }
 
+  /** Those that have an interface, or may have one in a moment. */
+  get present(): readonly Attachment[] {
+    const still = this.all.filter(({ attachment }) => !this.#moving.has(attachment.id));
+    return [...still.map(({ attachment }) => attachment), ...this.#moving.values()];
+  }
+
+  /** It is on its way, until `end`. */
+  begin(attachment: Attachment): void {
+    this.#moving.set(attachment.id, attachment);
+  }
+
+  end(id: string): void {
+    this.#moving.delete(id);
+  }
+
+  isMoving(id: string): boolean {
+    return this.#moving.has(id);
+  }
+
   get(id: string): Entry | undefined {
     return this.#entries.get(id);
   }
 
   put(attachment: Attachment, reason: string | undefined, inode = 0): void {
     this.#entries.set(attachment.id, { attachment, reason, inode });
-    this.#onChange(this.attached);
+    this.#tell();
   }
 
   delete(id: string): void {
-    if (this.#entries.delete(id)) this.#onChange(this.attached);
+    if (this.#entries.delete(id)) this.#tell();
+  }
+
+  #tell(): void {
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    queueMicrotask(() => {
+      this.#isTelling = false;
+      this.#onChange(this.attached);
+    });
   }
 
   /** On any network. */
@@ -68,7 +106,18 @@ export class Entries {
 
   /** Something is on that network. */
   isUsing(network: string): boolean {
-    return this.all.some(({ attachment }) => attachment.network === network);
+    return this.present.some((attachment) => attachment.network === network);
+  }
+
+  /** What is to be done with such a text is to wait for what is done with a target of this name: formatTarget. */
+  nameOf(text: string, targets: TargetFinder): string | undefined {
+    const isShown = this.present.some(({ target }) => formatTarget(target) === text);
+    if (isShown) return text;
+    try {
+      return formatTarget(targets.find(text));
+    } catch {
+      return undefined;
+    }
   }
 
   /** By the text that `ps` shows, since the target may be gone; else by what the text means now. */
@@ -86,11 +135,11 @@ export class Entries {
 
   /** The target that has a bare address on a network. */
   holderOf(network: string, address: string): string | undefined {
-    const has = ({ attachment }: Entry): boolean =>
+    const has = (attachment: Attachment): boolean =>
       attachment.network === network &&
       attachment.addresses.some((cidr) => bareAddress(cidr) === address);
-    const found = this.all.find(has);
-    return found && formatTarget(found.attachment.target);
+    const found = this.present.find(has);
+    return found && formatTarget(found.target);
   }
 
   /**
@@ -106,15 +155,11 @@ export class Entries {
       });
     }
     const own = ownAddresses.map((cidr) => [bareAddress(cidr), 'this node'] as const);
-    const others = this.all.filter(
-      (entry) => entry.attachment.id !== id && entry.attachment.network === network,
-    );
+    const others = this.present.filter((other) => other.id !== id && other.network === network);
     const taken = new Map([
       ...own,
-      ...others.flatMap(({ attachment }) =>
-        attachment.addresses.map(
-          (cidr) => [bareAddress(cidr), formatTarget(attachment.target)] as const,
-        ),
+      ...others.flatMap((other) =>
+        other.addresses.map((cidr) => [bareAddress(cidr), formatTarget(other.target)] as const),
       ),
     ]);
     for (const cidr of addresses) {
@@ -125,9 +170,9 @@ export class Entries {
         cure: 'Choose another one, or detach that first (overlayctl ps).',
       });
     }
-    const twin = others.find((other) => isMacGiven && other.attachment.mac === mac);
+    const twin = others.find((other) => isMacGiven && other.mac === mac);
     if (twin === undefined) return;
-    const holder = formatTarget(twin.attachment.target);
+    const holder = formatTarget(twin.target);
     throw new OverlayError('OVL_TARGET_CONFLICT', `${mac ?? ''} is the MAC of ${holder}`, {
       value: mac ?? '',
       cure: 'Choose another one.',

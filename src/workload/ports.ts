@@ -94,8 +94,8 @@ export interface TargetFinder {
 /** Attachments on disk, by id, in JSON. */
 export interface AttachmentStore {
   attachments(): Iterable<readonly [string, unknown]>;
-  /** On disk when it returns; no value: it goes. @throws OVL_STATE_DIR */
-  writeAttachment(id: string, value: object | undefined): void;
+  /** On disk when it resolves; no value: it goes. @throws OVL_STATE_DIR */
+  writeAttachment(id: string, value: object | undefined): Promise<void>;
 }
 
 /** What was declared besides attachments, in JSON. */

@@ -30,7 +30,8 @@ import { toStored } from './stored.js';
  * The guard between ports knows of an interface before there is one, and until it is gone. Where it cannot be, targets
  * are attached all the same, and that is said.
  *
- * The caller does one after the other.
+ * Several may be brought, reduced and forgotten at once, but of one attachment the caller does one thing after the other,
+ * and settles while nothing else is done.
  */
 
 export interface UpkeepComponents {
@@ -60,10 +61,14 @@ export class Upkeep {
 
   /** `existing`: what to go back to when it fails. @throws OverlayError, with nothing changed */
   async bring(attachment: Attachment, existing: Attachment | undefined): Promise<void> {
-    await this.#components.networks.bring(attachment.network);
+    const { entries, networks } = this.#components;
+    // At once, so that what comes next already finds its addresses taken.
+    entries.begin(attachment);
     try {
+      await networks.bring(attachment.network);
       await this.#bring(attachment, existing);
     } catch (error) {
+      entries.end(attachment.id);
       await this.#leave(attachment.network);
       throw error;
     }
@@ -86,23 +91,23 @@ export class Upkeep {
         await host.changeInside(this.#specOf(existing, location), added);
       }
     };
-    await this.#guard(attachment);
-    try {
-      if (step === 'create') await host.createPort(spec);
-    } catch (error) {
+    const give = async (error: unknown): Promise<never> => {
+      entries.end(attachment.id);
       await this.#guard();
       throw error;
-    }
+    };
+    await this.#guard();
+    if (step === 'create') await host.createPort(spec).catch(give);
     try {
       if (step === 'rejoin') await host.rejoin(spec);
       if (step !== 'create') await host.changeInside(spec, []);
-      store.writeAttachment(attachment.id, toStored(attachment));
+      await store.writeAttachment(attachment.id, toStored(attachment));
     } catch (error) {
       await undo().catch(() => undefined);
-      await this.#guard();
-      throw error;
+      await give(error);
     }
     entries.put(attachment, undefined, location.inode);
+    entries.end(attachment.id);
     const known = step === 'create' ? [] : (existing?.addresses ?? []);
     this.#announce(attachment, known);
   }
@@ -111,7 +116,7 @@ export class Upkeep {
   async reduce(fewer: Attachment, removed: readonly string[]): Promise<void> {
     const { entries, host, store, targets } = this.#components;
     const { reason, inode } = entries.get(fewer.id) ?? { reason: undefined, inode: 0 };
-    store.writeAttachment(fewer.id, toStored(fewer));
+    await store.writeAttachment(fewer.id, toStored(fewer));
     entries.put(fewer, reason, inode);
     const location = targets.locate(fewer.target);
     if (reason === undefined && location.state === 'present') {
@@ -123,9 +128,15 @@ export class Upkeep {
   /** @throws OVL_IFACE_CONFIG, OVL_STATE_DIR */
   async forget(attachment: Attachment): Promise<void> {
     const { entries, host, store } = this.#components;
-    store.writeAttachment(attachment.id, undefined);
-    entries.delete(attachment.id);
-    await host.removePort(attachment.port).finally(() => this.#guard());
+    entries.begin(attachment);
+    try {
+      await store.writeAttachment(attachment.id, undefined);
+      entries.delete(attachment.id);
+      await host.removePort(attachment.port);
+    } finally {
+      entries.end(attachment.id);
+      await this.#guard();
+    }
     await this.#leave(attachment.network);
   }
 
@@ -155,6 +166,7 @@ export class Upkeep {
   isOff(): boolean {
     const { entries, host, networks, targets } = this.#components;
     return entries.all.some(({ attachment, reason, inode }) => {
+      if (entries.isMoving(attachment.id)) return false;
       if (reason === undefined && !networks.isThere(attachment.network)) return true;
       const location = targets.locate(attachment.target);
       if (location.state === 'absent') return reason === undefined;
@@ -176,13 +188,9 @@ export class Upkeep {
     }
   }
 
-  /** `coming`: instead of what there is under its id. */
-  async #guard(coming?: Attachment): Promise<void> {
+  async #guard(): Promise<void> {
     const { entries, guard } = this.#components;
-    const others = entries.all
-      .map(({ attachment }) => attachment)
-      .filter(({ id }) => id !== coming?.id);
-    const ports = [...others, ...(coming ? [coming] : [])].map(({ port, mac, addresses }) => ({
+    const ports = entries.present.map(({ port, mac, addresses }) => ({
       ...{ port, mac },
       addresses: addresses.map(bareAddress),
     }));

@@ -9,11 +9,13 @@ import { DEFAULT_NETWORK, type Attachment } from './model.js';
 import type { AddressSource, AlarmClock } from './ports.js';
 import { attachmentOf, type WorkloadOptions } from './request.js';
 import { fromStored } from './stored.js';
+import { Turns } from './turns.js';
 import { Upkeep, type UpkeepComponents } from './upkeep.js';
 
 /*
- * Keeps attachments as they were asked for: one change after the other, each whole or not at all (upkeep.ts). At the
- * start, and every few seconds, what there is is compared with what was asked for.
+ * Keeps attachments as they were asked for: those of one target one change after the other, those of several at once
+ * (turns.ts), each whole or not at all (upkeep.ts). At the start, and every few seconds, what there is is compared with
+ * what was asked for; while it is made to agree, nothing else is done.
  */
 
 /** Two looks at files per attachment: cheap enough to be done often. */
@@ -38,13 +40,13 @@ export class Workloads {
   readonly #options: WorkloadOptions;
   readonly #entries: Entries;
   readonly #upkeep: Upkeep;
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   #looks = 0;
   #spoofs: ReadonlyMap<string, SpoofCount> = new Map();
   #cancel: (() => void) | undefined;
   #isStopped = false;
   /** What each attachment had when it was looked at last: what is missing then is given back. */
-  #had = new Map<string, Attachment>();
+  readonly #had = new Map<string, Attachment>();
 
   constructor(components: WorkloadComponents, options: WorkloadOptions) {
     this.#components = components;
@@ -63,7 +65,7 @@ export class Workloads {
 
   /** The bridge is up. What cannot be attached waits; it never throws for one of them. */
   start(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#inTurn(undefined, async () => {
       const { addresses } = this.#components;
       const used = this.#entries.all.map(({ attachment }) => attachment.network);
       for (const name of new Set([DEFAULT_NETWORK, ...used])) {
@@ -76,14 +78,14 @@ export class Workloads {
 
   /** The bridge was made anew: what hung on the old one hangs on none. */
   rejoin(): Promise<void> {
-    return this.#inTurn(() => this.#upkeep.settle(false));
+    return this.#inTurn(undefined, () => this.#upkeep.settle(false));
   }
 
   /** Attachments stay, and their traffic goes on. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#cancel?.();
-    await this.#queue;
+    await this.#turns.take(undefined, () => Promise.resolve());
   }
 
   /** The target that has a bare address on a network. */
@@ -123,7 +125,7 @@ export class Workloads {
     // Asked for at once, so that many who wait for the same peer wait together.
     const gathering = this.#gather(source, owner, parseWants(request.addresses));
     gathering.catch(() => undefined);
-    return this.#inTurn(async () => {
+    return this.#inTurn(formatTarget(target), async () => {
       const given = await gathering;
       const others = this.#entries.of(target);
       const existing = others.find((other) => other.network === network.name);
@@ -180,7 +182,8 @@ export class Workloads {
     addressTexts: readonly string[],
     network?: string,
   ): Promise<readonly string[]> {
-    return this.#inTurn(async () => {
+    const about = this.#entries.nameOf(targetText, this.#components.targets);
+    return this.#inTurn(about, async () => {
       const asked = addressTexts.length === 0 ? undefined : parseAddresses(addressTexts);
       const found = this.#entries
         .find(targetText, this.#components.targets)
@@ -224,11 +227,17 @@ export class Workloads {
   #arm(): void {
     if (this.#isStopped) return;
     this.#cancel = this.#components.alarm.set(LOOK_MS, () => {
-      void this.#inTurn(async () => {
+      this.#looks += 1;
+      const isGuardDue = this.#looks % LOOKS_PER_GUARD_CHECK === 0;
+      // Who attaches is held up only when there is something to do.
+      if (!isGuardDue && !this.#upkeep.isOff()) {
+        this.#arm();
+        return;
+      }
+      void this.#inTurn(undefined, async () => {
         try {
           if (this.#upkeep.isOff()) await this.#upkeep.settle(false);
-          this.#looks += 1;
-          if (this.#looks % LOOKS_PER_GUARD_CHECK === 0) await this.#watchSpoofs();
+          if (isGuardDue) await this.#watchSpoofs();
         } catch (err) {
           this.#components.warn('The interfaces of this host cannot be read', { err });
         }
@@ -237,22 +246,31 @@ export class Workloads {
     });
   }
 
-  #giveBack(): void {
+  /** `about`: whose attachments were worked on; of others something may be under way. */
+  #giveBack(about: string | undefined): void {
     const have = new Map(this.#entries.all.map(({ attachment }) => [attachment.id, attachment]));
-    for (const [id, { network, addresses }] of this.#had) {
+    for (const [id, attachment] of this.#had) {
+      if (about !== undefined && formatTarget(attachment.target) !== about) continue;
+      const { network, addresses } = attachment;
       const kept = have.get(id)?.addresses ?? [];
       const gone = addresses.filter((cidr) => !kept.includes(cidr));
       for (const cidr of gone) this.#components.addresses(network).release(id, cidr);
+      this.#had.delete(id);
     }
-    this.#had = have;
+    for (const [id, attachment] of have) {
+      if (about === undefined || formatTarget(attachment.target) === about) {
+        this.#had.set(id, attachment);
+      }
+    }
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#queue.then(work).finally(() => {
-      this.#giveBack();
-    });
-    this.#queue = done.catch(() => undefined);
-    return done;
+  /** `about`: a target, as formatTarget has it; undefined: all of them. */
+  #inTurn<T>(about: string | undefined, work: () => Promise<T>): Promise<T> {
+    return this.#turns.take(about, () =>
+      work().finally(() => {
+        this.#giveBack(about);
+      }),
+    );
   }
 }
 

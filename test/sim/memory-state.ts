@@ -58,7 +58,7 @@ export class MemoryState implements StateStore {
     return [...this.#attachments];
   }
 
-  writeAttachment(id: string, value: object | undefined): void {
+  async writeAttachment(id: string, value: object | undefined): Promise<void> {
     if (value) this.#attachments.set(id, structuredClone(value));
     else this.#attachments.delete(id);
   }

@@ -165,9 +165,11 @@ describe('state store', () => {
 
   it('keeps attachments until they are removed, and forgets them on clear', async () => {
     const first = openStore();
-    first.writeAttachment('a', { ifName: 'eth-ovl' });
-    first.writeAttachment('b', { ifName: 'eth1' });
-    first.writeAttachment('b', undefined);
+    await Promise.all([
+      first.writeAttachment('a', { ifName: 'eth-ovl' }),
+      first.writeAttachment('b', { ifName: 'eth1' }),
+      first.writeAttachment('b', undefined),
+    ]);
     await first.close();
     const second = openStore();
     assert.deepEqual([...second.attachments()], [['a', { ifName: 'eth-ovl' }]]);

@@ -25,7 +25,7 @@ describe('workloads on several networks', () => {
   function make(): Workloads {
     const store = {
       attachments: () => [...cells].map(([id, text]) => [id, JSON.parse(text) as unknown] as const),
-      writeAttachment: (id: string, value: object | undefined) => {
+      writeAttachment: async (id: string, value: object | undefined) => {
         if (value) cells.set(id, JSON.stringify(value));
         else cells.delete(id);
       },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 
+import { OverlayError } from '../../../src/base/errors.js';
 import type { PeerId } from '../../../src/model/peer-id.js';
 import { Workloads, type WorkloadComponents } from '../../../src/workload/workloads.js';
 import { FakePortHost } from './fake-port-host.js';
@@ -31,7 +32,7 @@ describe('workloads', () => {
   ): Workloads {
     const store = {
       attachments: () => [...cells].map(([id, text]) => [id, JSON.parse(text) as unknown] as const),
-      writeAttachment: (id: string, value: object | undefined) => {
+      writeAttachment: async (id: string, value: object | undefined) => {
         if (isDiskFull) throw new Error('disk full');
         if (value) cells.set(id, JSON.stringify(value));
         else cells.delete(id);
@@ -74,6 +75,77 @@ describe('workloads', () => {
       attach(workloads, 'web', '10.1.0.3/24'),
     ]);
     assert.deepEqual(workloads.list()[0]?.addresses, ['10.1.0.3/24']);
+  });
+
+  it('attaches several targets at once; one that fails leaves nothing, and the others alone', async () => {
+    const workloads = make();
+    const targets = Array.from({ length: 6 }, (_, at) => `t${at}`);
+    for (const [at, name] of targets.entries()) host.namespaces.set(name, 10 + at);
+    const create = host.createPort.bind(host);
+    let underWay = 0;
+    let most = 0;
+    host.createPort = async (spec) => {
+      most = Math.max(most, (underWay += 1));
+      assert.ok(host.guarded.some((guarded) => guarded.port === spec.port));
+      await new Promise((resolve) => setImmediate(resolve));
+      underWay -= 1;
+      if (spec.inside?.addresses.includes('10.1.0.3/24')) throw new Error('no');
+      await create(spec);
+    };
+    const outcomes = await Promise.allSettled(
+      targets.map((target, at) => attach(workloads, target, `10.1.0.${at}9/24`, `10.1.0.${at}/24`)),
+    );
+    assert.equal(most, 5, 'all but the one whose address is that of its subnet');
+    assert.deepEqual(
+      outcomes.map(({ status }) => status === 'fulfilled'),
+      [false, true, true, false, true, true],
+    );
+    assert.deepEqual([workloads.list().length, host.ports.size, cells.size], [4, 4, 4]);
+    assert.equal(host.guarded.length, 4);
+    assert.ok(host.released.includes('10.1.0.39/24'));
+    await Promise.all(targets.map((target) => workloads.detach(target, [])));
+    assert.deepEqual([workloads.list(), host.ports.size, cells.size, host.guarded], [[], 0, 0, []]);
+  });
+
+  it('gives an address, and a MAC, to one of those that ask for it at once', async () => {
+    const workloads = make();
+    const mac = '02:00:00:00:00:07';
+    const ask = (target: string, address: string) =>
+      workloads.attach({ target, addresses: [address], mac });
+    const outcomes = await Promise.allSettled([
+      attach(workloads, 'web', '10.1.0.2/24'),
+      attach(workloads, 'db', '10.1.0.2/24'),
+      ask('tap:vm1', '10.1.0.3/24'),
+      ask('tap:vm2', '10.1.0.4/24'),
+    ]);
+    assert.deepEqual(
+      outcomes.map((outcome) => (outcome.status === 'fulfilled' ? '' : codeOf(outcome.reason))),
+      ['', 'OVL_ADDRESS_IN_USE', '', 'OVL_TARGET_CONFLICT'],
+    );
+    assert.deepEqual([host.ports.size, cells.size], [2, 2]);
+  });
+
+  it('keeps a target that goes guarded, and its address, while another one comes', async () => {
+    const workloads = make();
+    await attach(workloads, 'web', '10.1.0.2/24');
+    const web = onlyPort();
+    let finish = (): void => undefined;
+    const removed = new Promise<void>((resolve) => (finish = resolve));
+    host.removePort = async (port) => {
+      await removed;
+      host.ports.delete(port);
+    };
+    const gone = workloads.detach('web', []);
+    await attach(workloads, 'db', '10.1.0.3/24');
+    assert.ok(host.guarded.some(({ port }) => port === web));
+    assert.ok(!host.released.includes('10.1.0.2/24'));
+    await assert.rejects(attach(workloads, 'tap:vm1', '10.1.0.2/24'), {
+      code: 'OVL_ADDRESS_IN_USE',
+    });
+    finish();
+    await gone;
+    assert.equal(host.guarded.length, 1);
+    assert.ok(host.released.includes('10.1.0.2/24'));
   });
 
   it('gives the same address and MAC to a new process, whatever was left', async () => {
@@ -338,3 +410,7 @@ describe('workloads', () => {
     assert.ok(!host.isArmed);
   });
 });
+
+function codeOf(error: unknown): string {
+  return error instanceof OverlayError ? error.code : String(error);
+}
