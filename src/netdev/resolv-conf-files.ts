@@ -23,6 +23,8 @@ export class ResolvConfFiles {
   readonly #mark: string;
   readonly #folder: string;
   readonly #warn: (message: string, about: { readonly err: unknown }) => void;
+  /** As they were left; undefined: the folder is to be looked at. */
+  #left: ReadonlyMap<string, string> | undefined;
 
   /** `owner`: one word; two daemons on a host have different ones. */
   constructor(
@@ -35,11 +37,19 @@ export class ResolvConfFiles {
     this.#warn = warn;
   }
 
-  /** Exactly these files are ours afterwards: contents by name of the namespace. What fails is said. */
+  /**
+   * Exactly these files are ours afterwards: contents by name of the namespace. What fails is said. All that is there is
+   * looked at the first time and after a failure, else what differs from the time before.
+   */
   sync(wanted: ReadonlyMap<string, string>): void {
+    const left = this.#left;
+    this.#left = undefined;
     try {
-      for (const name of this.#names()) if (!wanted.has(name)) this.#remove(name);
-      for (const [name, content] of wanted) this.#write(name, content);
+      for (const name of left?.keys() ?? this.#names()) if (!wanted.has(name)) this.#remove(name);
+      for (const [name, content] of wanted) {
+        if (left?.get(name) !== content) this.#write(name, content);
+      }
+      this.#left = new Map(wanted);
     } catch (err) {
       this.#warn(`Files in ${this.#folder} cannot be written: namespaces there find no names`, {
         err,
