@@ -56,6 +56,13 @@ export const MAX_TARGETS = 5000;
 export const REMOVED_AGAIN_MS = 300_000;
 export const RESOLVE_GIVE_UP_MS = 5000;
 
+/** Sessions of one peer: the one in use, the one to come, and what still comes on those before. */
+export const SESSIONS_PER_PEER = 4;
+/** Of all peers; the data plane's table has 8192 places, some for those that come and go at once. */
+export const SESSIONS_IN_ALL = 7168;
+/** While all peers have so many ways, one that has two gets no more. The data plane has places for 16 384. */
+export const PATHS_IN_ALL = 6144;
+export const PATHS_WHEN_MANY = 2;
 /** Candidates of one peer: 8 of its record, 8 of a PUNCH, relays, TCP, and where it was seen. */
 export const CANDIDATES_PER_PEER = 24;
 export const RECORD_ENDPOINTS_MAX = 8;

@@ -17,6 +17,8 @@ import {
   ADMIT_PER_SECOND,
   DATA_OVERHEAD_BYTES,
   MAX_PEERS,
+  PATHS_IN_ALL,
+  SESSIONS_IN_ALL,
   STRANGER_PROBES_BURST,
   STRANGER_PROBES_PER_SECOND,
   TCP_SWEEP_MS,
@@ -722,6 +724,7 @@ export class Links {
       if (!how.isInitiator) noteNoCipher(done.peer.id, how.from, out);
       return false;
     }
+    if (this.#bySession.size >= SESSIONS_IN_ALL) return false;
     const peer = this.#peers.get(done.peer.id) ?? this.#admit(done, nowMs, out);
     if (!peer) return false;
     this.#with(peer, nowMs, out, () => {
@@ -748,6 +751,7 @@ export class Links {
       {
         ...this.#components,
         strangerProbes: this.#strangerProbes,
+        hasManyPaths: () => this.#byPath.size >= PATHS_IN_ALL,
         takePathId: () => this.#takePathId(),
         releaseIndex: (index, atMs) => {
           this.#indexes.release(index, atMs);

@@ -6,6 +6,7 @@ import { isLasting, type CandidateNews, type LinkPath } from './candidate.js';
 import {
   CANDIDATE_SILENT_MS,
   CANDIDATES_PER_PEER,
+  PATHS_WHEN_MANY,
   COST_CHECK_MS,
   DEAD_PATH_KEEP_MS,
   PMTU_FLOOR_BYTES,
@@ -58,6 +59,7 @@ export class PathSet {
   readonly #takeId: () => number;
   readonly #usefulBytes: number;
   readonly #budget: TokenBucket;
+  readonly #hasManyElsewhere: () => boolean;
   readonly #choice = new PathChoice();
   #active: LinkPath | undefined;
   #lastSwitch: PathSwitch | undefined;
@@ -67,8 +69,17 @@ export class PathSet {
   #roaming: Roaming | undefined;
   #failover: Failover | undefined;
 
-  /** `budget`: datagrams to addresses from which nothing authentic ever came, of the whole node. */
-  constructor(takeId: () => number, usefulBytes: number, budget: TokenBucket) {
+  /**
+   * `budget`: datagrams to addresses from which nothing authentic ever came, of the whole node. `hasManyElsewhere`: all
+   * peers together have so many paths that each gets few.
+   */
+  constructor(
+    takeId: () => number,
+    usefulBytes: number,
+    budget: TokenBucket,
+    hasManyElsewhere: () => boolean = () => false,
+  ) {
+    this.#hasManyElsewhere = hasManyElsewhere;
     this.#takeId = takeId;
     this.#usefulBytes = usefulBytes;
     this.#budget = budget;
@@ -120,7 +131,12 @@ export class PathSet {
 
   /** A handshake was finished over this address: it works. Replaces an active path that is not known to. */
   prove(address: PathAddress, nowMs: number): void {
-    const entry = this.#find(address) ?? this.#add({ address, source: 'roaming' }, nowMs);
+    let entry = this.#find(address);
+    if (!entry) {
+      // A peer may finish handshakes from anywhere, without end.
+      if (this.#isFull && !this.#evict()) this.#evictSpare();
+      entry = this.#add({ address, source: 'roaming' }, nowMs);
+    }
     const { path } = entry;
     // The data plane's clock of a dead path would not report a second death: begin a new one.
     if (path.state === 'dead' || !this.#isLive(entry)) path.id = this.#takeId();
@@ -133,7 +149,7 @@ export class PathSet {
   addCandidate(news: CandidateNews, nowMs: number): void {
     const entry = this.#find(news.address);
     if (!entry) {
-      if (this.#entries.size < CANDIDATES_PER_PEER || this.#evict()) this.#add(news, nowMs);
+      if (!this.#isFull || this.#evict()) this.#add(news, nowMs);
       return;
     }
     const { path, asking } = entry;
@@ -327,6 +343,19 @@ export class PathSet {
     path.sinceMs = nowMs;
     path.pmtu.begin(nowMs);
     asking.rest();
+  }
+
+  get #isFull(): boolean {
+    const most = this.#hasManyElsewhere() ? PATHS_WHEN_MANY : CANDIDATES_PER_PEER;
+    return this.#entries.size >= most;
+  }
+
+  /** The one that works for longest and is not in use. */
+  #evictSpare(): void {
+    const [oldest] = this.all
+      .filter((path) => path !== this.#active)
+      .sort((a, b) => a.sinceMs - b.sinceMs);
+    if (oldest) this.#delete(oldest);
   }
 
   /** Makes room for one more by dropping the oldest that does not work, first one that nobody vouches for. */

@@ -6,7 +6,7 @@ import { shortPeerId, type PeerId } from '../model/peer-id.js';
 import { CONTROL } from '../wire/control-types.js';
 import type { Actions } from './actions.js';
 import type { CandidateNews } from './candidate.js';
-import { OVERLAP_MS } from './constants.js';
+import { OVERLAP_MS, SESSIONS_PER_PEER } from './constants.js';
 import type { HandshakeDone, LinkCrypto } from './crypto-port.js';
 import { PathSet, usefulDatagramBytes, type PathSwitch } from './path-set.js';
 import { Rekey, type RekeyAction } from './rekey.js';
@@ -34,6 +34,8 @@ export interface PeerLinkComponents {
   readonly releaseIndex: (index: number, nowMs: number) => void;
   /** Datagrams to addresses from which nothing authentic ever came. */
   readonly strangerProbes: TokenBucket;
+  /** All peers together have so many paths that each gets few. */
+  readonly hasManyPaths: () => boolean;
 }
 
 export interface PeerLinkOptions {
@@ -79,6 +81,7 @@ export class PeerLink {
       components.takePathId,
       usefulDatagramBytes(options.usefulBytes, Number.POSITIVE_INFINITY),
       components.strangerProbes,
+      components.hasManyPaths,
     );
   }
 
@@ -146,6 +149,7 @@ export class PeerLink {
     if (done.suite === 0) return;
     this.#meetInstance(toHex(done.peer.instance), nowMs, out);
     if (this.#toldPeer === '') this.#tellPeer(0, 0, out);
+    this.#makeRoom(nowMs);
     const session: LinkSession = {
       index: done.localIndex,
       remoteIndex: done.remoteIndex,
@@ -360,6 +364,14 @@ export class PeerLink {
     this.#instance = instance;
     for (const session of this.sessions) this.#remove(session, nowMs);
     this.paths.clear();
+  }
+
+  /** A peer that goes on to finish handshakes and confirms none would fill the table of sessions. */
+  #makeRoom(nowMs: number): void {
+    for (const session of this.sessions) {
+      if (this.#sessions.size < SESSIONS_PER_PEER) return;
+      if (session !== this.#tx && session !== this.#kept) this.#remove(session, nowMs);
+    }
   }
 
   #moveToKept(nowMs: number): void {

@@ -31,6 +31,8 @@ import {
 
 /** Requests of one neighbour. */
 const LABELS_PER_NEIGHBOUR = 64;
+/** Labels of all neighbours; the data plane's table has twice as many places, for those that come and go at once. */
+const LABELS_IN_ALL = 8192;
 const ALLOCS_PER_SECOND = 20;
 const REPEATS_MS = [250, 500, 1000, 2000] as const;
 const GIVE_UP_MS = 4000;
@@ -183,7 +185,7 @@ export class Relays {
   ): number | undefined {
     const [first, ...rest] = via;
     if (first === undefined || via.length > MAX_RELAYS) return undefined;
-    if (!this.#view.isNeighbour(first)) return undefined;
+    if (!this.#view.isNeighbour(first) || this.#labels.size >= LABELS_IN_ALL) return undefined;
     const key = via.join();
     for (const { way } of this.#labels.values()) {
       if (way?.target === target && way.via.join() === key) return undefined;
@@ -316,7 +318,8 @@ export class Relays {
     if (!this.#view.isNeighbour(peer)) return 'you are not reached directly from here';
     let count = 0;
     for (const label of this.#labels.values()) if (label.peer === peer && label.askedBy) count += 1;
-    if (count >= LABELS_PER_NEIGHBOUR) return 'too many labels';
+    const isFull = this.#labels.size + 2 > LABELS_IN_ALL;
+    if (isFull || count >= LABELS_PER_NEIGHBOUR) return 'too many labels';
     if (alloc.target === ownId) return undefined;
     if (!isRelay) return 'this node does not relay';
     const next = alloc.via[0] ?? alloc.target;

@@ -17,6 +17,8 @@ import { MAX_RECORD_BODY_BYTES } from './record.js';
 export const MAX_ENTRY_ADDRESSES = 32;
 const LIMITS: PackLimits = { bytes: MAX_RECORD_BODY_BYTES, depth: 3, items: 512 };
 const MAC_BYTES = 6;
+/** ::ffff:0:0/96 */
+const MAPPED_PREFIX = 0xffffn;
 /** Headers of MessagePack, at their longest here. */
 const ENTRY_HEAD_BYTES = 3 + 2 + MAC_BYTES;
 
@@ -68,7 +70,10 @@ function entryOf(value: unknown): AddressEntry | undefined {
   for (const bytes of rest) {
     if (!isBytes(bytes, 4) && !isBytes(bytes, 16)) return undefined;
     const family = bytes.length === 4 ? 4 : 6;
-    addresses.push(formatAddress({ family, value: addressFromBytes(bytes) }));
+    const value = addressFromBytes(bytes);
+    // An IPv4 address in other words would stand beside what others say of it.
+    if (family === 6 && value >> 32n === MAPPED_PREFIX) return undefined;
+    addresses.push(formatAddress({ family, value }));
   }
   return isHost ? { mac: macFromBytes(mac), addresses } : undefined;
 }

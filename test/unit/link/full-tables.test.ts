@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 
 import { ok } from '../../../src/base/result.js';
+import type { TableEntry } from '../../../src/dataplane/dataplane.js';
 import { Actions } from '../../../src/link/actions.js';
+import { CANDIDATES_PER_PEER, SESSIONS_PER_PEER } from '../../../src/link/constants.js';
 import { Links } from '../../../src/link/links.js';
+import type { Endpoint } from '../../../src/model/endpoint.js';
 import { parsePeerId, type PeerId } from '../../../src/model/peer-id.js';
 import { FIN_TYPE, INIT_TYPE } from '../../../src/wire/handshake.js';
 import { SeededRng } from '../../sim/seeded-rng.js';
@@ -44,10 +47,20 @@ class Bench {
     this.nowMs = endMs;
   }
 
-  /** It completes a handshake. @returns whether it has a link */
+  /** It completes a handshake and says something. @returns whether it has a link */
   come(number: number): boolean {
+    const from = this.handshake(number, number % 250);
+    const session = this.links.peer(this.#next)?.tx?.index;
+    if (session === undefined) return false;
+    const heard = { kind: 'phaseConfirmed', session, phase: 0, from } as const;
+    this.links.onEvent(heard, this.nowMs, this.out);
+    return true;
+  }
+
+  /** It completes a handshake from there. */
+  handshake(number: number, host: number): Endpoint {
     this.#next = idOf(number);
-    const from = at(number % 250);
+    const from = at(host);
     const event = (type: number, fill: number) => {
       const bytes = new Uint8Array(512).fill(fill);
       bytes[0] = type;
@@ -57,11 +70,25 @@ class Bench {
     };
     this.links.onEvent(event(INIT_TYPE, number), this.nowMs, this.out);
     this.links.onEvent(event(FIN_TYPE, number), this.nowMs, this.out);
-    const session = this.links.peer(this.#next)?.tx?.index;
-    if (session === undefined) return false;
-    const heard = { kind: 'phaseConfirmed', session, phase: 0, from } as const;
-    this.links.onEvent(heard, this.nowMs, this.out);
-    return true;
+    return from;
+  }
+
+  /** Entries of a kind that stand in the tables. */
+  held(set: TableEntry['kind'], removed: TableEntry['kind']): number {
+    const held = new Set<number>();
+    for (const action of this.out.list) {
+      if (action.kind !== 'table') continue;
+      const { entry } = action;
+      const key =
+        'path' in entry && entry.kind !== 'peerSet'
+          ? entry.path
+          : 'session' in entry
+            ? entry.session
+            : 0;
+      if (entry.kind === set) held.add(key);
+      if (entry.kind === removed) held.delete(key);
+    }
+    return held.size;
   }
 
   /** It says goodbye. */
@@ -71,6 +98,20 @@ class Bench {
     this.links.onEvent(close as Parameters<Links['onEvent']>[0], this.nowMs, this.out);
   }
 }
+
+describe('the tables of the data plane', () => {
+  it('are not filled by a peer that finishes handshakes from everywhere and confirms none', () => {
+    const bench = new Bench();
+    assert.equal(bench.come(1), true);
+    for (let host = 2; host < 200; host++) {
+      bench.run(50);
+      bench.handshake(1, host);
+    }
+    assert.ok(bench.held('sessionInstall', 'sessionRemove') <= SESSIONS_PER_PEER);
+    assert.ok(bench.held('pathSet', 'pathRemove') <= CANDIDATES_PER_PEER);
+    assert.equal(bench.links.peers.length, 1);
+  });
+});
 
 describe('places for peers', () => {
   it('are found for newcomers when identities that are gone hold all of them', () => {

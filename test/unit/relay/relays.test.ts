@@ -4,6 +4,7 @@ import { seededRng } from '../../../src/base/rng.js';
 import { peerIdFromBytes, type PeerId } from '../../../src/model/peer-id.js';
 import { Relays, type RelayAction, type Way } from '../../../src/relay/relays.js';
 import { CONTROL } from '../../../src/wire/control-types.js';
+import { encodeRelayAlloc } from '../../../src/wire/relay.js';
 
 const id = (number: number): PeerId => peerIdFromBytes(new Uint8Array(16).fill(number));
 const [A, B, C, D] = [1, 2, 3, 4].map(id) as [PeerId, PeerId, PeerId, PeerId];
@@ -291,5 +292,23 @@ describe('relays', () => {
     }
     assert.equal(net.labels, before);
     assert.equal(net.follow(A, net.ups[0]!.label), C);
+  });
+
+  it('are refused when all neighbours together have as many as the tables hold half of', () => {
+    const peers = Array.from({ length: 200 }, (_, at) => id(at + 10));
+    const view = { isNeighbour: () => true };
+    const relays = new Relays({ rng: seededRng(7), view }, { ownId: A, isRelay: true });
+    const told = new Set<number>();
+    for (const [at, peer] of peers.entries()) {
+      const target = peers[(at + 1) % peers.length]!;
+      for (let asked = 1; asked <= 64; asked++) {
+        const request = new Uint8Array(8).fill(asked);
+        const body = encodeRelayAlloc({ request, origin: peer, target, via: [], label: asked });
+        const out: RelayAction[] = [];
+        relays.onMessage(peer, CONTROL.RELAY_ALLOC, body, asked * 100, out);
+        for (const action of out) if (action.kind === 'labelSet') told.add(action.label);
+      }
+    }
+    assert.equal(told.size, 8192 / 2, 'the other halves are told when their way stands');
   });
 });

@@ -48,6 +48,8 @@ describe('address record', () => {
       [[ip, ip]],
       [[mac, '10.0.0.1']],
       [[mac, Uint8Array.of(1, 2, 3)]],
+      // 10.0.0.1 as an IPv6 address: another word for what somebody else may say.
+      [[mac, Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1)]],
       [[Uint8Array.of(1, 0, 0x5e, 0, 0, 1), ip]],
       [[new Uint8Array(6), ip]],
       [[mac, ...many]],
