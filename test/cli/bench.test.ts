@@ -10,7 +10,7 @@ const HOST = '127.0.0.1';
 const SECRETS = { token: 'a1'.repeat(16), proof: 'b2'.repeat(16) };
 
 describe('overlayctl bench', function () {
-  this.timeout(15_000);
+  this.timeout(120_000);
   let box: Sandbox;
   const bench = (...argv: string[]): ReturnType<typeof runCli> =>
     runCli(['--socket', box.socket, 'bench', ...argv]);

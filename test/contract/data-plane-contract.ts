@@ -51,7 +51,7 @@ const SESSION_B = 0x0b0b0b0b;
 const CLOSE_TYPE = 14;
 const PATH = 7;
 const SLOT = 1;
-const WAIT_MS = 3000;
+const WAIT_MS = 20_000;
 const QUIET_MS = 300;
 
 /** `hasFrames`: the rig can put frames into a's TAP and see what b writes to its own. */

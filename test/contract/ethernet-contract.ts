@@ -27,7 +27,7 @@ import type { Line } from './relay-contract.js';
 type Side = 'a' | 'b' | 'c';
 
 const SLOT = { a: 1, b: 2, c: 3 } as const;
-const WAIT_MS = 3000;
+const WAIT_MS = 20_000;
 const BROADCAST = macOf('ff:ff:ff:ff:ff:ff');
 const GUEST = macOf('02:00:00:00:00:77');
 const GROUP = macOf('01:00:5e:01:02:03');

@@ -68,7 +68,7 @@ const STORIES: readonly (readonly [string, string])[] = [
 ];
 
 describe('the end of a native data plane', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
 
   for (const [name, story] of STORIES) {
     it(name, async () => {

@@ -182,7 +182,7 @@ const makeNetworkLine = async (): Promise<NetworkLine> => {
 };
 
 before(async function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   await must(['make', '-s', '-C', `${ROOT}native/test`, 'tools'], { timeoutMs: 60_000 });
 });
 

@@ -40,7 +40,7 @@ export interface NetworkLine {
   close(): Promise<void>;
 }
 
-const WAIT_MS = 3000;
+const WAIT_MS = 20_000;
 const SLOT = 1;
 const ABSENT = 2;
 const BLUE = 5;

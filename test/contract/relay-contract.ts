@@ -40,7 +40,7 @@ const STRAY = 0xdeadbeef;
 const SLOT = { a: 1, b: 2, c: 3 } as const;
 const RELAYED_PATH = 99;
 const TYPE = 14;
-const WAIT_MS = 3000;
+const WAIT_MS = 20_000;
 const QUIET_MS = 300;
 const HEADER_BYTES = 8;
 

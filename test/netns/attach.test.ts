@@ -24,7 +24,7 @@ interface Shown {
 }
 
 describe('attached namespaces', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let topology: Topology;
   let alice: Host;
   let bob: Host;

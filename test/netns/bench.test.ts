@@ -16,7 +16,7 @@ interface Measured {
 }
 
 describe('overlayctl bench', function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
   let topology: Topology;
   let [alice, bob]: [Host?, Host?] = [];
   let a: TestDaemon;

@@ -6,6 +6,7 @@ import type { TestDaemon } from './lib/daemon.js';
 import { type Host, Topology } from './lib/topology.js';
 import { isAnswered, pingAll } from './lib/traffic.js';
 import { waitFor } from './lib/wait.js';
+import { tidy } from './lib/tidy.js';
 
 /*
  *     alice ──┬── bob
@@ -13,7 +14,7 @@ import { waitFor } from './lib/wait.js';
  */
 
 describe('two nodes with one state directory', function () {
-  this.timeout(90_000);
+  this.timeout(120_000);
   let topology: Topology;
   let hosts: readonly [Host, Host, Host];
 
@@ -27,13 +28,7 @@ describe('two nodes with one state directory', function () {
     await topology.lan(hosts);
   });
 
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed') console.error(await topology.logs());
-  });
-
-  after('leaves nothing behind', async () => {
-    await topology.dispose();
-  });
+  tidy(() => topology);
 
   const stateOf = (host: Host) => join(host.directory, host.name, 'state');
   const identityOf = async (host: Host) =>

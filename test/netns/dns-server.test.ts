@@ -20,7 +20,7 @@ const QUERIES_PER_SECOND = 2000;
 const SECONDS = 5;
 
 describe('the DNS server, asked by dig and dnsperf', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let topology: Topology;
   let host: Host;
   let guest: Host;

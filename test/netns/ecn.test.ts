@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type Pair, startPair } from './lib/pair.js';
 import { pingAll } from './lib/traffic.js';
+import { tidy } from './lib/tidy.js';
 
 /*
  * RFC 6040 against the kernel: the outer header leaves with the ECN field of the frame, and a mark that the underlay
@@ -10,7 +11,7 @@ import { pingAll } from './lib/traffic.js';
 const COUNTED = (name: string) => new RegExp(`counter ${name} \\{\\s*packets (\\d+)`);
 
 describe('congestion marks of the underlay', function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
   let pair: Pair;
 
   before(async () => {
@@ -29,10 +30,7 @@ describe('congestion marks of the underlay', function () {
         }
       }`);
   });
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed') console.error(await pair.topology.logs());
-  });
-  after('leaves nothing behind', () => pair.topology.dispose());
+  tidy(() => pair);
 
   const counted = async (name: string): Promise<number> => {
     const rules = await pair.bob.must(['nft', 'list', 'table', 'inet', 'marks']);

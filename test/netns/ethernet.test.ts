@@ -154,15 +154,10 @@ describe('one Ethernet over three hosts', function () {
   it('says who has an address from the records, asks nobody else, and follows them', async () => {
     const [a, b, c] = await Promise.all(['na', 'nb', 'nc'].map((name) => topology.host(name)));
     const [onA, onB, onC] = daemons as [TestDaemon, TestDaemon, TestDaemon];
-    const ctl = async (daemon: TestDaemon, ...words: string[]): Promise<string> => {
-      const { code, stdout, stderr } = await daemon.ctl(words);
-      assert.equal(code, 0, stderr);
-      return stdout;
-    };
     const targets = ['192.168.77.3', 'fd00:77::3'];
     const lengths = ['192.168.77.3/24', 'fd00:77::3/64'];
-    await ctl(onA, 'attach', '192.168.77.1/24', 'fd00:77::1/64', a!.namespace);
-    await ctl(onC, 'attach', ...lengths, c!.namespace);
+    await onA.must('attach', '192.168.77.1/24', 'fd00:77::1/64', a!.namespace);
+    await onC.must('attach', ...lengths, c!.namespace);
     const answered = async () => (await onA.report()).counters['neighbours_answered'] ?? 0;
     /** a's guest forgets who has it, and asks: is it told by a's daemon? */
     const isTold = async (target: string): Promise<boolean> => {
@@ -198,9 +193,9 @@ describe('one Ethernet over three hosts', function () {
     );
     await a!.ip(['address', 'delete', 'fd00:77::3/64', 'dev', 'eth-ovl']);
 
-    await ctl(onC, 'detach', c!.namespace);
-    await ctl(onB, 'attach', ...lengths, b!.namespace);
-    const shown = JSON.parse(await ctl(onB, '--json', 'ps')) as { attachments: { mac: string }[] };
+    await onC.must('detach', c!.namespace);
+    await onB.must('attach', ...lengths, b!.namespace);
+    const shown = (await onB.json('ps')) as { attachments: { mac: string }[] };
     for (const target of targets) {
       await waitFor(`${target} at its new place`, 10_000, async () => {
         const isSaid = await isTold(target);
@@ -209,8 +204,8 @@ describe('one Ethernet over three hosts', function () {
       });
       await pingAll(a!, target);
     }
-    await ctl(onA, 'detach', a!.namespace);
-    await ctl(onB, 'detach', b!.namespace);
+    await onA.must('detach', a!.namespace);
+    await onB.must('detach', b!.namespace);
   });
 
   it('follows a MAC that moves between hosts 50 times, within 200 ms each time', async () => {

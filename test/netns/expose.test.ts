@@ -15,7 +15,7 @@ import { waitFor } from './lib/wait.js';
  */
 
 describe('exposed addresses of a host', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let topology: Topology;
   let alice: Host;
   let bob: Host;
@@ -40,8 +40,8 @@ describe('exposed addresses of a host', function () {
     await onAlice.wait('ready');
     onBob = await bob.startDaemon({ peers: [alice.address(4)] });
     await Promise.all([onAlice.wait('peers=2'), onBob.wait('peers=2')]);
-    await ctl(onAlice, 'attach', '192.168.0.2/24', a.namespace);
-    await ctl(onBob, 'attach', '192.168.0.3/24', b.namespace);
+    await onAlice.must('attach', '192.168.0.2/24', a.namespace);
+    await onBob.must('attach', '192.168.0.3/24', b.namespace);
   });
 
   afterEach(async function () {
@@ -49,25 +49,19 @@ describe('exposed addresses of a host', function () {
   });
 
   after('leaves nothing behind', async () => {
-    await ctl(onBob, 'detach', b.namespace);
+    await onBob.must('detach', b.namespace);
     await topology.dispose();
   });
-
-  async function ctl(daemon: TestDaemon, ...words: string[]): Promise<string> {
-    const outcome = await daemon.ctl(words);
-    assert.equal(outcome.code, 0, outcome.stderr);
-    return outcome.stdout;
-  }
 
   it('reach the targets of all hosts, and are reached by name', async () => {
     assert.equal(await isAnswered(alice, '192.168.0.3'), false);
     const words = ['expose', '192.168.0.1/24', '--name', 'gw'];
-    assert.equal(await ctl(onAlice, ...words), '192.168.0.1/24\n');
-    assert.equal(await ctl(onAlice, ...words), '192.168.0.1/24\n');
+    assert.equal(await onAlice.must(...words), '192.168.0.1/24');
+    assert.equal(await onAlice.must(...words), '192.168.0.1/24');
     for (const target of ['192.168.0.2', '192.168.0.3']) await pingAll(alice, target);
     await pingAll(b, '192.168.0.1');
     await waitFor('the name', 5000, async () => {
-      return (await ctl(onBob, 'dns', 'list')).includes('gw.overlay.internal');
+      return (await onBob.must('dns', 'list')).includes('gw.overlay.internal');
     });
     await b.must(['ping', '-c1', '-W2', 'gw']);
   });
@@ -113,22 +107,22 @@ describe('exposed addresses of a host', function () {
     await Promise.all([onAlice.wait('peers=2'), onBob.wait('peers=2')]);
     await pingAll(alice, '192.168.0.3');
     const own = await onAlice.address(4);
-    assert.equal(await ctl(onAlice, 'hide', '192.168.0.1/24'), '192.168.0.1/24\n');
-    assert.equal(await ctl(onAlice, 'hide'), '');
+    assert.equal(await onAlice.must('hide', '192.168.0.1/24'), '192.168.0.1/24');
+    assert.equal(await onAlice.must('hide'), '');
     assert.equal(await isAnswered(alice, '192.168.0.2'), false);
     assert.doesNotMatch(await alice.must(['nft', 'list', 'ruleset']), /table inet/);
     assert.match(await alice.ip(['address', 'show', 'dev', 'overlay0']), new RegExp(own));
   });
 
   it('keep sources as they are without masquerading', async () => {
-    await ctl(onAlice, 'expose', '192.168.0.1/24', '--no-masquerade');
+    await onAlice.must('expose', '192.168.0.1/24', '--no-masquerade');
     assert.equal(await isAnswered(lan, '192.168.0.2'), false);
     await a.ip(['route', 'add', 'default', 'via', '192.168.0.1']);
     await pingAll(lan, '192.168.0.2');
   });
 
   it('go with a reset, rules and all', async () => {
-    await ctl(onAlice, 'reset');
+    await onAlice.must('reset');
     assert.equal(await onAlice.exit(), 0);
     assert.doesNotMatch(await alice.must(['nft', 'list', 'ruleset']), /overlayd/);
     assert.doesNotMatch(await alice.ip(['rule']), /169\.254/);

@@ -3,6 +3,7 @@ import { type Pair, startPair } from './lib/pair.js';
 import { type Host, Topology } from './lib/topology.js';
 import { isAnswered, pingAll, tcpTransfer, udpTransfer } from './lib/traffic.js';
 import { waitFor } from './lib/wait.js';
+import { tidy } from './lib/tidy.js';
 
 /*
  * Each offload the data plane can do without (docs/debugging.md), left aside on both hosts, and the underlay that
@@ -16,7 +17,7 @@ describe('fall-backs of the data plane', () => {
   let usual: readonly string[] = [];
 
   before(async function () {
-    this.timeout(30_000);
+    this.timeout(120_000);
     const topology = await Topology.create();
     const daemon = await (await topology.host('alice')).startDaemon();
     await daemon.wait('ready');
@@ -32,16 +33,13 @@ describe('fall-backs of the data plane', () => {
     { without: 'gso,gro,uso,vnet_hdr', missing: ['vnet_hdr', 'tso', 'uso', 'udp_gso', 'udp_gro'] },
   ]) {
     describe(`two hosts without ${without}`, function () {
-      this.timeout(60_000);
+      this.timeout(120_000);
       let pair: Pair;
 
       before(async () => {
         pair = await startPair({ env: { OVERLAYD_DEBUG: '1', OVERLAYD_DEBUG_WITHOUT: without } });
       });
-      afterEach(async function () {
-        if (this.currentTest?.state === 'failed') console.error(await pair.topology.logs());
-      });
-      after('leaves nothing behind', () => pair.topology.dispose());
+      tidy(() => pair);
 
       it('say so', async () => {
         const { offloads } = (await pair.a.report()).dataplane;
@@ -68,7 +66,7 @@ describe('fall-backs of the data plane', () => {
 });
 
 describe('a host with all offloads and one with none', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let pair: Pair;
 
   before(async () => {
@@ -81,10 +79,7 @@ describe('a host with all offloads and one with none', function () {
     pair = { ...pair, b };
     await Promise.all([pair.a.wait('peers=2'), b.wait('peers=2')]);
   });
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed') console.error(await pair.topology.logs());
-  });
-  after('leaves nothing behind', () => pair.topology.dispose());
+  tidy(() => pair);
 
   it('understand each other', async () => {
     const { alice, bob, a, b } = pair;
@@ -101,16 +96,13 @@ async function sentBytes(host: Host): Promise<number> {
 }
 
 describe('an underlay whose MTU shrinks while it is used', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let pair: Pair;
 
   before(async () => {
     pair = await startPair({}, { mtuBytes: 1500 });
   });
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed') console.error(await pair.topology.logs());
-  });
-  after('leaves nothing behind', () => pair.topology.dispose());
+  tidy(() => pair);
 
   it('carries whole frames again within 3 s, and loses no TCP byte', async () => {
     const { alice, bob, a, b } = pair;

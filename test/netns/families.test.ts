@@ -45,16 +45,11 @@ for (const [underlay, family, other] of [
     });
 
     after('leaves nothing behind', async () => {
-      await ctl(onAlice, 'detach', a.namespace);
-      await ctl(onBob, 'detach', b.namespace);
+      await onAlice.must('detach', a.namespace);
+      await onBob.must('detach', b.namespace);
       await topology.dispose();
     });
 
-    async function ctl(daemon: TestDaemon, ...words: string[]): Promise<string> {
-      const outcome = await daemon.ctl(words);
-      assert.equal(outcome.code, 0, outcome.stderr);
-      return outcome.stdout.trim();
-    }
     const bare = (cidr: string): string => cidr.split('/')[0]!;
     const dig = async (host: Host, ...words: string[]): Promise<string[]> =>
       (await host.must(['dig', '+tries=1', '+time=3', '+short', ...words]))
@@ -67,16 +62,16 @@ for (const [underlay, family, other] of [
     });
 
     it('targets have addresses of pools of both families, and names with A, AAAA and PTR', async () => {
-      await ctl(onAlice, 'ipam', 'pool', 'add', POOL6);
+      await onAlice.must('ipam', 'pool', 'add', POOL6);
       const name = ['--name', 'web'];
-      const four = await ctl(onAlice, 'attach', a.namespace, ...name);
-      const six = await ctl(onAlice, 'attach', `net:${POOL6}`, a.namespace, ...name);
+      const four = await onAlice.must('attach', a.namespace, ...name);
+      const six = await onAlice.must('attach', `net:${POOL6}`, a.namespace, ...name);
       assert.match(four, /^10\.(3[2-9]|4[0-7])\.\d+\.\d+\/12$/);
       assert.match(six, /^fd5a:1:2:[0-9a-f:]*\/64$/);
       await waitFor('the second pool on bob', 10_000, async () =>
-        (await ctl(onBob, 'ipam', 'status')).includes(POOL6),
+        (await onBob.must('ipam', 'status')).includes(POOL6),
       );
-      const both = await ctl(onBob, 'attach', 'net:default', `net:${POOL6}`, b.namespace);
+      const both = await onBob.must('attach', 'net:default', `net:${POOL6}`, b.namespace);
       const given = both.split('\n');
       assert.equal(given.length, 2);
       for (const cidr of [four, six]) await pingAll(b, bare(cidr), { size: 10_000 });
@@ -101,11 +96,11 @@ for (const [underlay, family, other] of [
       const refused = await onBob.ctl(['ipam', 'pool', 'remove', POOL6]);
       assert.equal(refused.code, 1);
       assert.match(refused.stderr, /fd5a:1:2:[0-9a-f:]* is in use .*OVL_ADDRESS_IN_USE/);
-      await ctl(onAlice, 'detach', a.namespace);
-      await ctl(onBob, 'detach', b.namespace);
-      await ctl(onBob, 'ipam', 'pool', 'remove', POOL6);
+      await onAlice.must('detach', a.namespace);
+      await onBob.must('detach', b.namespace);
+      await onBob.must('ipam', 'pool', 'remove', POOL6);
       await waitFor('its end on alice', 10_000, async () => {
-        return !(await ctl(onAlice, 'ipam', 'status')).includes(POOL6);
+        return !(await onAlice.must('ipam', 'status')).includes(POOL6);
       });
     });
   });

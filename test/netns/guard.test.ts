@@ -25,7 +25,7 @@ interface Shown {
 }
 
 describe('the guard between attachments of one host', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let topology: Topology;
   let alice: Host;
   let web: Host;
@@ -45,10 +45,10 @@ describe('the guard between attachments of one host', function () {
     ];
     daemon = await alice.startDaemon();
     await daemon.wait('ready');
-    await ctl('attach', '10.9.0.2/24', 'fd00:9::2/64', web.namespace);
-    await ctl('attach', '10.9.0.3/24', 'fd00:9::3/64', db.namespace);
-    await ctl('attach', '10.9.0.4/24', thief.namespace);
-    await ctl('attach', '10.9.0.5/24', 'fd00:9::4/64', thief.namespace);
+    await daemon.must('attach', '10.9.0.2/24', 'fd00:9::2/64', web.namespace);
+    await daemon.must('attach', '10.9.0.3/24', 'fd00:9::3/64', db.namespace);
+    await daemon.must('attach', '10.9.0.4/24', thief.namespace);
+    await daemon.must('attach', '10.9.0.5/24', 'fd00:9::4/64', thief.namespace);
     const macOf = async (host: Host): Promise<string> => (await shown(host)).mac;
     [webMac, thiefMac] = [await macOf(web), await macOf(thief)];
   });
@@ -60,19 +60,13 @@ describe('the guard between attachments of one host', function () {
   });
 
   after('leaves nothing behind', async () => {
-    for (const host of [web, db, thief]) await ctl('detach', host.namespace);
+    for (const host of [web, db, thief]) await daemon.must('detach', host.namespace);
     assert.equal(await alice.must(['nft', 'list', 'ruleset']), '');
     await topology.dispose();
   });
 
-  async function ctl(...words: string[]): Promise<string> {
-    const outcome = await daemon.ctl(words);
-    assert.equal(outcome.code, 0, outcome.stderr);
-    return outcome.stdout;
-  }
-
   async function shown(host: Host): Promise<Shown> {
-    const { attachments } = JSON.parse(await ctl('--json', 'ps')) as { attachments: Shown[] };
+    const { attachments } = (await daemon.json('ps')) as { attachments: Shown[] };
     const found = attachments.find(({ target }) => target === host.namespace);
     assert.ok(found);
     return found;
@@ -174,7 +168,7 @@ describe('the guard between attachments of one host', function () {
       return spoofed.mac === 4 && spoofed.address === 5;
     });
     assert.deepEqual((await shown(web)).spoofed, { mac: 0, address: 0 });
-    assert.match(await ctl('events'), new RegExp(`${thief.namespace}.*MAC`));
+    assert.match(await daemon.must('events'), new RegExp(`${thief.namespace}.*MAC`));
     const neighbours = await db.ip(['neighbour', 'show', '10.9.0.2']);
     assert.ok(!neighbours.includes(thiefMac), neighbours);
     await pingAll(db, '10.9.0.2');
@@ -205,9 +199,9 @@ describe('the guard between attachments of one host', function () {
   });
 
   it('follows addresses as they come and go', async () => {
-    await ctl('attach', '10.9.0.6/24', web.namespace);
+    await daemon.must('attach', '10.9.0.6/24', web.namespace);
     await web.must(['ping', '-c1', '-W1', '-I', '10.9.0.6', '10.9.0.3']);
-    await ctl('detach', '10.9.0.6/24', web.namespace);
+    await daemon.must('detach', '10.9.0.6/24', web.namespace);
     await web.ip(['address', 'add', '10.9.0.6/24', 'dev', 'eth-ovl']);
     assert.notEqual(
       (await web.run(['ping', '-c1', '-W0.3', '-I', '10.9.0.6', '10.9.0.3'])).code,
@@ -217,8 +211,8 @@ describe('the guard between attachments of one host', function () {
   });
 
   it('leaves the addresses of a target without any to itself, not its MAC', async () => {
-    await ctl('detach', db.namespace);
-    await ctl('attach', 'none', db.namespace);
+    await daemon.must('detach', db.namespace);
+    await daemon.must('attach', 'none', db.namespace);
     await db.ip(['address', 'add', '10.9.0.8/24', 'dev', 'eth-ovl']);
     await waitFor('an answer', 5000, () => isAnswered(db, '10.9.0.2'));
     await db.ip(['link', 'set', 'eth-ovl', 'address', '02:00:00:00:00:99']);

@@ -88,7 +88,7 @@ class Agent {
 }
 
 describe('host interface in a network namespace', function () {
-  this.timeout(20_000);
+  this.timeout(120_000);
   const agents: Agent[] = [];
 
   function startAgent(mesh = MESH): Agent {

@@ -26,7 +26,7 @@ const MALLORY_IP = '10.99.0.66';
 const TEXT = Buffer.from('payload of a crafted frame');
 
 describe('a hostile member', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let scene: HostileScene;
   let server: Host;
   let client: Host;

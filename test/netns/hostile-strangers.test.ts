@@ -36,7 +36,7 @@ function broken(message: Uint8Array): Uint8Array[] {
 }
 
 describe("strangers' datagrams", function () {
-  this.timeout(LONG ? 180_000 : 60_000);
+  this.timeout(LONG ? 180_000 : 120_000);
   let scene: HostileScene;
   let a: TestDaemon;
   let b: TestDaemon;

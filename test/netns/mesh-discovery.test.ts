@@ -11,7 +11,7 @@ import { pingAll } from './lib/traffic.js';
 const COUNT = 5;
 
 describe('discovery between real hosts', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let topology: Topology;
   let hosts: Host[];
 

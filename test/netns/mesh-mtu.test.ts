@@ -4,6 +4,7 @@ import { type Host, Topology } from './lib/topology.js';
 import { isAnswered, tcpStream } from './lib/traffic.js';
 import { waitFor } from './lib/wait.js';
 import type { Wire } from './lib/wire.js';
+import { tidy } from './lib/tidy.js';
 
 /*
  * A silent black hole that comes and goes while the interfaces say the same all the time: nobody tells the daemons, and
@@ -40,10 +41,7 @@ describe('an underlay that swallows large packets for a while', function () {
     b = await bob.startDaemon({ peers: [alice.address(4)] });
     await Promise.all([a.wait('peers=2', 30_000), b.wait('peers=2', 30_000)]);
   });
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed') console.error(await topology.logs());
-  });
-  after('leaves nothing behind', () => topology.dispose());
+  tidy(() => topology);
 
   /** The size of the path between the two, as each side shows it. */
   async function sizes(): Promise<number[]> {

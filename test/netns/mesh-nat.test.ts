@@ -13,7 +13,7 @@ import { waitFor } from './lib/wait.js';
  */
 
 describe('hosts that cannot dial each other', function () {
-  this.timeout(90_000);
+  this.timeout(120_000);
   let scene: ThreeHosts;
 
   beforeEach(async () => {

@@ -16,7 +16,7 @@ import { waitFor } from './lib/wait.js';
  */
 
 describe('relays between real hosts', function () {
-  this.timeout(90_000);
+  this.timeout(120_000);
   let scene: ThreeHosts;
 
   beforeEach(async () => {

@@ -5,6 +5,7 @@ import type { Switch } from './lib/switch.js';
 import { type Host, Topology } from './lib/topology.js';
 import { pingAll, tcpTransfer } from './lib/traffic.js';
 import { waitFor } from './lib/wait.js';
+import { tidy } from './lib/tidy.js';
 
 /*
  *     alice ---- switch ---- bob      the switch drops UDP to and from bob, and later no more
@@ -31,10 +32,7 @@ describe('an underlay that drops UDP', function () {
     b = await bob.startDaemon({ peers: [alice.address(4)] });
     await b.wait('ready', 30_000);
   });
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed') console.error(await topology.logs());
-  });
-  after('leaves nothing behind', () => topology.dispose());
+  tidy(() => topology);
 
   async function kinds(): Promise<unknown[]> {
     const reports = await Promise.all([a.report(), b.report()]);

@@ -21,7 +21,7 @@ const PROGRAM = fileURLToPath(new URL('./lib/dns-program.js', import.meta.url));
 const DOMAIN = 'mesh.test';
 
 describe('names for attached namespaces', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let topology: Topology;
   let alice: Host;
   let bob: Host;

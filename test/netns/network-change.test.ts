@@ -6,6 +6,7 @@ import { type Host, Topology } from './lib/topology.js';
 import { PingStream } from './lib/ping-stream.js';
 import { pingAll } from './lib/traffic.js';
 import { waitFor } from './lib/wait.js';
+import { tidy } from './lib/tidy.js';
 
 /*
  *     alice eth0 10.1.0.1 ----------- 10.1.0.2 eth0 bob        alice waits, bob has --peer
@@ -20,7 +21,7 @@ const AFTER_UP_MS = 1000;
 const PINGS_PER_SECOND = 50;
 
 describe('the underlay changes', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let topology: Topology;
   let alice: Host;
   let bob: Host;
@@ -42,13 +43,7 @@ describe('the underlay changes', function () {
     await fixNeighbour(bob, a);
   });
 
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed') console.error(await topology.logs());
-  });
-
-  after('leaves nothing behind', async () => {
-    await topology.dispose();
-  });
+  tidy(() => topology);
 
   async function fixNeighbour(host: Host, other: TestDaemon): Promise<void> {
     const { mac } = (await other.status()).self;

@@ -29,7 +29,7 @@ interface Shown {
 }
 
 describe('two networks with one subnet', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let topology: Topology;
   let alice: Host;
   let bob: Host;

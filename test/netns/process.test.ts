@@ -64,7 +64,7 @@ class Process {
 }
 
 describe('overlayd as a process with its data plane', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let directory: string;
   let processes: Process[];
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { TestDaemon } from './lib/daemon.js';
 import { type Pair, startPair } from './lib/pair.js';
 import { waitFor } from './lib/wait.js';
+import { tidy } from './lib/tidy.js';
 
 /*
  * Keys change while traffic runs at half of what the tunnel can carry, and nothing is lost by it. The short
@@ -55,17 +56,14 @@ for (const { everyMs, atLeast, seconds, pings, name } of [
   { name: 'so often that the phase wraps', everyMs: 50, atLeast: 260, seconds: 18, pings: 3000 },
 ]) {
   describe(`new keys ${name}`, function () {
-    this.timeout(LONG ? 240_000 : 90_000);
+    this.timeout(LONG ? 240_000 : 120_000);
     let pair: Pair;
 
     before(async () => {
       const env = { OVERLAYD_DEBUG: '1', OVERLAYD_DEBUG_REKEY_MS: String(everyMs) };
       pair = await startPair({ env });
     });
-    afterEach(async function () {
-      if (this.currentTest?.state === 'failed') console.error(await pair.topology.logs());
-    });
-    after('leaves nothing behind', () => pair.topology.dispose());
+    tidy(() => pair);
 
     it('lose no ping and nothing of the traffic beside', async () => {
       const most = await iperf(pair, 3, []);

@@ -4,6 +4,7 @@ import type { IpamDocument, PeersDocument } from '../../src/api/control.js';
 import type { TestDaemon } from './lib/daemon.js';
 import { Topology, type Host } from './lib/topology.js';
 import { waitFor } from './lib/wait.js';
+import { tidy } from './lib/tidy.js';
 
 /*
  *              c, called web       namespace, attached
@@ -26,18 +27,7 @@ describe('a removed host', function () {
     c = await topology.host('c');
     await topology.lan(hosts);
   });
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed') console.error(await topology.logs());
-  });
-  after('leaves nothing behind', async () => {
-    await topology.dispose();
-  });
-
-  async function ctl(daemon: TestDaemon, ...words: string[]): Promise<string> {
-    const outcome = await daemon.ctl(words);
-    assert.equal(outcome.code, 0, outcome.stderr);
-    return outcome.stdout;
-  }
+  tidy(() => topology);
 
   const start = (host: Host): Promise<TestDaemon> => {
     const peers = hosts.filter((other) => other !== host).map((other) => other.address(4));
@@ -45,8 +35,8 @@ describe('a removed host', function () {
   };
 
   async function traces(daemon: TestDaemon, id: string): Promise<string[]> {
-    const peers = JSON.parse(await ctl(daemon, '--json', 'peers')) as PeersDocument;
-    const ipam = JSON.parse(await ctl(daemon, '--json', 'ipam', 'status')) as IpamDocument;
+    const peers = (await daemon.json('peers')) as PeersDocument;
+    const ipam = (await daemon.json('ipam', 'status')) as IpamDocument;
     const holders = ipam.pools.flatMap((pool) => pool.holders);
     return [
       ...peers.peers.filter((peer) => peer.id === id).map(() => 'peer'),
@@ -62,7 +52,7 @@ describe('a removed host', function () {
       TestDaemon,
     ];
     await Promise.all([first, second, dying].map((daemon) => daemon.wait('peers=3', 30_000)));
-    await ctl(dying, 'attach', c.namespace, '--name', 'web');
+    await dying.must('attach', c.namespace, '--name', 'web');
     const { id } = (await dying.status()).self;
     await waitFor('its traces', 30_000, async () => (await traces(second, id)).length === 3);
     const refused = await first.ctl(['peer', 'remove', 'n2']);
@@ -89,20 +79,20 @@ describe('a removed host', function () {
     const back = await start(hosts[2]!);
     await back.wait('ready', 30_000);
     await waitFor('it is told', 30_000, async () => {
-      const { warnings } = JSON.parse(await ctl(back, '--json', 'status')) as {
+      const { warnings } = (await back.json('status')) as {
         warnings: { code: string }[];
       };
       return warnings.some(({ code }) => code === 'self-removed');
     });
-    await ctl(back, 'reset');
+    await back.must('reset');
     await back.exit();
     const anew = await start(hosts[2]!);
     await anew.wait('peers=3', 30_000);
     assert.notEqual((await anew.status()).self.id, id);
     assert.match(
-      await ctl(anew, 'attach', c.namespace, '--name', 'web'),
-      /^10\.\d+\.\d+\.\d+\/12\n$/,
+      await anew.must('attach', c.namespace, '--name', 'web'),
+      /^10\.\d+\.\d+\.\d+\/12$/,
     );
-    await ctl(anew, 'detach', c.namespace);
+    await anew.must('detach', c.namespace);
   });
 });

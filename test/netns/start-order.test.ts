@@ -14,7 +14,7 @@ import { pingAll, repeatDatagram } from './lib/traffic.js';
  */
 
 describe('the order in which hosts start', function () {
-  this.timeout(40_000);
+  this.timeout(120_000);
   let topology: Topology;
 
   beforeEach(async () => {

@@ -10,7 +10,7 @@ import { waitFor } from './lib/wait.js';
 /* The ruler itself, on the bare underlay: no daemon runs here. */
 
 describe('netns topology', function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
 
   async function twoHosts(
     options: Parameters<Topology['link']>[2],

@@ -5,13 +5,14 @@ import { type Host, Topology } from './lib/topology.js';
 import { tcpTransfer } from './lib/traffic.js';
 import { waitFor } from './lib/wait.js';
 import type { Wire } from './lib/wire.js';
+import { tidy } from './lib/tidy.js';
 
 /*
  * An underlay that lets only the first segment of each train pass, as some drivers and virtual switches do. What is
  * sent alone arrives, so pings are well while transfers crawl; receiver reports show it.
  */
 describe('an underlay that mangles trains', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let topology: Topology;
   let alice: Host;
   let bob: Host;
@@ -28,10 +29,7 @@ describe('an underlay that mangles trains', function () {
     b = await bob.startDaemon({ peers: [alice.address()] });
     await Promise.all([a.wait('peers=2'), b.wait('peers=2')]);
   });
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed') console.error(await topology.logs());
-  });
-  after('leaves nothing behind', () => topology.dispose());
+  tidy(() => topology);
 
   it('costs seconds: the sender finds out, sends singly and says so', async () => {
     await wire.set('b->a', { firstOnly: true });

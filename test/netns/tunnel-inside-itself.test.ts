@@ -4,6 +4,7 @@ import type { TestDaemon } from './lib/daemon.js';
 import { type Host, Topology } from './lib/topology.js';
 import { pingAll } from './lib/traffic.js';
 import { waitFor } from './lib/wait.js';
+import { tidy } from './lib/tidy.js';
 
 /*
  * The overlay address of a peer answers like any other while the link is up. A tunnel that took it for a way to the
@@ -16,7 +17,7 @@ interface Report {
 }
 
 describe('the tunnel inside itself', function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
   let topology: Topology;
   let alice: Host;
   let bob: Host;
@@ -34,13 +35,7 @@ describe('the tunnel inside itself', function () {
     await Promise.all([a.wait('peers=2'), b.wait('peers=2')]);
   });
 
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed') console.error(await topology.logs());
-  });
-
-  after('leaves nothing behind', async () => {
-    await topology.dispose();
-  });
+  tidy(() => topology);
 
   const report = async (daemon: TestDaemon) =>
     JSON.parse((await daemon.ctl(['--json', 'report'])).stdout) as Report;

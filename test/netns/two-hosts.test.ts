@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { isAnswered, pingAll, tcpTransfer, udpTransfer } from './lib/traffic.js';
 import { type Host, Topology, type Underlay } from './lib/topology.js';
 import type { TestDaemon } from './lib/daemon.js';
+import { tidy } from './lib/tidy.js';
 import { waitFor } from './lib/wait.js';
 
 /*
@@ -38,19 +39,9 @@ function peerText(address: string): string {
 const LONG = process.env['OVERLAYD_TEST_LONG'] === '1';
 const TCP_BYTES = LONG ? 1 << 30 : 64 << 20;
 
-/** Disposes of the topology after the suite, and shows the daemons' logs when a test of it failed. */
-function tidy(pairOf: () => Pair | undefined): void {
-  afterEach(async function () {
-    if (this.currentTest?.state === 'failed') console.error(await pairOf()?.topology.logs());
-  });
-  after('leaves nothing behind', async () => {
-    await pairOf()?.topology.dispose();
-  });
-}
-
 for (const underlay of ['ipv4', 'ipv6', 'both'] as const satisfies Underlay[]) {
   describe(`two hosts over ${underlay}`, function () {
-    this.timeout(30_000);
+    this.timeout(120_000);
     let pair: Pair;
     let a: TestDaemon;
     let b: TestDaemon;
@@ -131,7 +122,7 @@ const UNDERLAYS = [
 
 for (const { name, link } of UNDERLAYS) {
   describe(`data over an underlay with ${name}`, function () {
-    this.timeout(LONG ? 600_000 : 60_000);
+    this.timeout(LONG ? 600_000 : 120_000);
     let pair: Pair;
     let a: TestDaemon;
     let b: TestDaemon;
@@ -162,7 +153,7 @@ for (const { name, link } of UNDERLAYS) {
 }
 
 describe('reading the TAP', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let pair: Pair;
   let a: TestDaemon;
   let b: TestDaemon;
@@ -195,7 +186,7 @@ describe('reading the TAP', function () {
 });
 
 describe('a daemon that is killed and started again', function () {
-  this.timeout(40_000);
+  this.timeout(120_000);
   let pair: Pair;
   let a: TestDaemon;
   let b: TestDaemon;
@@ -249,7 +240,7 @@ describe('a daemon that is killed and started again', function () {
 });
 
 describe('a foreign interface with our name', function () {
-  this.timeout(20_000);
+  this.timeout(120_000);
   let pair: Pair;
   tidy(() => pair);
 
@@ -266,7 +257,7 @@ describe('a foreign interface with our name', function () {
 });
 
 describe('a host with the wrong password', function () {
-  this.timeout(40_000);
+  this.timeout(120_000);
   let pair: Pair;
   let mallory: Host;
   tidy(() => pair);

@@ -41,16 +41,11 @@ describe('walk-throughs of workloads', function () {
 
   after('leaves nothing behind', async () => {
     for (const daemon of daemons) {
-      for (const target of [a, b, c]) await ctl(daemon, 'detach', target.namespace);
+      for (const target of [a, b, c]) await daemon.must('detach', target.namespace);
     }
     await topology.dispose();
   });
 
-  async function ctl(daemon: TestDaemon, ...words: string[]): Promise<string> {
-    const outcome = await daemon.ctl(words);
-    assert.equal(outcome.code, 0, outcome.stderr);
-    return outcome.stdout.trim();
-  }
   const bare = (cidr: string): string => cidr.split('/')[0]!;
   const macOf = async (target: Host): Promise<string> => {
     const [link] = JSON.parse(await target.ip(['-json', 'link', 'show', 'eth-ovl'])) as {
@@ -61,59 +56,59 @@ describe('walk-throughs of workloads', function () {
 
   it('containers on two hosts: an address of its own each, reached by address and by name', async () => {
     const [on0, on1] = daemons as [TestDaemon, TestDaemon];
-    const first = await ctl(on0, 'attach', a.namespace);
-    const second = await ctl(on1, 'attach', b.namespace);
+    const first = await on0.must('attach', a.namespace);
+    const second = await on1.must('attach', b.namespace);
     assert.match(first, /^10\.(3[2-9]|4[0-7])\.\d+\.\d+\/12$/);
     assert.notEqual(first, second);
     assert.deepEqual((await a.interfaces()).sort(), ['eth-ovl', 'lo']);
     await pingAll(a, bare(second));
     await waitFor('the name of b', 10_000, async () => {
-      return (await ctl(on0, 'dns', 'list')).includes(`${b.namespace}.overlay.internal`);
+      return (await on0.must('dns', 'list')).includes(`${b.namespace}.overlay.internal`);
     });
     await a.must(['ping', '-c', '1', '-W', '2', b.namespace]);
     await b.must(['ping', '-c', '1', '-W', '2', a.namespace]);
-    assert.match(await ctl(on0, 'ps'), new RegExp(`${a.namespace} .*${bare(first)}.* attached`));
-    assert.equal(await ctl(on0, 'detach', a.namespace), first);
+    assert.match(await on0.must('ps'), new RegExp(`${a.namespace} .*${bare(first)}.* attached`));
+    assert.equal(await on0.must('detach', a.namespace), first);
     assert.deepEqual(await a.interfaces(), ['lo']);
     await waitFor('no answer', 5000, async () => !(await isAnswered(b, bare(first))));
-    assert.equal(await ctl(on0, 'attach', a.namespace, '--ifname', 'net7'), first);
+    assert.equal(await on0.must('attach', a.namespace, '--ifname', 'net7'), first);
     assert.ok((await a.interfaces()).includes('net7'));
     await pingAll(b, bare(first));
-    await ctl(on0, 'detach', a.namespace);
-    await ctl(on1, 'detach', b.namespace);
+    await on0.must('detach', a.namespace);
+    await on1.must('detach', b.namespace);
   });
 
   it('a move between subnets while it runs, and several addresses at once', async () => {
     const [on0, on1, on2] = daemons as [TestDaemon, TestDaemon, TestDaemon];
-    await ctl(on0, 'attach', '192.168.1.1/24', a.namespace);
-    await ctl(on1, 'attach', '192.168.1.2/24', b.namespace);
-    await ctl(on2, 'attach', '192.168.2.3/24', c.namespace);
+    await on0.must('attach', '192.168.1.1/24', a.namespace);
+    await on1.must('attach', '192.168.1.2/24', b.namespace);
+    await on2.must('attach', '192.168.2.3/24', c.namespace);
     await pingAll(a, '192.168.1.2');
     assert.equal(await isAnswered(a, '192.168.2.3'), false);
     const mac = await macOf(a);
-    assert.equal(await ctl(on0, 'attach', '192.168.2.1/24', a.namespace), '192.168.2.1/24');
+    assert.equal(await on0.must('attach', '192.168.2.1/24', a.namespace), '192.168.2.1/24');
     await pingAll(a, '192.168.1.2');
     await pingAll(a, '192.168.2.3');
-    assert.equal(await ctl(on0, 'detach', '192.168.1.1/24', a.namespace), '192.168.1.1/24');
+    assert.equal(await on0.must('detach', '192.168.1.1/24', a.namespace), '192.168.1.1/24');
     assert.equal(await isAnswered(a, '192.168.1.2'), false);
     await pingAll(a, '192.168.2.3');
     assert.equal(await macOf(a), mac);
     const both = ['192.168.1.7/24', '192.168.3.7/24'];
-    assert.equal(await ctl(on0, 'attach', ...both, a.namespace), both.join('\n'));
+    assert.equal(await on0.must('attach', ...both, a.namespace), both.join('\n'));
     await pingAll(b, '192.168.1.7');
-    await ctl(on0, 'detach', a.namespace);
-    await ctl(on1, 'detach', b.namespace);
-    await ctl(on2, 'detach', c.namespace);
+    await on0.must('detach', a.namespace);
+    await on1.must('detach', b.namespace);
+    await on2.must('detach', c.namespace);
   });
 
   it('a reboot: all that was attached and exposed is back, with address, MAC and name', async () => {
     const [on0, on1] = daemons as [TestDaemon, TestDaemon];
     const [n0] = hosts as [Host];
-    const pooled = await ctl(on0, 'attach', a.namespace, '--name', 'web');
-    await ctl(on0, 'attach', '192.168.5.1/24', a.namespace);
-    const other = await ctl(on1, 'attach', '192.168.5.2/24', 'net:default', b.namespace);
+    const pooled = await on0.must('attach', a.namespace, '--name', 'web');
+    await on0.must('attach', '192.168.5.1/24', a.namespace);
+    const other = await on1.must('attach', '192.168.5.2/24', 'net:default', b.namespace);
     const lines = other.split('\n');
-    await ctl(on0, 'expose', '192.168.5.9/24', '--name', 'gw');
+    await on0.must('expose', '192.168.5.9/24', '--name', 'gw');
     const own = (await on0.status()).self.addresses;
     const mac = await macOf(a);
     // What a reboot takes: process, bridge, interfaces and the namespaces themselves.
@@ -139,13 +134,13 @@ describe('walk-throughs of workloads', function () {
         return (await b.run(['ping', '-c', '1', '-W', '2', name])).code === 0;
       });
     }
-    assert.equal(await ctl(back, 'attach', a.namespace), pooled);
+    assert.equal(await back.must('attach', a.namespace), pooled);
     assert.ok(!lines.includes(pooled));
   });
 
   it('status and report tell of all of it', async () => {
     const [on0] = daemons as [TestDaemon];
-    const text = await ctl(on0, 'status');
+    const text = await on0.must('status');
     assert.match(text, /\n {2}targets +1 attached\n/);
     assert.match(text, /\n {2}exposed +192\.168\.5\.9\/24 \(masqueraded, as gw\)\n/);
     assert.match(text, /\n {2}pool +10\.32\.0\.0\/12; 1 address in use here\n/);
@@ -153,7 +148,7 @@ describe('walk-throughs of workloads', function () {
       text,
       /\n {2}names +\d+ in overlay\.internal, answered on 169\.254\.\d+\.\d+, fe80/,
     );
-    const report = JSON.parse(await ctl(on0, '--json', 'report')) as {
+    const report = (await on0.json('report')) as {
       readonly ipam: { readonly pools: readonly unknown[] };
       readonly dns: { readonly names: readonly { readonly name: string }[] };
       readonly exposures: object;
@@ -164,7 +159,7 @@ describe('walk-throughs of workloads', function () {
     });
     assert.deepEqual([report.attachments.length, report.ipam.pools.length], [1, 1]);
     assert.ok(report.dns.names.some(({ name }) => name === 'web.overlay.internal'));
-    await ctl(on0, 'hide');
+    await on0.must('hide');
   });
 
   it('one more pool, but none that a route of the host leads into', async () => {
@@ -175,7 +170,7 @@ describe('walk-throughs of workloads', function () {
     assert.match(stderr, /10\.99\.0\.0\/16 overlaps the route 10\.99\.1\.0\/24 .*OVL_POOL_OVERLAP/);
     const free = /here (\S+) is free/.exec(stderr)?.[1];
     assert.equal(free, '10.100.0.0/16');
-    await ctl(on0, 'ipam', 'pool', 'add', free);
-    assert.match(await ctl(on0, 'attach', `net:${free}`, a.namespace), /^10\.100\.\d+\.\d+\/16$/);
+    await on0.must('ipam', 'pool', 'add', free);
+    assert.match(await on0.must('attach', `net:${free}`, a.namespace), /^10\.100\.\d+\.\d+\/16$/);
   });
 });

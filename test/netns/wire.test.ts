@@ -16,7 +16,7 @@ import { waitFor } from './lib/wait.js';
 const MIB = 1 << 20;
 
 describe('the test wire', function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
   let topology: Topology;
   let a: Host;
   let b: Host;

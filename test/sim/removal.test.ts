@@ -96,7 +96,7 @@ async function refused(work: Promise<unknown>): Promise<OverlayError> {
 }
 
 describe('a removed peer', function () {
-  this.timeout(60_000);
+  this.timeout(240_000);
   it('is gone everywhere: records, name, contact, addresses', async () => {
     const zones = new Map<string, Zone>();
     const { sim, nodes } = await mesh(71, 4, (node, { time }) => {

@@ -112,24 +112,30 @@ export class TestDaemon {
     return this.host.run([process.execPath, CTL, '--socket', this.socket, ...args]);
   }
 
+  /** The same where nothing but success will do; gives what it printed, without the end of the last line. */
+  async must(...args: readonly string[]): Promise<string> {
+    const outcome = await this.ctl(args);
+    assert.equal(outcome.code, 0, `overlayctl ${args.join(' ')}: ${outcome.stderr}`);
+    return outcome.stdout.trimEnd();
+  }
+
+  /** What it printed with --json; the caller says what that is. */
+  async json(...args: readonly string[]): Promise<unknown> {
+    return JSON.parse(await this.must('--json', ...args)) as unknown;
+  }
+
   async status(): Promise<Status> {
-    const outcome = await this.ctl(['--json', 'status']);
-    assert.equal(outcome.code, 0, outcome.stderr);
-    return JSON.parse(outcome.stdout) as Status;
+    return (await this.json('status')) as Status;
   }
 
   /** How this node reaches another, by the other's nickname; undefined: not at all. */
   async route(nickname: string): Promise<Route | undefined> {
-    const outcome = await this.ctl(['--json', 'routes']);
-    assert.equal(outcome.code, 0, outcome.stderr);
-    const { routes } = JSON.parse(outcome.stdout) as { routes: readonly Route[] };
+    const { routes } = (await this.json('routes')) as { routes: readonly Route[] };
     return routes.find((route) => route.nickname === nickname);
   }
 
   async report(): Promise<Report> {
-    const outcome = await this.ctl(['--json', 'report']);
-    assert.equal(outcome.code, 0, outcome.stderr);
-    return JSON.parse(outcome.stdout) as Report;
+    return (await this.json('report')) as Report;
   }
 
   /** Own overlay address of the given family, without the prefix length. */
@@ -141,7 +147,7 @@ export class TestDaemon {
   }
 
   /** `overlayctl status --wait`, which must succeed. It is asked again while the socket is not there yet. */
-  async wait(what: string, timeoutMs = 10_000): Promise<void> {
+  async wait(what: string, timeoutMs = 30_000): Promise<void> {
     const endMs = performance.now() + timeoutMs * PATIENCE;
     await waitFor(`socket of ${this.host.name}`, timeoutMs, () => {
       assert.ok(this.isRunning, `overlayd on ${this.host.name} has ended`);
@@ -168,7 +174,7 @@ export class TestDaemon {
   }
 
   /** Waits for an end that the test expects, and gives the exit code. */
-  async exit(timeoutMs = 10_000): Promise<number> {
+  async exit(timeoutMs = 30_000): Promise<number> {
     this.#isExpectedGone = true;
     await waitFor(`end of overlayd on ${this.host.name}`, timeoutMs, () => !this.isRunning);
     return this.#child.exitCode ?? 128;
@@ -202,6 +208,6 @@ export class TestDaemon {
   async #signal(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     if (!this.isRunning) return;
     this.#child.kill(signal);
-    await waitFor(`end of overlayd on ${this.host.name}`, 10_000, () => !this.isRunning);
+    await waitFor(`end of overlayd on ${this.host.name}`, 30_000, () => !this.isRunning);
   }
 }

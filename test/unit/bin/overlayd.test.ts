@@ -23,7 +23,7 @@ function overlayd(
 }
 
 describe('overlayd as a process', function () {
-  this.timeout(20_000);
+  this.timeout(120_000);
 
   it('bad usage is one line with code and cure on stderr, and exit code 2', () => {
     for (const [argv, line] of [
@@ -110,7 +110,7 @@ describe('overlayd as a process', function () {
     try {
       await once(child, 'spawn');
       const shown = (): string => readFileSync(`/proc/${child.pid}/cmdline`, 'utf8');
-      const deadline = AbortSignal.timeout(10_000);
+      const deadline = AbortSignal.timeout(60_000);
       while (!shown().startsWith('overlayd')) {
         assert.equal(deadline.aborted, false, `still shown as ${shown()}`);
         await delay(10);

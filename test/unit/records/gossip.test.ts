@@ -152,7 +152,7 @@ function mesh(count: number): Net {
 }
 
 describe('gossip', function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
 
   it('brings what one says to all that are linked, over others', () => {
     const net = new Net();
