@@ -146,7 +146,7 @@ describe('walk-throughs of workloads', function () {
     assert.match(text, /\n {2}pool +10\.32\.0\.0\/12; 1 address in use here\n/);
     assert.match(
       text,
-      /\n {2}names +\d+ in overlay\.internal, answered on 169\.254\.\d+\.\d+, fe80/,
+      /\n {2}names +\d+ in overlay\.internal, answered on 169\.254\.\d+\.\d+,\s+fe80/,
     );
     const report = (await on0.json('report')) as {
       readonly ipam: { readonly pools: readonly unknown[] };
