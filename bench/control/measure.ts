@@ -1,4 +1,4 @@
-import { established, meshFromMemory } from '../../test/sim/mesh.js';
+import { established, meshAtRest } from '../../test/sim/mesh.js';
 import {
   idle,
   lostPush,
@@ -52,7 +52,7 @@ export async function measure(
   tell: (step: string) => void,
 ): Promise<Figures> {
   const startCpu = process.cpuUsage();
-  const mesh = await meshFromMemory(count, seed);
+  const mesh = await meshAtRest(count, seed);
   const { sim } = mesh;
   tell('settling');
   await sim.run(SETTLE_MS);

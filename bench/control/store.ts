@@ -1,7 +1,15 @@
 import type { TableEntry } from '../../src/dataplane/dataplane.js';
 import { FakeDataPlane } from '../../src/dataplane/fake.js';
 import type { Sim } from '../../test/sim/harness.js';
-import { addTo, cellsOf, knownTo, makeSim, MeshWords, type Mesh } from '../../test/sim/mesh.js';
+import {
+  addTo,
+  cellsOf,
+  knownTo,
+  makeSim,
+  MeshWords,
+  someOf,
+  type Mesh,
+} from '../../test/sim/mesh.js';
 import { areSame } from '../../test/sim/scale-scenarios.js';
 
 /* One daemon that knows ten thousand others: what each costs it, and how long a newcomer needs to learn of them. */
@@ -31,7 +39,9 @@ export async function storeOf(count: number, seed: number): Promise<StoreFigures
   // Machines that are off: their records are all there is of them.
   const absent: Mesh = { ...mesh, nodes: [] };
   for (let at = 0; at < count; at++) addTo(absent, []);
-  const cells = absent.nodes.flatMap((node) => cellsOf(sim, node, absent.nodes, LINKS_EACH));
+  const cells = absent.nodes.flatMap((node) =>
+    cellsOf(sim, node, someOf(sim, absent.nodes, LINKS_EACH)),
+  );
   const rich = addTo(absent, []);
   for (const [key, value] of cells) rich.state.writeRecordCell(key, value);
   absent.nodes.length = sim.nodes.length = 0;

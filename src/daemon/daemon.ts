@@ -47,6 +47,7 @@ import {
   MeshRecords,
   type MeshRecordsComponents,
   type MeshRecordsOptions,
+  type PeerDecoder,
 } from './mesh-records.js';
 import { MeshRelays } from './mesh-relays.js';
 import { MeshRemovals } from './mesh-removals.js';
@@ -102,6 +103,7 @@ export interface DaemonComponents {
   readonly records?: (crypto: RecordCrypto) => {
     readonly crypto: RecordCrypto;
     readonly reader: RecordReader;
+    readonly decodePeer: PeerDecoder;
   };
   /** A simulator's, which counts handshakes instead of computing them. */
   readonly linkCrypto?: typeof makeLinkCrypto;
@@ -669,7 +671,7 @@ class OverlayDaemon implements Daemon {
   #makeRecords(): MeshRecords {
     const { state, clock, rng } = this.#components;
     const signer = recordSigner(state.identity, meshIdOf(this.#options.meshName));
-    const shared = this.#components.records?.(signer) ?? { crypto: signer };
+    const { decodePeer, ...shared } = this.#components.records?.(signer) ?? { crypto: signer };
     const wallMs = (): number => clock.wallMs();
     const { publicKey } = state.identity;
     const nowMs = clock.monotonicMs();
@@ -696,6 +698,7 @@ class OverlayDaemon implements Daemon {
       links: this.#links,
       state,
       emit: this.#emit,
+      ...(decodePeer && { decodePeer }),
       onMember: (peer, record, nowMs, out) => {
         if (!record) this.#appetite.onMemberGone(peer);
         else if (this.#options.discovery) this.#appetite.onMember(peer);
@@ -892,7 +895,8 @@ class OverlayDaemon implements Daemon {
   };
 }
 
-function makeAppetite(identity: NodeIdentity): Appetite {
+/** Whom a node of a large mesh chooses follows from its identity. */
+export function makeAppetite(identity: NodeIdentity): Appetite {
   const secret = blake2b128(utf8Bytes('overlayd/1 neighbours'), identity.secretKey);
   return new Appetite({ secret: new DataView(secret.buffer, secret.byteOffset).getUint32(0) });
 }

@@ -14,9 +14,25 @@ import type { RecordRoom, SayRecord } from './record-room.js';
 
 /** The one record of its kind. */
 const NO_KEY = new Uint8Array(0);
-/** A neighbour that comes or goes waits this long for more, and they for more again, but not longer than a second. */
-const SAY_AFTER_MS = 200;
-const SAY_WITHIN_MS = 1000;
+interface Pace {
+  /** What changed waits this long for more, and that for more again … */
+  readonly afterMs: number;
+  /** … but not longer than this. */
+  readonly withinMs: number;
+  /** Where links only went. */
+  readonly goneMs: number;
+}
+
+/** Relays are wanted within seconds, and what a record of ours costs the mesh is nothing. */
+const FEW: Pace = { afterMs: 200, withinMs: 1000, goneMs: 200 };
+/**
+ * Each record goes to a thousand, and each of those has sixteen links. One that went costs whoever tries it a refusal,
+ * and most come back: a machine slept, a wire was pulled.
+ */
+const MANY: Pace = { afterMs: 3000, withinMs: 15_000, goneMs: 120_000 };
+const MANY_FROM = 64;
+/** What an earlier run listed has this long to come back before it is taken from the list. */
+const RETURN_MS = 5000;
 /** Writes: one in 10 s, a few at once when neighbours come and go. */
 const SAYS_BURST = 4;
 const SAYS_PER_SECOND = 0.1;
@@ -31,12 +47,15 @@ export class LinksRoom implements RecordRoom {
   readonly topology = new Topology();
   readonly #isRelay: boolean;
   readonly #says = new TokenBucket(SAYS_BURST, SAYS_PER_SECOND);
-  /** As said last. */
+  /** As said last, by an earlier run perhaps. */
   #said: ReadonlyMap<PeerId, number> | undefined;
+  #isSaidEarlier = false;
   #costs: ReadonlyMap<PeerId, number> = new Map();
   #sayAtMs = Number.POSITIVE_INFINITY;
-  /** The first change that is not said yet. */
-  #changedMs = 0;
+  /** The first change that is not said yet … */
+  #changedMs: number | undefined;
+  /** … and the first link that went, while no other change waits. */
+  #goneMs: number | undefined;
 
   /** @param isRelay Carries the traffic of others. */
   constructor(isRelay: boolean) {
@@ -53,12 +72,15 @@ export class LinksRoom implements RecordRoom {
   }
 
   onChange({ owner, record }: Pick<RecordChange, 'owner' | 'record'>, isOwn: boolean): void {
+    const read = record && decodeLinksRecord(bodyOfRecord(record));
     if (isOwn) {
       // Of a run that relayed: this one takes back what it listed.
       if (record && !this.#isRelay) this.#sayAtMs = 0;
+      if (!this.#isRelay || this.#said || read?.ok !== true) return;
+      this.#said = read.value;
+      this.#isSaidEarlier = true;
       return;
     }
-    const read = record && decodeLinksRecord(bodyOfRecord(record));
     if (read?.ok) this.topology.setLinks(owner, read.value);
     else this.topology.remove(owner);
   }
@@ -68,25 +90,38 @@ export class LinksRoom implements RecordRoom {
     const isMore = [...costs.keys()].some((peer) => !this.#costs.has(peer));
     const isOther = isMore || costs.size !== this.#costs.size;
     this.#costs = costs;
-    if (!this.#isRelay || !this.#hasChanged()) return;
-    const isWaiting = this.#sayAtMs !== Number.POSITIVE_INFINITY;
-    if (isWaiting && !isOther) return;
-    if (!isWaiting) this.#changedMs = nowMs;
-    const quietMs = Math.min(nowMs + SAY_AFTER_MS, this.#changedMs + SAY_WITHIN_MS);
-    this.#sayAtMs = Math.max(quietMs, nowMs + this.#says.waitMs(nowMs));
+    if (!this.#isRelay) return;
+    const change = this.#change();
+    if (change === 'none') {
+      this.#isSaidEarlier = false;
+      this.#rest();
+      return;
+    }
+    const { afterMs, withinMs, goneMs } = this.#pace;
+    if (change === 'gone' && goneMs > afterMs) {
+      this.#changedMs = undefined;
+      this.#goneMs ??= nowMs;
+      this.#sayFrom(this.#goneMs + goneMs, nowMs);
+      return;
+    }
+    if (this.#changedMs !== undefined && !isOther) return;
+    this.#changedMs ??= nowMs;
+    this.#sayFrom(Math.min(nowMs + afterMs, this.#changedMs + withinMs), nowMs);
   }
 
   onDeadline(nowMs: number, say: SayRecord): void {
-    this.#sayAtMs = Number.POSITIVE_INFINITY;
     if (!this.#isRelay) {
+      this.#rest();
       say(this.kind, NO_KEY, undefined);
       return;
     }
-    if (!this.#hasChanged()) return;
-    if (!this.#says.take(nowMs)) {
+    if (this.#change() !== 'none' && !this.#says.take(nowMs)) {
       this.#sayAtMs = nowMs + Math.max(1, this.#says.waitMs(nowMs));
       return;
     }
+    this.#rest();
+    if (this.#change() === 'none') return;
+    this.#isSaidEarlier = false;
     const before = this.#said;
     this.#said = new Map(
       [...this.#costs].map(([peer, costMs]) => [peer, stepOf(costMs, before?.get(peer))]),
@@ -94,15 +129,30 @@ export class LinksRoom implements RecordRoom {
     say(this.kind, NO_KEY, encodeLinksRecord(this.#said));
   }
 
-  #hasChanged(): boolean {
+  get #pace(): Pace {
+    const pace = this.topology.size > MANY_FROM ? MANY : FEW;
+    return this.#isSaidEarlier ? { ...pace, goneMs: Math.max(pace.goneMs, RETURN_MS) } : pace;
+  }
+
+  #sayFrom(atMs: number, nowMs: number): void {
+    this.#sayAtMs = Math.max(atMs, nowMs + this.#says.waitMs(nowMs));
+  }
+
+  /** Nothing waits to be said. */
+  #rest(): void {
+    this.#sayAtMs = Number.POSITIVE_INFINITY;
+    this.#changedMs = undefined;
+    this.#goneMs = undefined;
+  }
+
+  #change(): 'none' | 'gone' | 'news' {
     const said = this.#said;
-    if (!said) return this.#costs.size > 0;
-    if (said.size !== this.#costs.size) return true;
+    if (!said) return this.#costs.size > 0 ? 'news' : 'none';
     for (const [peer, costMs] of this.#costs) {
       const step = said.get(peer);
-      if (step === undefined || stepOf(costMs, step) !== step) return true;
+      if (step === undefined || stepOf(costMs, step) !== step) return 'news';
     }
-    return false;
+    return said.size === this.#costs.size ? 'none' : 'gone';
   }
 }
 

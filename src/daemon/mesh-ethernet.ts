@@ -5,7 +5,7 @@ import { FLOOD_COPIES } from '../ethernet/constants.js';
 import { FloodTree } from '../ethernet/flood-tree.js';
 import type { Actions } from '../link/actions.js';
 import type { Links } from '../link/links.js';
-import { cidrHas, formatAddress, parseAddress, parseCidr } from '../model/cidr.js';
+import { canonicalAddress, cidrHas, parseAddress, parseCidr } from '../model/cidr.js';
 import { DEFAULT_NETWORK_ID, type NetworkId } from '../model/network.js';
 import { macOfPeer, type PeerId } from '../model/peer-id.js';
 import { bodyOfRecord, keyOfRecord, type SignedRecord } from '../records/signed-record.js';
@@ -296,8 +296,5 @@ function networkOf(kind: number, key: Uint8Array): NetworkId | undefined {
 
 /** Canonical, without length; what is none is left out. */
 function bareAddresses(cidrs: readonly string[]): readonly string[] {
-  return cidrs.flatMap((cidr) => {
-    const address = parseAddress(cidr.split('/')[0] ?? '');
-    return address ? [formatAddress(address)] : [];
-  });
+  return cidrs.flatMap((cidr) => canonicalAddress(cidr.split('/')[0] ?? '') ?? []);
 }

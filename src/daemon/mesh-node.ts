@@ -271,7 +271,8 @@ export class MeshNode {
     this.#components.relays.onDeadline(nowMs, out);
     this.#components.loads.onDeadline(nowMs, out);
     // Last, since it follows who can be reached; its records are said in the next turn.
-    this.#components.ethernet.onDeadline(nowMs, out);
+    const { ethernet, records } = this.#components;
+    if (records.isRestored) ethernet.onDeadline(nowMs, out);
     for (const peer of this.#infoDue.takeDue(nowMs)) {
       const sent = this.#infosSent.get(peer) ?? 0;
       this.#infosSent.set(peer, sent + 1);

@@ -5,7 +5,7 @@ import { formatEndpoint, type Endpoint } from '../model/endpoint.js';
 import type { PeerId } from '../model/peer-id.js';
 import { RecordActions, type RecordChange } from '../records/actions.js';
 import type { Gossip } from '../records/gossip.js';
-import { bodyOfRecord, keyOfRecord } from '../records/signed-record.js';
+import { bodyOfRecord, keyOfRecord, type SignedRecord } from '../records/signed-record.js';
 import type { RecordStore } from '../records/store.js';
 import { RECORD_KIND } from '../wire/record.js';
 import { decodePeerRecord, encodePeerRecord, type PeerRecord } from '../wire/peer-record.js';
@@ -25,6 +25,9 @@ const SAY_AFTER_MS = 100;
 /** How peers see us: more than this many views say nothing new. */
 const MAX_OBSERVED = 4;
 
+/** What a member's record of kind peer says. */
+export type PeerDecoder = (record: SignedRecord) => ReturnType<typeof decodePeerRecord>;
+
 export interface MeshRecordsComponents {
   readonly store: RecordStore;
   readonly gossip: Gossip;
@@ -33,6 +36,8 @@ export interface MeshRecordsComponents {
   readonly emit: (event: Omit<EventDocument, 'seq' | 'at'>) => void;
   /** What else lives in the records. */
   readonly rooms: readonly RecordRoom[];
+  /** A simulator's, which remembers what it has decoded. */
+  readonly decodePeer?: PeerDecoder;
   /** A member said who it is; undefined: it is gone. */
   readonly onMember: (
     peer: PeerId,
@@ -95,13 +100,18 @@ export class MeshRecords {
     return Math.min(this.#sayAtMs, this.#components.gossip.nextDeadlineMs, ...rooms);
   }
 
+  /** What an earlier run said is known. */
+  get isRestored(): boolean {
+    return this.#isRestored;
+  }
+
   /** What the store remembered. Once, at start. */
   restore(nowMs: number, out: Actions): void {
     const { store, state } = this.#components;
     store.restore(state.recordCells(), nowMs);
     this.#isRestored = true;
     for (const record of store.ofKind(RECORD_KIND.PEER)) {
-      this.#learn(record.owner, bodyOfRecord(record), nowMs, out);
+      this.#learn(record, nowMs, out);
     }
     for (const room of this.#components.rooms) {
       for (const record of store.ofKind(room.kind)) {
@@ -218,16 +228,18 @@ export class MeshRecords {
     room?.onChange(change, isOwn);
     if (change.kind !== RECORD_KIND.PEER || isOwn) return;
     if (change.record) {
-      this.#learn(change.owner, bodyOfRecord(change.record), nowMs, out);
+      this.#learn(change.record, nowMs, out);
       return;
     }
     this.#members.delete(change.owner);
     this.#components.onMember(change.owner, undefined, nowMs, out);
   }
 
-  #learn(peer: PeerId, body: Uint8Array, nowMs: number, out: Actions): void {
+  #learn(record: SignedRecord, nowMs: number, out: Actions): void {
+    const peer = record.owner;
     if (peer === this.#components.store.selfId) return;
-    const read = decodePeerRecord(body);
+    const { decodePeer = decodeBody } = this.#components;
+    const read = decodePeer(record);
     if (!read.ok) return;
     const before = this.#members.get(peer);
     this.#members.set(peer, read.value);
@@ -237,6 +249,10 @@ export class MeshRecords {
       this.#components.links.setRecordEndpoints(peer, read.value.endpoints, nowMs, out);
     }
   }
+}
+
+function decodeBody(record: SignedRecord): ReturnType<typeof decodePeerRecord> {
+  return decodePeerRecord(bodyOfRecord(record));
 }
 
 function textOf(endpoints: readonly Endpoint[]): string {

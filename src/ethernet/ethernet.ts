@@ -15,6 +15,7 @@ import {
   encodeGroupRecord,
   networkKey,
   networkOfKey,
+  type GroupRecord,
 } from '../wire/group-record.js';
 import { decodeMacRecord, encodeMacRecord, macKey, macOfKey } from '../wire/mac-record.js';
 import { decodeNameKey, encodeNameKey } from '../wire/name-record.js';
@@ -28,7 +29,7 @@ import {
   MAX_ADDRESS_PAGES,
 } from './constants.js';
 import { GroupFanout, type FanoutPeer } from './group-fanout.js';
-import { Listeners } from './listeners.js';
+import { Listeners, type Listening } from './listeners.js';
 import { MacClaims } from './mac-claims.js';
 import { Neighbours } from './neighbours.js';
 
@@ -110,6 +111,8 @@ export class Ethernet {
   readonly #toldAtMs = new Map<string, number>();
   #peers: readonly FanoutPeer[] = [];
   #said = '';
+  /** What an earlier run said it listened to. */
+  #earlier: GroupRecord | undefined;
   #isChanged = true;
   #sayAtMs = 0;
   #out: EthernetActions = emptyActions();
@@ -231,6 +234,7 @@ export class Ethernet {
   #say(nowMs: number): void {
     this.#sayAtMs = this.#listeners.settlesAtMs(nowMs);
     const listening = this.#listeners.listening(nowMs);
+    if (this.#isSaidEarlier(listening, nowMs)) return;
     const body = encodeGroupRecord(listening);
     const text = Buffer.from(body).toString('hex');
     if (text === this.#said) return;
@@ -241,6 +245,17 @@ export class Ethernet {
     this.#said = text;
     this.#isChanged = true;
     this.#out.records.push({ kind: RECORD_KIND.GROUP, key: networkKey(this.#network), body });
+  }
+
+  /**
+   * What an earlier run listened to still stands, so its guests miss nothing while this one asks them; to say that all is
+   * wanted, and three seconds later that it is not, would be two records of every node when many start anew.
+   */
+  #isSaidEarlier({ hasRouter, groups }: Listening, nowMs: number): boolean {
+    const earlier = this.#earlier;
+    if (!earlier || this.#said !== '' || !this.#listeners.isYoung(nowMs)) return false;
+    if (hasRouter && !earlier.hasRouter) return false;
+    return earlier.wantsEverything || groups.every((mac) => earlier.groups.includes(mac));
   }
 
   #followOwn(): void {
@@ -299,8 +314,12 @@ export class Ethernet {
   }
 
   #onGroupRecord(owner: PeerId, key: Uint8Array, body: Uint8Array | undefined): void {
-    if (networkOfKey(key) !== this.#network || owner === this.#selfId) return;
+    if (networkOfKey(key) !== this.#network) return;
     const read = body && decodeGroupRecord(body);
+    if (owner === this.#selfId) {
+      this.#earlier = read?.ok === true ? read.value : undefined;
+      return;
+    }
     this.#fanout.setStatement(owner, read?.ok === true ? read.value : undefined);
     this.#isChanged = true;
   }

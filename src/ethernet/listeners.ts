@@ -62,13 +62,15 @@ export class Listeners {
   readonly #ownIpv6: string;
   readonly #groups = new Map<GroupAddress, Listened>();
   readonly #queriers: readonly Querier[];
+  readonly #settledAtMs: number;
   #everythingUntilMs: number;
 
   /** `source`: MAC of our queries, which is no port's. */
   constructor(source: Mac, nowMs: number) {
     this.#source = source;
     this.#ownIpv6 = hex(linkLocalOf(source));
-    this.#everythingUntilMs = nowMs + SETTLED_AFTER_MS;
+    this.#settledAtMs = nowMs + SETTLED_AFTER_MS;
+    this.#everythingUntilMs = this.#settledAtMs;
     this.#queriers = FAMILIES.map((family) => {
       return { family, nextMs: nowMs, asked: 0, otherUntilMs: 0 };
     });
@@ -82,6 +84,11 @@ export class Listeners {
       hasRouter: this.#queriers.some(({ otherUntilMs }) => nowMs < otherUntilMs),
       groups: [...macs].sort(),
     };
+  }
+
+  /** Everything is wanted for one reason only: this run is too young to have heard all. */
+  isYoung(nowMs: number): boolean {
+    return nowMs < this.#settledAtMs && this.#everythingUntilMs === this.#settledAtMs;
   }
 
   /** When what is said changes by time alone, without a report; infinite: it does not. */

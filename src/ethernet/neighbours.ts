@@ -62,7 +62,12 @@ export class Neighbours {
 
   /** A node's own addresses, without length, at its bridge's MAC. */
   setNode(peer: PeerId, mac: Mac, addresses: readonly string[]): void {
-    for (const address of this.#nodes.get(peer) ?? []) this.#withdraw(address, peer, 'node');
+    const before = this.#nodes.get(peer) ?? [];
+    // Most records of a member say the same of its addresses again.
+    if (before.length === addresses.length && before.every((one, at) => one === addresses[at])) {
+      return;
+    }
+    for (const address of before) this.#withdraw(address, peer, 'node');
     const claim: Claim = { peer, slot: 'node', mac };
     const taken = addresses.filter((address) => this.#state(address, claim));
     if (taken.length > 0) this.#nodes.set(peer, taken);

@@ -25,22 +25,55 @@ export function widthOf(family: Family): number {
   return family === 4 ? 32 : 128;
 }
 
+/** The longest text of an address, IPv4-mapped. */
+const MAX_ADDRESS_TEXT = 45;
+/** A member's addresses are looked at again and again: each record, title and link asks. */
+const PARSED_KEPT = 4096;
+const PARSED = new Map<string, Parsed>();
+
+interface Parsed {
+  readonly address: IpAddress | undefined;
+  /** Undefined until asked for. */
+  text: string | undefined;
+}
+
 /** Four-part decimal or IPv6 without a zone; an IPv4-mapped address is IPv4. */
 export function parseAddress(text: string): IpAddress | undefined {
+  return parsed(text).address;
+}
+
+/** The canonical text (RFC 5952) of an address however written; undefined: it is none. */
+export function canonicalAddress(text: string): string | undefined {
+  const known = parsed(text);
+  if (!known.address) return undefined;
+  return (known.text ??= formatAddress(known.address));
+}
+
+function parsed(text: string): Parsed {
+  const before = PARSED.get(text);
+  if (before) return before;
+  const now: Parsed = { address: parse(text), text: undefined };
+  if (text.length > MAX_ADDRESS_TEXT) return now;
+  if (PARSED.size >= PARSED_KEPT) PARSED.clear();
+  PARSED.set(text, now);
+  return now;
+}
+
+function parse(text: string): IpAddress | undefined {
   if (text.includes('%')) return undefined;
   if (!text.includes(':') && !ipaddr.IPv4.isValidFourPartDecimal(text)) return undefined;
   if (!ipaddr.isValid(text)) return undefined;
-  const parsed = ipaddr.process(text);
+  const address = ipaddr.process(text);
   return {
-    family: parsed.kind() === 'ipv4' ? 4 : 6,
-    value: parsed.toByteArray().reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n),
+    family: address.kind() === 'ipv4' ? 4 : 6,
+    value: address.toByteArray().reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n),
   };
 }
 
 /** Canonical text (RFC 5952). */
 export function formatAddress(address: IpAddress): string {
-  const parsed = ipaddr.fromByteArray([...addressBytes(address)]);
-  return parsed.kind() === 'ipv6' ? (parsed as ipaddr.IPv6).toRFC5952String() : parsed.toString();
+  const whole = ipaddr.fromByteArray([...addressBytes(address)]);
+  return whole.kind() === 'ipv6' ? (whole as ipaddr.IPv6).toRFC5952String() : whole.toString();
 }
 
 /** 4 or 16 bytes, most significant first. */
@@ -68,10 +101,10 @@ export function cidrAround({ family, value }: IpAddress, bits: number): Cidr {
 
 /** Parses `a.b.c.d/len` or `v6/len`. Bits behind the prefix must be zero, unless `hostBits` says they may be lost. */
 export function parseCidr(text: string, hostBits: 'refused' | 'cut' = 'refused'): Cidr | undefined {
-  const parsed = parseInterfaceAddress(text);
-  if (!parsed) return undefined;
-  const cidr = cidrAround(parsed.address, parsed.bits);
-  return hostBits === 'cut' || cidr.first === parsed.address.value ? cidr : undefined;
+  const own = parseInterfaceAddress(text);
+  if (!own) return undefined;
+  const cidr = cidrAround(own.address, own.bits);
+  return hostBits === 'cut' || cidr.first === own.address.value ? cidr : undefined;
 }
 
 /** An address with its subnet's prefix length, as `ip` shows it. */

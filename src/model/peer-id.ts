@@ -25,9 +25,9 @@ export function shortPeerId(id: PeerId): string {
 
 /** The bridge's MAC: the id's first six bytes made locally administered and unicast (docs/protocol.md §10). */
 export function macOfPeer(id: PeerId): Mac {
-  const bytes = peerIdBytes(id).subarray(0, 6);
-  bytes[0] = ((bytes[0] ?? 0) | 0x02) & 0xfe;
-  return macFromBytes(bytes);
+  const first = (Number.parseInt(id.slice(0, 2), 16) | 0x02) & 0xfe;
+  const others = `${id.slice(2, 4)}:${id.slice(4, 6)}:${id.slice(6, 8)}:${id.slice(8, 10)}:${id.slice(10, 12)}`;
+  return `${first.toString(16).padStart(2, '0')}:${others}` as Mac;
 }
 
 /** The TAP's MAC: the bridge's with the lowest bit of the last byte turned. */

@@ -1,5 +1,5 @@
 import type { PeerId } from '../model/peer-id.js';
-import { relayRoutes } from '../routing/relay-routes.js';
+import { relayRoutes, type RelayRoute } from '../routing/relay-routes.js';
 import type { Topology } from '../routing/topology.js';
 import { MAX_RELAYS } from '../wire/relay.js';
 
@@ -38,6 +38,9 @@ const SURPLUS_MS = 60_000;
 const MAX_WAYS = 128;
 /** Routes looked at for one target. */
 const ROUTES = 8;
+/** A search serves so long once one of its routes failed, and when all did: the target may be off, like its relays' links. */
+const SEARCH_AGAIN_MS = 2000;
+const SEARCH_VAIN_MS = 10_000;
 
 export interface WayTarget {
   readonly id: PeerId;
@@ -89,6 +92,8 @@ interface Plan {
   failures: Map<string, Failure> | undefined;
   /** There was no route in that state of the world, and will be none until then. */
   hopeless: { readonly world: string; readonly untilMs: number } | undefined;
+  /** Of the last search. */
+  found: { readonly routes: readonly RelayRoute[]; readonly untilMs: number } | undefined;
 }
 
 export class WayPlan {
@@ -268,19 +273,31 @@ export class WayPlan {
     const { hopeless } = plan;
     const now = `${state} ${[...used].join()}`;
     if (hopeless?.world === now && nowMs < hopeless.untilMs) return undefined;
-    const options = { maxRelays: MAX_RELAYS, count: ROUTES };
-    const routes = relayRoutes(this.#topology, this.#self, target.id, world.relays, options);
-    const route = routes.find(({ via }) => {
+    const isKept = plan.found !== undefined && nowMs < plan.found.untilMs;
+    const route = this.#routes(plan, world, nowMs).find(({ via }) => {
       const hasFailed = nowMs < (failures?.get(via.join())?.untilMs ?? 0);
-      return !hasFailed && !used.has(via[0]);
+      const [first] = via;
+      return !hasFailed && first !== undefined && !used.has(first) && world.relays.has(first);
     });
     if (route) return { kind: 'request', target: target.id, via: route.via };
+    // Of an earlier state of the world: it says nothing about this one.
+    if (isKept) return undefined;
     let untilMs = Number.POSITIVE_INFINITY;
     for (const failure of failures?.values() ?? []) {
       if (failure.untilMs > nowMs) untilMs = Math.min(untilMs, failure.untilMs);
     }
     plan.hopeless = { world: now, untilMs };
     return undefined;
+  }
+
+  #routes(plan: Plan, { relays }: WayWorld, nowMs: number): readonly RelayRoute[] {
+    if (plan.found && nowMs < plan.found.untilMs) return plan.found.routes;
+    const options = { maxRelays: MAX_RELAYS, count: ROUTES };
+    const routes = relayRoutes(this.#topology, this.#self, plan.target.id, relays, options);
+    const failed = plan.failures?.size ?? 0;
+    const keptMs = failed === 0 ? 0 : failed < ROUTES ? SEARCH_AGAIN_MS : SEARCH_VAIN_MS;
+    plan.found = keptMs === 0 ? undefined : { routes, untilMs: nowMs + keptMs };
+    return routes;
   }
 
   #noteFailure(plan: Plan, via: readonly PeerId[], nowMs: number): void {
@@ -304,6 +321,7 @@ function makePlan(target: WayTarget, sinceMs: number): Plan {
     ways: undefined,
     failures: undefined,
     hopeless: undefined,
+    found: undefined,
   };
 }
 

@@ -45,24 +45,26 @@ export class Topology {
     return this.#revision;
   }
 
-  /** `steps`: cost steps by peer. */
+  /** Nodes that list links. */
+  get size(): number {
+    return this.#listed.size;
+  }
+
+  /** `steps`: cost steps by peer. What did not change costs nothing: most of a list is as it was before. */
   setLinks(owner: PeerId, steps: ReadonlyMap<PeerId, number>): void {
-    this.remove(owner);
+    this.#revision += 1;
+    const before = new Set(this.#listed.get(owner)?.peers);
+    for (const peer of before) if (!steps.has(peer)) this.#unlist(peer, owner);
     const links = [...steps].filter(([peer]) => peer !== owner);
     this.#listed.set(owner, {
-      peers: links.map(([peer]) => this.#list(peer, owner)),
+      peers: links.map(([peer]) => this.#list(peer, owner, before.has(peer))),
       steps: String.fromCharCode(...links.map(([, step]) => step)),
     });
   }
 
   remove(owner: PeerId): void {
     this.#revision += 1;
-    for (const peer of this.#listed.get(owner)?.peers ?? []) {
-      const lists = this.#lists.get(peer);
-      if (!lists) continue;
-      lists.by = lists.by.filter((other) => other !== owner);
-      if (lists.by.length === 0) this.#lists.delete(peer);
-    }
+    for (const peer of this.#listed.get(owner)?.peers ?? []) this.#unlist(peer, owner);
     this.#listed.delete(owner);
   }
 
@@ -91,12 +93,19 @@ export class Topology {
   }
 
   /** @returns the shared copy of the id */
-  #list(peer: PeerId, by: PeerId): PeerId {
+  #list(peer: PeerId, by: PeerId, isListed: boolean): PeerId {
     const lists = this.#lists.get(peer);
     // Not spread: that keeps room for sixteen more.
-    if (lists) lists.by = lists.by.concat(by);
-    else this.#lists.set(peer, { id: peer, by: [by] });
+    if (!lists) this.#lists.set(peer, { id: peer, by: [by] });
+    else if (!isListed) lists.by = lists.by.concat(by);
     return lists?.id ?? peer;
+  }
+
+  #unlist(peer: PeerId, by: PeerId): void {
+    const lists = this.#lists.get(peer);
+    if (!lists) return;
+    lists.by = lists.by.filter((other) => other !== by);
+    if (lists.by.length === 0) this.#lists.delete(peer);
   }
 }
 

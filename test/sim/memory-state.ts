@@ -15,6 +15,7 @@ export class MemoryState implements StateStore {
   readonly #ipam = new Map<string, string>();
   readonly #rng: Rng;
   #ownAddress: string | undefined;
+  #keepsRecords = true;
 
   constructor(identity: NodeIdentity, rng: Rng) {
     this.#rng = rng;
@@ -49,7 +50,19 @@ export class MemoryState implements StateStore {
     return [...this.#records];
   }
 
+  /** Of a machine that is never started again: a thousand disks with a thousand members each are gigabytes. */
+  forgetRecords(): void {
+    this.#records.clear();
+    this.#keepsRecords = false;
+  }
+
+  /** Cells of a state directory that was there before the simulation; not copied: many nodes share them. */
+  seedRecordCells(cells: Iterable<readonly [string, Uint8Array]>): void {
+    for (const [key, value] of cells) this.#records.set(key, value);
+  }
+
   writeRecordCell(key: string, value: Uint8Array | undefined): void {
+    if (!this.#keepsRecords) return;
     if (value) this.#records.set(key, value.slice());
     else this.#records.delete(key);
   }

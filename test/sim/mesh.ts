@@ -1,6 +1,7 @@
 import { meshIdOf } from '../../src/crypto/mesh.js';
 import { recordSigner } from '../../src/crypto/record-signature.js';
 import type { DaemonOptions } from '../../src/daemon/ports.js';
+import { makeAppetite } from '../../src/daemon/daemon.js';
 import { OwnAddress } from '../../src/daemon/own-address.js';
 import { macOfPeer, type PeerId } from '../../src/model/peer-id.js';
 import { recordCell } from '../../src/records/persistence.js';
@@ -52,6 +53,51 @@ export async function meshFromMemory(
   }
   for (const node of nodes) await node.start(options);
   return mesh;
+}
+
+/**
+ * The same after a restart of all: each has everything in its state directory that the others said at rest, whom they
+ * are linked with, too, which is those it will link with again. Their disks are not kept: nobody may be started again.
+ */
+export async function meshAtRest(count: number, seed: number): Promise<Mesh> {
+  const mesh = { sim: await makeSim(seed), nodes: [] as SimNode[], words: new MeshWords() };
+  const { sim, nodes } = mesh;
+  for (let at = 0; at < count; at++) addTo(mesh, []);
+  const linked = linksAtRest(nodes);
+  const cells = nodes.flatMap((node) => cellsOf(sim, node, [...(linked.get(node.id) ?? [])]));
+  for (const { state } of nodes) state.seedRecordCells(cells);
+  for (const node of nodes) {
+    await node.start();
+    node.state.forgetRecords();
+  }
+  return mesh;
+}
+
+/** Who chose it and whom it chose. */
+function linksAtRest(nodes: readonly SimNode[]): ReadonlyMap<PeerId, ReadonlySet<PeerId>> {
+  const linked = new Map(nodes.map(({ id }) => [id, new Set<PeerId>()]));
+  for (const { id, state } of nodes) {
+    const appetite = makeAppetite(state.identity);
+    const others = nodes.filter((other) => other.id !== id);
+    for (const other of others) appetite.onMember(other.id);
+    appetite.step(0, () => -1);
+    const chosen = appetite.isSparse ? appetite.neighbours : others.map((other) => other.id);
+    for (const other of chosen) {
+      linked.get(id)?.add(other);
+      linked.get(other)?.add(id);
+    }
+  }
+  return linked;
+}
+
+/** So many of the others, at random. */
+export function someOf(sim: Sim, others: readonly SimNode[], count: number): readonly PeerId[] {
+  const some = new Set<PeerId>();
+  while (some.size < Math.min(count, others.length)) {
+    const other = others[Math.floor(sim.rng.fraction() * others.length)];
+    if (other) some.add(other.id);
+  }
+  return [...some];
 }
 
 /** One more, not started; it was given the address of another unless `peers` says whose. */
@@ -111,18 +157,13 @@ export function peerCellOf(sim: Sim, node: SimNode): readonly [string, Uint8Arra
   return [recordCell(node.id, record, false), record.bytes];
 }
 
-/** All that a node at rest says, as another stored it: who it is, links to that many of the others, groups. */
+/** All that a node at rest says, as another stored it: who it is, whom it is linked with, groups. */
 export function cellsOf(
   sim: Sim,
   node: SimNode,
-  others: readonly SimNode[],
-  links: number,
+  linked: readonly PeerId[],
 ): readonly (readonly [string, Uint8Array])[] {
-  const steps = new Map<PeerId, number>();
-  while (steps.size < Math.min(links, others.length)) {
-    const other = others[Math.floor(sim.rng.fraction() * others.length)];
-    if (other) steps.set(other.id, costStep(20));
-  }
+  const steps = new Map(linked.map((id) => [id, costStep(20)]));
   const version = sim.time.wallMs() - 500;
   const said = [
     { kind: RECORD_KIND.LINKS, key: new Uint8Array(0), body: encodeLinksRecord(steps) },

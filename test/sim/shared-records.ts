@@ -1,11 +1,15 @@
 import type { Result } from '../../src/base/result.js';
 import type { RecordCrypto } from '../../src/records/crypto-port.js';
 import {
+  bodyOfRecord,
   byteString,
   recordReader,
   type RecordReader,
   type SignedRecord,
 } from '../../src/records/signed-record.js';
+import { decodePeerRecord } from '../../src/wire/peer-record.js';
+
+type PeerBody = ReturnType<typeof decodePeerRecord>;
 
 /**
  * What a simulation computes once for all its nodes: a record is read once and its signature verified once, by the real
@@ -16,6 +20,7 @@ export class SharedRecords {
   readonly #read = new Map<string, Result<SignedRecord, 'layout'>>();
   readonly #verified = new Map<string, boolean>();
   readonly #hashes = new Map<string, Uint8Array>();
+  readonly #peers = new WeakMap<SignedRecord, PeerBody>();
   /** Else each node computes and keeps all by itself: to measure memory. */
   isSharing = true;
   /** Asked for by the nodes. */
@@ -24,9 +29,22 @@ export class SharedRecords {
   hashes = 0;
 
   /** Of one node. */
-  of = (crypto: RecordCrypto): { readonly crypto: RecordCrypto; readonly reader: RecordReader } => {
+  of = (
+    crypto: RecordCrypto,
+  ): {
+    readonly crypto: RecordCrypto;
+    readonly reader: RecordReader;
+    readonly decodePeer: (record: SignedRecord) => PeerBody;
+  } => {
     const read = recordReader(crypto);
     return {
+      decodePeer: (record) => {
+        const before = this.isSharing ? this.#peers.get(record) : undefined;
+        if (before) return before;
+        const body = decodePeerRecord(bodyOfRecord(record));
+        this.#peers.set(record, body);
+        return body;
+      },
       reader: (bytes) =>
         !this.isSharing
           ? read(bytes)

@@ -2,9 +2,19 @@ import assert from 'node:assert/strict';
 
 import { LinksRoom } from '../../../src/daemon/links-room.js';
 import type { PeerId } from '../../../src/model/peer-id.js';
-import { decodeLinksRecord } from '../../../src/wire/links-record.js';
+import { signRecord, type SignedRecord } from '../../../src/records/signed-record.js';
+import { costStep } from '../../../src/routing/topology.js';
+import { decodeLinksRecord, encodeLinksRecord } from '../../../src/wire/links-record.js';
+import { RECORD_KIND } from '../../../src/wire/record.js';
+import { cryptoOf } from '../records/fixtures.js';
 
 const idOf = (number: number): PeerId => number.toString(16).padStart(32, '0') as PeerId;
+
+function recordOf(links: ReadonlyMap<PeerId, number>): SignedRecord {
+  const publicKey = new Uint8Array(32);
+  const said = { kind: RECORD_KIND.LINKS, key: new Uint8Array(0), body: encodeLinksRecord(links) };
+  return signRecord({ ...said, version: 1, isTombstone: false, publicKey }, cryptoOf(publicKey));
+}
 
 /** A room on a clock, with how many neighbours each of its records lists, and when it was said. */
 class Bench {
@@ -21,6 +31,19 @@ class Bench {
   lose(number: number): void {
     this.#costs.delete(idOf(number));
     this.tell();
+  }
+
+  /** Its record of an earlier run. */
+  hasSaid(...numbers: readonly number[]): void {
+    const links = new Map(numbers.map((number) => [idOf(number), costStep(20)]));
+    this.room.onChange({ owner: idOf(0), record: recordOf(links) }, true);
+  }
+
+  /** So many others list links. */
+  growMesh(count: number): void {
+    for (let number = 100; number < 100 + count; number++) {
+      this.room.onChange({ owner: idOf(number), record: recordOf(new Map()) }, false);
+    }
   }
 
   tell(): void {
@@ -73,5 +96,55 @@ describe('the links record', () => {
       bench.run(100);
     }
     assert.deepEqual(bench.said[1], [3800, 18]);
+  });
+
+  it('of an earlier run goes on while its neighbours come back, and is not said again', () => {
+    const bench = new Bench();
+    bench.hasSaid(1, 2, 3);
+    bench.meet(1);
+    bench.run(1000);
+    bench.meet(2);
+    bench.meet(3);
+    bench.run(60_000);
+    assert.deepEqual(bench.said, []);
+  });
+
+  it('of an earlier run is replaced when one does not come back within 5 s, or a new one is met', () => {
+    const bench = new Bench();
+    bench.hasSaid(1, 2, 3);
+    bench.meet(1);
+    bench.run(10_000);
+    assert.deepEqual(bench.said, [[6000, 1]]);
+    const other = new Bench();
+    other.hasSaid(1);
+    other.meet(1);
+    other.meet(2);
+    other.run(10_000);
+    assert.deepEqual(other.said, [[1200, 2]]);
+  });
+
+  it('of a node in a large mesh waits for more changes, and longer where links only went', () => {
+    const bench = new Bench();
+    bench.growMesh(65);
+    bench.meet(1);
+    bench.meet(2);
+    bench.run(10_000);
+    assert.deepEqual(bench.said, [[4000, 2]]);
+    bench.lose(1);
+    bench.run(60_000);
+    bench.meet(1);
+    bench.run(200_000);
+    assert.equal(bench.said.length, 1, 'it came back');
+    bench.lose(1);
+    bench.run(119_000);
+    assert.equal(bench.said.length, 1);
+    bench.run(2000);
+    assert.deepEqual(bench.said.at(-1)?.[1], 1);
+    bench.lose(2);
+    bench.run(1000);
+    bench.meet(3);
+    bench.run(4000);
+    assert.deepEqual(bench.said.at(-1)?.[1], 1, 'with the next news');
+    assert.equal(bench.said.length, 3);
   });
 });

@@ -71,6 +71,27 @@ describe('the bridge of a network', () => {
     ]);
   });
 
+  it('says nothing anew at a restart while what it said before has all that is listened to', () => {
+    const groups = encodeGroupRecord({ wantsEverything: false, hasRouter: false, groups: [M1] });
+    ethernet.onRecord(SELF, RECORD_KIND.GROUP, networkKey(0), groups);
+    const join = (group: string, atMs: number): void => {
+      const frame = joinV2(group);
+      ethernet.onEvent({ kind: 'membership', network: 0, frame, missed: 0 }, atMs);
+    };
+    join('239.1.2.3', 1200);
+    assert.deepEqual(saidGroups(run(2000)), []);
+    assert.deepEqual(
+      saidGroups(run(10_000)),
+      [{ wantsEverything: false, hasRouter: false, groups: [M1] }],
+      'the same, which the store does not write again',
+    );
+    const other = new Ethernet({ network: 0, selfId: SELF, nowMs: 0, mayHave: () => true });
+    other.onRecord(SELF, RECORD_KIND.GROUP, networkKey(0), groups);
+    const frame = joinV2('239.1.9.9');
+    other.onEvent({ kind: 'membership', network: 0, frame, missed: 0 }, 500);
+    assert.equal(saidGroups(other.onDeadline(500)).at(0)?.wantsEverything, true, 'one joined');
+  });
+
   it('writes its groups not more often than others accept, and the last state in the end', () => {
     run(10_000);
     const written: { readonly wantsEverything: boolean }[] = [];
