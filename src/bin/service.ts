@@ -48,7 +48,7 @@ import {
   type LinuxHostInterface,
 } from '../netdev/host-interface.js';
 import { refuseOverlap } from '../netdev/pool-overlap.js';
-import { underlayAddresses } from '../netdev/underlay-addresses.js';
+import { interfaceOf, underlayAddresses } from '../netdev/underlay-addresses.js';
 import { hasInterface, interfaceNames } from '../netdev/interfaces.js';
 import { NetworkIsolation } from '../netdev/network-isolation.js';
 import { ResolvConfFiles } from '../netdev/resolv-conf-files.js';
@@ -346,6 +346,12 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       else exposedBridges.delete(bridgeName);
       void isolate(networks.bridges);
     };
+    // A second interface with an address and subnet of the underlay would draw the underlay's traffic to itself.
+    const ownInterfaceOf = (address: string): string | undefined => {
+      const ours = [config.ifName, bridgeName, ...networks.bridges];
+      const name = interfaceOf(address, (one) => ours.includes(one));
+      return name === undefined ? undefined : `this host on ${name}`;
+    };
     return new Exposures(
       {
         host: new BridgeExposureHost(bridgeName, peer, sendFrame, isRouter),
@@ -355,7 +361,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
           id === DEFAULT_NETWORK_ID &&
           daemon.control.status().self.addresses.some((cidr) => bareAddress(cidr) === address)
             ? 'this node'
-            : workloads.holderOf(network, address),
+            : (workloads.holderOf(network, address) ?? ownInterfaceOf(address)),
         onChange: (exposure) => {
           names.setExposed(exposure, network);
           exposedPorts.set(id, { mac: macOfPeer(peer), addresses: exposure.addresses });

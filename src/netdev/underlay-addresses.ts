@@ -28,6 +28,20 @@ export function underlayAddresses(
   return ordered.slice(0, MAX_ADDRESSES);
 }
 
+/** The interface that has a bare address, besides those to leave out; undefined: none has it. */
+export function interfaceOf(
+  address: string,
+  isLeftOut: (name: string) => boolean,
+  interfaces: Interfaces = networkInterfaces(),
+): string | undefined {
+  const wanted = ipaddr.parse(address).toNormalizedString();
+  return Object.entries(interfaces).find(
+    ([name, addresses]) =>
+      !isLeftOut(name) &&
+      addresses?.some((one) => ipaddr.parse(one.address).toNormalizedString() === wanted),
+  )?.[0];
+}
+
 function isReachable(address: string): boolean {
   return ipaddr.isValid(address) && REACHABLE.includes(ipaddr.process(address).range());
 }

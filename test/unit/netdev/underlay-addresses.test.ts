@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-import { underlayAddresses } from '../../../src/netdev/underlay-addresses.js';
+import { interfaceOf, underlayAddresses } from '../../../src/netdev/underlay-addresses.js';
 
 const of = (address: string, internal = false) => ({
   address,
@@ -30,5 +30,25 @@ describe('underlay addresses', () => {
   it('are sixteen at most', () => {
     const many = Array.from({ length: 40 }, (_, at) => of(`10.0.0.${at + 1}`));
     assert.equal(underlayAddresses([], { eth0: many }).length, 16);
+  });
+});
+
+describe('the interface of an address', () => {
+  const interfaces = {
+    eth0: [of('192.0.2.1'), of('2001:db8::1')],
+    overlay0: [of('10.32.0.9')],
+    idle0: undefined,
+  };
+  const find = (address: string): string | undefined =>
+    interfaceOf(address, (name) => name === 'overlay0', interfaces);
+
+  it('is found however the address is written', () => {
+    assert.equal(find('192.0.2.1'), 'eth0');
+    assert.equal(find('2001:0DB8:0::1'), 'eth0');
+    assert.equal(find('192.0.2.2'), undefined);
+  });
+
+  it('is none of those left out', () => {
+    assert.equal(find('10.32.0.9'), undefined);
   });
 });
