@@ -5,6 +5,7 @@ import type {
   ExposuresDocument,
   NetworkControl,
   NodeControl,
+  StatusDocument,
   WorkloadControl,
 } from '../api/control.js';
 import { startApiServer } from '../api/server.js';
@@ -22,6 +23,7 @@ import { createDaemon, type Daemon } from '../daemon/daemon.js';
 import { hasLivedIn } from '../daemon/known-pool.js';
 import { NameService } from '../daemon/name-service.js';
 import { NetworkBridges } from '../daemon/network-bridges.js';
+import { PoolWatch } from '../daemon/pool-watch.js';
 import { reportSections, statusSections, type Parts } from '../daemon/status-sections.js';
 import {
   dnsControl,
@@ -47,7 +49,7 @@ import {
   tapNameOf,
   type LinuxHostInterface,
 } from '../netdev/host-interface.js';
-import { refuseOverlap } from '../netdev/pool-overlap.js';
+import { overlapWarnings, refuseOverlap } from '../netdev/pool-overlap.js';
 import { interfaceOf, underlayAddresses } from '../netdev/underlay-addresses.js';
 import { hasInterface, interfaceNames } from '../netdev/interfaces.js';
 import { NetworkIsolation } from '../netdev/network-isolation.js';
@@ -405,6 +407,17 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       warn(`The bridge ${name} is gone and cannot be made again`, { err });
     },
   });
+  const poolWatch = new PoolWatch({
+    ...{ timers, network: hostNetwork, overlaps: overlapWarnings },
+    pools: () => {
+      // What is said since the start need not be said again.
+      const isSaid = daemon.control.status().warnings.some(({ code }) => code === 'pool-overlap');
+      return daemon.poolsOf(DEFAULT_NETWORK_ID).filter((range) => range !== config.pool || !isSaid);
+    },
+    onWarning: ({ code, message, cure }) => {
+      daemon.tell({ level: 'warn', code: 'host-warning', message: `${message} (${code})`, cure });
+    },
+  });
   daemon.onFatal((error) => {
     inputs.onFatal(error);
   });
@@ -417,8 +430,10 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
   undo.push(() => workloads.stop());
   undo.push(() => exposures.stop());
   undo.push(() => watch.stop());
+  undo.push(() => poolWatch.stop());
   await daemon.start();
   watch.start();
+  poolWatch.start();
 
   const control = wholeControl(
     daemon.control,
@@ -437,8 +452,10 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       const { addresses, masquerade, name = null } = exposures.on(DEFAULT_NETWORK);
       return { addresses, masquerade, name };
     },
+    () => poolWatch.warnings,
     async () => {
       await watch.stop();
+      await poolWatch.stop();
       await exposures.stop();
       await workloads.stop();
       await names.stop();
@@ -475,6 +492,7 @@ function wholeControl(
   node: NodeControl,
   workloads: WorkloadControl & DnsControl & IpamControl & NetworkControl,
   exposure: () => ExposuresDocument,
+  warnings: () => readonly HostWarning[],
   reset: () => Promise<void>,
 ): DaemonControl {
   const parts = (): Parts => ({
@@ -484,15 +502,19 @@ function wholeControl(
     attachments: workloads.attachments().attachments,
     networks: workloads.networks().networks,
   });
+  const whole = (status: StatusDocument): StatusDocument => ({
+    ...status,
+    ...statusSections(parts()),
+    warnings: [...status.warnings, ...warnings()],
+  });
   return {
-    status: () => ({ ...node.status(), ...statusSections(parts()) }),
+    status: () => whole(node.status()),
     peers: () => node.peers(),
     routes: () => node.routes(),
     paths: (peer) => node.paths(peer),
     report: () => {
-      const now = parts();
       const { status, ...rest } = node.report();
-      return { ...rest, status: { ...status, ...statusSections(now) }, ...reportSections(now) };
+      return { ...rest, status: whole(status), ...reportSections(parts()) };
     },
     connect: (contacts) => node.connect(contacts),
     forget: (contacts) => node.forget(contacts),

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { OverlayError } from '../base/errors.js';
+import type { HostWarning } from '../daemon/ports.js';
 import {
   cidrAround,
   cidrContains,
@@ -41,23 +42,53 @@ export async function refuseOverlap(
   others: readonly string[],
   cureOf: (free: string) => string,
 ): Promise<void> {
-  const cidr = parseCidr(range);
-  if (!cidr) return;
-  const routes = await foreignRoutes(cidr.family);
-  const clash = overlappingRoute(cidr, routes);
+  const clash = await findOverlap(range, others);
   if (!clash) return;
+  const { route, free } = clash;
+  throw new OverlayError(
+    'OVL_POOL_OVERLAP',
+    `The address pool ${range} overlaps the route ${route.destination} of this host${deviceOf(route)}`,
+    {
+      value: range,
+      cure: free === undefined ? 'Choose a range that no host has a route to.' : cureOf(free),
+    },
+  );
+}
+
+/**
+ * Pools that the mesh has and routes of this host overlap. They are in use by then, here or elsewhere: nothing is
+ * refused, and who reads it may choose which of the two gives way.
+ */
+export async function overlapWarnings(pools: readonly string[]): Promise<readonly HostWarning[]> {
+  const warnings: HostWarning[] = [];
+  for (const range of pools) {
+    const clash = await findOverlap(range, pools);
+    if (!clash) continue;
+    const { route, free = '<range>' } = clash;
+    warnings.push({
+      code: 'pool-overlap',
+      message: `The address pool ${range} of the mesh overlaps the route ${route.destination} of this host${deviceOf(route)}: this host reaches those addresses there, not in the overlay`,
+      cure: `Remove the route, or give the mesh another pool (overlayctl ipam pool add ${free}; free here) and end this one when nothing uses it: overlayctl ipam pool remove ${range}`,
+    });
+  }
+  return warnings;
+}
+
+/** The most specific route of this host that overlaps a range, and a range that none does. */
+async function findOverlap(
+  range: string,
+  others: readonly string[],
+): Promise<{ readonly route: RouteInfo; readonly free: string | undefined } | undefined> {
+  const cidr = parseCidr(range);
+  if (!cidr) return undefined;
+  const routes = await foreignRoutes(cidr.family);
+  const route = overlappingRoute(cidr, routes);
+  if (!route) return undefined;
   const taken = [...routes.map(({ destination }) => destination), ...others, range].flatMap(
     (text) => parseCidr(text, 'cut') ?? [],
   );
   const free = freeRange(cidr, taken);
-  throw new OverlayError(
-    'OVL_POOL_OVERLAP',
-    `The address pool ${range} overlaps the route ${clash.destination} of this host${deviceOf(clash)}`,
-    {
-      value: range,
-      cure: free ? cureOf(formatCidr(free)) : 'Choose a range that no host has a route to.',
-    },
-  );
+  return { route, free: free && formatCidr(free) };
 }
 
 /** Routes of this host that are no bridge's of ours. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 
+import type { StatusDocument } from '../../src/api/control.js';
 import type { TestDaemon } from './lib/daemon.js';
 import { must } from './lib/exec.js';
 import { type Host, Topology } from './lib/topology.js';
@@ -172,5 +173,18 @@ describe('walk-throughs of workloads', function () {
     assert.equal(free, '10.100.0.0/16');
     await on0.must('ipam', 'pool', 'add', free);
     assert.match(await on0.must('attach', `net:${free}`, a.namespace), /^10\.100\.\d+\.\d+\/16$/);
+    // Where a route leads into it, that is said, and nothing else changes.
+    await hosts[1]!.ip(['route', 'add', '10.100.5.0/24', 'dev', 'eth0']);
+    const overlaps = async (): Promise<string[]> => {
+      const { warnings } = JSON.parse(await daemons[1]!.must('--json', 'status')) as StatusDocument;
+      return warnings.flatMap(({ code, message }) => (code === 'pool-overlap' ? [message] : []));
+    };
+    await waitFor('the warning', 10_000, async () => (await overlaps()).length > 0);
+    const text = /10\.100\.0\.0\/16 of the mesh overlaps the route 10\.100\.5\.0\/24 .*on eth0/;
+    assert.match((await overlaps()).join(), text);
+    assert.match(await daemons[1]!.must('events'), text);
+    assert.match(await daemons[1]!.must('attach', `net:${free}`, b.namespace), /^10\.100\./);
+    await hosts[1]!.ip(['route', 'delete', '10.100.5.0/24']);
+    await waitFor('it to go', 10_000, async () => (await overlaps()).length === 0);
   });
 });

@@ -1,0 +1,84 @@
+import type { HostWarning, NetworkWatcher, Timers } from './ports.js';
+
+/*
+ * Pools that this node learned from the mesh, or that a route of this host came to overlap while it runs. A node that is
+ * new to a pool of its own configuration is refused at the start; here others live in the pool already, so it is said,
+ * in `status` as long as it lasts, and nothing is refused.
+ */
+
+/** Looks that find the same pools and heard of no change of the host's network cost nothing. */
+const LOOK_MS = 2000;
+
+export interface PoolWatchComponents {
+  readonly timers: Timers;
+  readonly network: NetworkWatcher;
+  /** Of the default network, cidr texts: others are none of the host's routes' business. */
+  readonly pools: () => readonly string[];
+  readonly overlaps: (pools: readonly string[]) => Promise<readonly HostWarning[]>;
+  /** Once for each that was not there before. */
+  readonly onWarning: (warning: HostWarning) => void;
+}
+
+export class PoolWatch {
+  readonly #components: PoolWatchComponents;
+  #warnings: readonly HostWarning[] = [];
+  #seen = '';
+  #isNews = false;
+  #cancel: (() => void) | undefined;
+  #unwatch: (() => void) | undefined;
+  #work: Promise<void> = Promise.resolve();
+  #isStopped = false;
+
+  constructor(components: PoolWatchComponents) {
+    this.#components = components;
+  }
+
+  /** Those that stand now. */
+  get warnings(): readonly HostWarning[] {
+    return this.#warnings;
+  }
+
+  start(): void {
+    if (this.#isStopped) return;
+    try {
+      this.#unwatch = this.#components.network.watch([], () => {
+        this.#isNews = true;
+      });
+    } catch {
+      // Said where routes are followed (daemon.ts); pools that come are looked at all the same.
+    }
+    this.#arm();
+  }
+
+  /** Waits for what is under way; nothing begins after this. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#unwatch?.();
+    this.#cancel?.();
+    await this.#work;
+  }
+
+  #arm(): void {
+    if (this.#isStopped) return;
+    this.#cancel = this.#components.timers.set(LOOK_MS, () => {
+      this.#work = this.#look()
+        .catch(() => undefined)
+        .finally(() => {
+          this.#arm();
+        });
+    });
+  }
+
+  async #look(): Promise<void> {
+    const { pools, overlaps, onWarning } = this.#components;
+    const now = pools();
+    const seen = now.join();
+    if (seen === this.#seen && !this.#isNews) return;
+    this.#isNews = false;
+    const before = new Set(this.#warnings.map(({ message }) => message));
+    const found = await overlaps(now);
+    this.#seen = seen;
+    this.#warnings = found;
+    for (const warning of found) if (!before.has(warning.message)) onWarning(warning);
+  }
+}
