@@ -5,6 +5,7 @@ import { GSO_MAX_BYTES } from './host-interface.js';
 import { hasInterface } from './interfaces.js';
 import { readLinkAliases } from './ip-json.js';
 import { formatPortMark, parsePortMark, type PortMark } from './ownership.js';
+import { Rounds } from './rounds.js';
 import { ipBatch, mustRun, runTool } from './run.js';
 import { readSysctl } from './sysctl.js';
 
@@ -21,6 +22,9 @@ import { readSysctl } from './sysctl.js';
  * The far end is born in the namespace, with MAC, MTU and segment size, so nothing is moved or changed afterwards: two
  * runs of `ip`, one outside and one inside. A port does not learn: its one MAC is a sticky entry of the bridge, which no
  * frame from elsewhere moves. Checksums stay offloaded: the TAP takes partial ones.
+ *
+ * Those that are to be made at once are made in rounds, with one `ip` for all that is outside. When it fails for one, all
+ * are taken away again and made one by one, so that the others do not suffer.
  */
 
 export interface PortSpec {
@@ -62,6 +66,7 @@ exec ip -batch -`;
 /** The port of workload/ports.ts. */
 export class AttachmentHost {
   readonly #sendFrame: (device: string, frame: Uint8Array) => void;
+  readonly #creations = new Rounds<PortSpec>((specs) => this.#createAll(specs));
 
   /** `sendFrame`: daemon/os-port.ts. */
   constructor(sendFrame: (device: string, frame: Uint8Array) => void) {
@@ -77,20 +82,54 @@ export class AttachmentHost {
     );
   }
 
-  async createPort(spec: PortSpec): Promise<void> {
-    if (this.hasPort(spec.port)) await this.#clear(spec);
-    try {
-      await (spec.inside === undefined ? addTap(spec) : addVeth(spec, spec.inside));
-      await all([
-        pinMac(spec),
-        ...(spec.inside === undefined ? [] : [configureInside(spec.inside, [], true)]),
-      ]);
-    } catch (error) {
-      // An interface of that name that was not there before is ours, also with half of what it needs.
-      if (!(error instanceof OverlayError && error.code === 'OVL_IFACE_FOREIGN')) {
-        await this.removePort(spec.port).catch(() => undefined);
+  createPort(spec: PortSpec): Promise<void> {
+    return this.#creations.add(spec);
+  }
+
+  async #createAll(specs: readonly PortSpec[]): Promise<ReadonlyMap<PortSpec, unknown>> {
+    const failures = new Map<PortSpec, unknown>();
+    const forEach = async (work: (spec: PortSpec) => Promise<void>): Promise<void> => {
+      const left = specs.filter((spec) => !failures.has(spec));
+      const outcomes = await Promise.allSettled(left.map(work));
+      for (const [at, spec] of left.entries()) {
+        const outcome = outcomes[at];
+        if (outcome?.status === 'rejected') failures.set(spec, outcome.reason);
       }
-      throw error;
+    };
+    await forEach(async (spec) => {
+      if (this.hasPort(spec.port)) await this.#clear(spec);
+    });
+    const together = await this.#addTogether(specs.filter((spec) => !failures.has(spec)));
+    await forEach(async (spec) => {
+      if (!together.has(spec)) await addPort(spec);
+    });
+    const left = specs.filter((spec) => !failures.has(spec));
+    // Pinned twice is pinned once.
+    const pinned = pinMacs(left).catch(() => forEach((spec) => pinMacs([spec])));
+    await forEach(async ({ inside }) => {
+      if (inside !== undefined) await configureInside(inside, [], true);
+    });
+    await pinned;
+    for (const [{ port }, error] of failures) {
+      // An interface of that name that was not there before is ours, also with half of what it needs.
+      const isForeign = error instanceof OverlayError && error.code === 'OVL_IFACE_FOREIGN';
+      if (!isForeign) await this.removePort(port).catch(() => undefined);
+    }
+    return failures;
+  }
+
+  /** @returns those that were made by one `ip`: all, or none of them is there. TAPs may be others', so they are none. */
+  async #addTogether(specs: readonly PortSpec[]): Promise<ReadonlySet<PortSpec>> {
+    const pairs = specs.filter(({ inside }) => inside !== undefined);
+    if (pairs.length < 2) return new Set();
+    try {
+      await ipBatch(pairs.flatMap((spec) => linesFor(spec)));
+      return new Set(pairs);
+    } catch {
+      for (const { port } of pairs) {
+        if (this.hasPort(port)) await this.removePort(port).catch(() => undefined);
+      }
+      return new Set();
     }
   }
 
@@ -100,7 +139,7 @@ export class AttachmentHost {
 
   async rejoin(spec: PortSpec): Promise<void> {
     await ipBatch([`link set dev ${spec.port} master ${spec.bridge}`, ...asPort(spec)]);
-    await pinMac(spec);
+    await pinMacs([spec]);
   }
 
   announce(mac: Mac, addresses: readonly string[], devices: readonly string[]): void {
@@ -145,20 +184,13 @@ export class AttachmentHost {
   }
 }
 
-async function addVeth(spec: PortSpec, inside: InsideSpec): Promise<void> {
-  const { port, bridge, mtuBytes, mac } = spec;
-  const peer = [
-    `name ${inside.ifName}`,
-    ...(mac === undefined ? [] : [`address ${mac}`]),
-    `mtu ${mtuBytes} gso_max_size ${GSO_MAX_BYTES} netns ${inside.path}`,
-  ].join(' ');
+async function addPort(spec: PortSpec): Promise<void> {
   try {
-    await ipBatch([
-      `link add name ${port} mtu ${mtuBytes} master ${bridge} type veth peer ${peer}`,
-      ...asPort(spec),
-    ]);
+    await ipBatch(linesFor(spec));
   } catch (error) {
-    if (!(error instanceof OverlayError) || !/File exists/.test(error.message)) throw error;
+    const { inside } = spec;
+    const isTaken = error instanceof OverlayError && /File exists/.test(error.message);
+    if (inside === undefined || !isTaken) throw error;
     throw new OverlayError(
       'OVL_TARGET_CONFLICT',
       `The target has an interface ${inside.ifName} already, which overlayd did not make`,
@@ -167,24 +199,32 @@ async function addVeth(spec: PortSpec, inside: InsideSpec): Promise<void> {
   }
 }
 
-async function addTap(spec: PortSpec): Promise<void> {
-  await ipBatch([
-    `tuntap add dev ${spec.port} mode tap`,
-    `link set dev ${spec.port} mtu ${spec.mtuBytes} master ${spec.bridge}`,
-    ...asPort(spec),
-  ]);
-}
-
-/** Waits for each of them, then fails if one did. */
-async function all(work: readonly Promise<void>[]): Promise<void> {
-  for (const outcome of await Promise.allSettled(work)) {
-    if (outcome.status === 'rejected') throw outcome.reason;
+function linesFor(spec: PortSpec): readonly string[] {
+  const { port, bridge, mtuBytes, mac, inside } = spec;
+  if (inside === undefined) {
+    return [
+      `tuntap add dev ${port} mode tap`,
+      `link set dev ${port} mtu ${mtuBytes} master ${bridge}`,
+      ...asPort(spec),
+    ];
   }
+  const peer = [
+    `name ${inside.ifName}`,
+    ...(mac === undefined ? [] : [`address ${mac}`]),
+    `mtu ${mtuBytes} gso_max_size ${GSO_MAX_BYTES} netns ${inside.path}`,
+  ].join(' ');
+  return [
+    `link add name ${port} mtu ${mtuBytes} master ${bridge} type veth peer ${peer}`,
+    ...asPort(spec),
+  ];
 }
 
-async function pinMac({ port, mac }: PortSpec): Promise<void> {
-  if (mac === undefined) return;
-  await mustRun('bridge', ['fdb', 'replace', mac, 'dev', port, 'master', 'sticky', 'static']);
+async function pinMacs(specs: readonly PortSpec[]): Promise<void> {
+  const lines = specs.flatMap(({ port, mac }) =>
+    mac === undefined ? [] : [`fdb replace ${mac} dev ${port} master sticky static`],
+  );
+  if (lines.length > 0)
+    await mustRun('bridge', ['-batch', '-'], { stdin: lines.join('\n') + '\n' });
 }
 
 function asPort({ port, mark, mac }: PortSpec): string[] {

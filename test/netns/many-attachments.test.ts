@@ -95,10 +95,18 @@ describe('many attachments', function () {
       alone.push((await attach(at)).ms);
       await detach(at);
     }
+    const typed: number[] = [];
+    for (let at = 0; at < HOSTS; at++) {
+      const startedMs = performance.now();
+      const { code, stderr } = await daemonOf(at).ctl(['attach', namespaces[at]!]);
+      assert.equal(code, 0, stderr);
+      typed.push(performance.now() - startedMs);
+      await detach(at);
+    }
     const given = await inParallel(TARGETS, AT_ONCE, attach);
     console.log(
       `      ${String(TARGETS)} targets on ${String(HOSTS)} hosts: median ${ms(alone)} alone, ` +
-        `${ms(given.map((each) => each.ms))} at ${String(AT_ONCE)} at a time`,
+        `${ms(typed)} by overlayctl, ${ms(given.map((each) => each.ms))} at ${String(AT_ONCE)} at a time`,
     );
     assert.equal(new Set(given.map(({ address }) => address)).size, TARGETS);
     for (const daemon of daemons) {
@@ -107,6 +115,28 @@ describe('many attachments', function () {
       await waitFor('all names', 10_000, async () => (await names(daemon)).length === TARGETS);
     }
     await inParallel(TARGETS, AT_ONCE, detach);
+    await waitFor('nothing left', 10_000, isClean);
+  });
+
+  it('fail alone where one of many cannot be', async () => {
+    const [first, taken, ...others] = [0, 1, 2, 3].map((at) => at * HOSTS);
+    const blocked = namespaces[taken!]!;
+    await must(['ip', '-n', blocked, 'link', 'add', 'eth-ovl', 'type', 'bridge']);
+    // The first is under way alone, and the others wait and are made together.
+    const outcomes = await Promise.allSettled([first!, taken!, ...others].map(attach));
+    assert.deepEqual(
+      outcomes.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'fulfilled', 'fulfilled'],
+    );
+    const reason = outcomes[1]?.status === 'rejected' ? String(outcomes[1].reason) : '';
+    assert.match(reason, /OVL_TARGET_CONFLICT/);
+    assert.equal((await ports(hosts[0]!)).length, 3);
+    for (const at of [first!, ...others]) {
+      const shown = await must(['ip', '-n', namespaces[at]!, 'address', 'show', 'eth-ovl']);
+      assert.match(shown, /state UP[^]*inet 10\./);
+    }
+    await must(['ip', '-n', blocked, 'link', 'delete', 'eth-ovl']);
+    for (const at of [first!, ...others]) await detach(at);
     await waitFor('nothing left', 10_000, isClean);
   });
 
