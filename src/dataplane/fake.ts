@@ -1,14 +1,10 @@
 import { endpointFromBytes, endpointToBytes, type Endpoint } from '../model/endpoint.js';
-import { isSnoopedMac, macFromBytes, type Mac } from '../model/mac.js';
-import type { PeerId } from '../model/peer-id.js';
 import { formatPathAddress, isEndpoint, type PathAddress } from '../model/path-address.js';
 import { checkBatch } from './fake-batch.js';
-import { isLinkLocal, isMacControl, membershipOf, ROUTER_GROUP } from './fake-ethernet.js';
-import { FakeFloodTree, type FakeFlood } from './fake-flood-tree.js';
+import { FakeBridge, LOCAL_PEER, type FakePeer, type FrameBody } from './fake-bridge.js';
+import { FakeEvents } from './fake-events.js';
 import { FakeGate } from './fake-gate.js';
 import type { FakeDatagram, FakeNetwork, Scheduler } from './fake-network.js';
-import { neighbourAnswer, neighbourQuestionOf } from './fake-neighbours.js';
-import { FakeNetworks } from './fake-networks.js';
 import { FakePathClock } from './fake-path-clock.js';
 import {
   FakeLabels,
@@ -64,16 +60,7 @@ const SIZE_WATCH_MS = 1000;
 const FLOOR_BYTES = 548;
 const INIT_TYPE = 1;
 const SEEN_EVERY_MS = 1000;
-const RING_EVENTS = 4096;
 const FREE_PORT = 40_000;
-/** In the FDB: a port of this host. */
-const LOCAL_PEER: PeerSlot = 0;
-
-interface FakePeer {
-  readonly id: PeerId;
-  session: SessionIndex;
-  path: PathId;
-}
 
 interface FakePath {
   peer: PeerSlot;
@@ -99,21 +86,13 @@ export class FakeDataPlane implements DataPlane {
   readonly #peers = new Map<PeerSlot, FakePeer>();
   readonly #paths = new Map<PathId, FakePath>();
   readonly #pathsByAddress = new Map<string, FakePath>();
-  readonly #fdb = new Map<string, FdbEntry>();
-  readonly #groups = new Map<string, readonly PeerSlot[]>();
-  readonly #networks = new FakeNetworks();
-  readonly #tree = new FakeFloodTree();
-  /** MACs by network and address. */
-  readonly #neighbours = new Map<string, Mac>();
+  readonly #bridge: FakeBridge;
   readonly #labels = new FakeLabels();
   readonly #tcp: FakeTcp<FakePayload>;
   readonly #seen = new Map<string, number>();
   readonly #totals = new Map<string, bigint>();
   readonly #drops = new Map<string, bigint>();
-  #events: DataPlaneEvent[] = [];
-  #lost = 0;
-  #isWoken = false;
-  #onReadable: (() => void) | undefined;
+  readonly #events: FakeEvents;
   #onFrame: ((frame: Uint8Array, peer: PeerSlot, network: number) => void) | undefined;
 
   constructor(options: FakeDataPlaneOptions) {
@@ -121,6 +100,27 @@ export class FakeDataPlane implements DataPlane {
     this.#scheduler = options.scheduler ?? options.network.scheduler;
     this.#addresses = options.addresses;
     this.#secret = options.secret;
+    this.#events = new FakeEvents(this.#scheduler);
+    this.#bridge = new FakeBridge({
+      peers: this.#peers,
+      ownMacs: () => this.#config?.ownMacs ?? [],
+      send: (slot, network, body) => {
+        this.#sendBody(slot, network, body);
+      },
+      deliver: (frame, peer, network) => this.#onFrame?.(frame, peer, network),
+      want: (network, peer, target) => {
+        this.#tellWanted(network, peer, target);
+      },
+      emit: (event) => {
+        this.#emit(event);
+      },
+      count: (name) => {
+        this.#count(name);
+      },
+      drop: (reason) => {
+        this.#drop(reason);
+      },
+    });
     this.#tcp = new FakeTcp(options.network, {
       onOpened: (connection, endpoint) => {
         this.#emit({ kind: 'tcpOpened', connection, endpoint });
@@ -151,19 +151,15 @@ export class FakeDataPlane implements DataPlane {
   }
 
   openNetwork(config: NetworkConfig): void {
-    this.#networks.open(config, this.#config?.tapName ?? '');
+    this.#bridge.networks.open(config, this.#config?.tapName ?? '');
   }
 
   closeNetwork(network: number): void {
-    this.#networks.close(network);
-    for (const [key, entry] of this.#fdb) {
-      if (entry.network === network && !entry.isDeclared) this.#fdb.delete(key);
-    }
+    this.#bridge.closeNetwork(network);
   }
 
   onReadable(callback: () => void): void {
-    this.#onReadable = callback;
-    if (this.#events.length > 0) this.#wake();
+    this.#events.onReadable(callback);
   }
 
   apply(batch: readonly TableEntry[]): void {
@@ -182,12 +178,7 @@ export class FakeDataPlane implements DataPlane {
   }
 
   drain(): readonly DataPlaneEvent[] {
-    const events = this.#events;
-    this.#events = [];
-    this.#isWoken = false;
-    if (this.#lost > 0) events.push({ kind: 'overflow', lost: this.#lost });
-    this.#lost = 0;
-    return events;
+    return this.#events.drain();
   }
 
   readCounters(): Counters {
@@ -201,7 +192,7 @@ export class FakeDataPlane implements DataPlane {
   }
 
   dumpFdb(): readonly FdbEntry[] {
-    return [...this.#fdb.values()];
+    return this.#bridge.dumpFdb();
   }
 
   close(): void {
@@ -213,9 +204,8 @@ export class FakeDataPlane implements DataPlane {
     this.#sessions.clear();
     this.#peers.clear();
     this.#labels.clear();
-    this.#networks.closeAll();
-    this.#events = [];
-    this.#onReadable = undefined;
+    this.#bridge.networks.closeAll();
+    this.#events.close();
     this.#config = undefined;
   }
 
@@ -236,83 +226,7 @@ export class FakeDataPlane implements DataPlane {
 
   /** A frame that the TAP of this network read. */
   injectFrame(frame: Uint8Array, network = DEFAULT_NETWORK): void {
-    if (!this.#config || !this.#networks.isOpen(network)) return;
-    const destination = macFromBytes(frame.subarray(0, 6));
-    if (isLinkLocal(destination) || isMacControl(frame)) {
-      this.#drop(isLinkLocal(destination) ? 'reserved_multicast' : 'mac_control');
-      return;
-    }
-    this.#noteLocalSource(network, macFromBytes(frame.subarray(6, 12)));
-    const entry = this.#fdb.get(fdbKey(network, destination));
-    if (entry?.peer === LOCAL_PEER) {
-      this.#drop('own_destination');
-      return;
-    }
-    const asked = this.#answerNeighbour(network, frame);
-    if (asked === 'answered') return;
-    const listeners = this.#listenersOf(network, destination, frame);
-    if (entry) {
-      this.#sendFrame(entry.peer, network, frame);
-      return;
-    }
-    const members =
-      network === DEFAULT_NETWORK ? [...this.#peers.keys()] : this.#networks.membersOf(network);
-    const reachable = members.filter((slot) => {
-      const peer = this.#peers.get(slot);
-      return peer !== undefined && peer.session * peer.path !== 0;
-    });
-    if (reachable.length < members.length && !isHousekeeping(frame)) {
-      if (asked === undefined) this.#tellWanted(network, 0, arpTargetOf(frame));
-      else this.#tellWanted(network, asked, 0);
-    }
-    if (listeners === undefined && network === DEFAULT_NETWORK && this.#tree.isOn) {
-      const flood = this.#tree.originate(frame);
-      for (const slot of this.#tree.next(LOCAL_PEER, [])) this.#sendFlood(slot, flood);
-      return;
-    }
-    if (reachable.length === 0) this.#drop('flood_no_members');
-    for (const slot of reachable) {
-      if (listeners?.includes(slot) !== false) this.#sendFrame(slot, network, frame);
-    }
-  }
-
-  #sendFlood(slot: PeerSlot, flood: FakeFlood): void {
-    const peer = this.#peers.get(slot);
-    if (peer && peer.session * peer.path !== 0) this.#sendBody(slot, DEFAULT_NETWORK, flood);
-  }
-
-  /** Asked for a host behind a peer: native/engine/neighbour_answer.h. @returns the peer when it is out of reach */
-  #answerNeighbour(network: number, frame: Uint8Array): 'answered' | PeerSlot | undefined {
-    const question = neighbourQuestionOf(frame);
-    const mac = question && this.#neighbours.get(neighbourKey(network, question.target));
-    if (mac === undefined || mac === question?.asker) return undefined;
-    const holder = this.#fdb.get(fdbKey(network, mac));
-    const { session, path } = this.#peers.get(holder?.peer ?? LOCAL_PEER) ?? {
-      session: 0,
-      path: 0,
-    };
-    if (!holder?.isDeclared || holder.peer === LOCAL_PEER) return undefined;
-    if (session === 0 || path === 0) return holder.peer;
-    this.#count('neighbours_answered');
-    this.#onFrame?.(neighbourAnswer(frame, mac), LOCAL_PEER, network);
-    return 'answered';
-  }
-
-  #listenersOf(network: number, group: Mac, frame: Uint8Array): readonly PeerSlot[] | undefined {
-    const membership = membershipOf(frame);
-    if (membership !== 'none') {
-      this.#emit({ kind: 'membership', network, frame: frame.slice(), missed: 0 });
-    }
-    if (membership === 'report') return this.#groups.get(fdbKey(network, ROUTER_GROUP));
-    return isSnoopedMac(group) ? this.#groups.get(fdbKey(network, group)) : undefined;
-  }
-
-  #noteLocalSource(network: number, mac: Mac): void {
-    const key = fdbKey(network, mac);
-    const known = this.#fdb.get(key);
-    if (!known || known.peer === LOCAL_PEER) return;
-    if (!known.isDeclared) this.#fdb.delete(key);
-    this.#emit({ kind: 'macClaim', network, mac, peer: known.peer, verdict: 'local' });
+    if (this.#config) this.#bridge.fromTap(frame, network);
   }
 
   /** Called for each frame that would be written to the TAP of a network; peer 0: the control plane's own. */
@@ -353,37 +267,15 @@ export class FakeDataPlane implements DataPlane {
         this.#paths.get(entry.path)?.cancelPing?.();
         this.#paths.delete(entry.path);
         break;
-      case 'fdbSet': {
-        const { network, mac, peer } = entry;
-        this.#fdb.set(fdbKey(network, mac), {
-          network,
-          mac,
-          peer,
-          isDeclared: true,
-          ageSeconds: 0,
-        });
-        break;
-      }
+      case 'fdbSet':
       case 'fdbRemove':
-        this.#fdb.delete(fdbKey(entry.network, entry.mac));
-        break;
       case 'groupSet':
-        this.#groups.set(fdbKey(entry.network, entry.mac), entry.peers);
-        break;
       case 'groupRemove':
-        this.#groups.delete(fdbKey(entry.network, entry.mac));
-        break;
       case 'membersSet':
-        this.#networks.setMembers(entry.network, entry.peers);
-        break;
       case 'treeSet':
-        this.#tree.set(entry.origin, entry.peers);
-        break;
       case 'neighbourSet':
-        this.#neighbours.set(neighbourKey(entry.network, entry.address), entry.mac);
-        break;
       case 'neighbourRemove':
-        this.#neighbours.delete(neighbourKey(entry.network, entry.address));
+        this.#bridge.apply(entry);
         break;
       case 'resumeSet':
         this.#gate?.addHint(entry.hint);
@@ -468,7 +360,7 @@ export class FakeDataPlane implements DataPlane {
         this.#ping(item.path);
         break;
       case 'tapFrame':
-        if (this.#networks.isOpen(item.network)) {
+        if (this.#bridge.networks.isOpen(item.network)) {
           this.#onFrame?.(item.frame, LOCAL_PEER, item.network);
         } else {
           this.#drop('tap_write');
@@ -486,15 +378,7 @@ export class FakeDataPlane implements DataPlane {
     }
   }
 
-  #sendFrame(slot: PeerSlot, network: number, frame: Uint8Array): void {
-    this.#sendBody(slot, network, { kind: 'frame', network, frame: frame.slice() });
-  }
-
-  #sendBody(
-    slot: PeerSlot,
-    network: number,
-    body: Extract<FakeBody, { readonly frame: Uint8Array }>,
-  ): void {
+  #sendBody(slot: PeerSlot, network: number, body: FrameBody): void {
     const peer = this.#peers.get(slot);
     const session = this.#sessions.get(peer?.session ?? 0);
     const path = this.#paths.get(peer?.path ?? 0);
@@ -742,10 +626,12 @@ export class FakeDataPlane implements DataPlane {
         this.#receivePong(body);
         break;
       case 'frame':
-        this.#receiveFrame(session.peer, this.#pathOf(session.peer, from), body);
+        if (this.#bridge.fromPeer(session.peer, body)) {
+          this.#pathOf(session.peer, from)?.clock.onFrame(this.#nowMs());
+        }
         break;
       case 'flood':
-        this.#receiveFlood(session.peer, body);
+        this.#bridge.floodFromPeer(session.peer, body);
         break;
     }
   }
@@ -764,72 +650,6 @@ export class FakeDataPlane implements DataPlane {
       const endpoint = endpointFromBytes(new Uint8Array(Buffer.from(body.observed, 'hex')));
       if (endpoint) this.#emit({ kind: 'observed', path: body.path, endpoint });
     }
-  }
-
-  #receiveFrame(
-    peer: PeerSlot,
-    path: FakePath | undefined,
-    { network, frame }: Extract<FakeBody, { kind: 'frame' }>,
-  ): void {
-    if (!this.#networks.isOpen(network)) {
-      this.#drop('inner_network');
-      return;
-    }
-    const source = macFromBytes(frame.subarray(6, 12));
-    const isGroup = ((frame[6] ?? 0) & 1) === 1;
-    const ownMacs =
-      network === DEFAULT_NETWORK ? this.#config?.ownMacs : this.#networks.ownMacsOf(network);
-    if (isGroup || ownMacs?.includes(source)) {
-      this.#drop('source mac');
-      return;
-    }
-    if (isLinkLocal(macFromBytes(frame.subarray(0, 6))) || isMacControl(frame)) {
-      this.#drop(isMacControl(frame) ? 'mac_control' : 'reserved_multicast');
-      return;
-    }
-    const key = fdbKey(network, source);
-    const known = this.#fdb.get(key);
-    if (known?.isDeclared && known.peer !== peer) {
-      this.#emit({ kind: 'macClaim', network, mac: source, peer, verdict: 'refused' });
-      this.#drop(known.peer === LOCAL_PEER ? 'own_source' : 'source_guard');
-      return;
-    }
-    if (!known?.isDeclared) {
-      this.#fdb.set(key, { network, mac: source, peer, isDeclared: false, ageSeconds: 0 });
-    }
-    path?.clock.onFrame(this.#nowMs());
-    this.#count('rxFrames');
-    this.#onFrame?.(frame, peer, network);
-  }
-
-  #receiveFlood(via: PeerSlot, flood: FakeFlood): void {
-    const { origin, frame, hops } = flood;
-    const source = macFromBytes(frame.subarray(6, 12));
-    const isGroup = ((frame[6] ?? 0) & 1) === 1;
-    if (isGroup || this.#config?.ownMacs.includes(source)) {
-      this.#drop('source mac');
-      return;
-    }
-    const [slot] = [...this.#peers].find(([, { id }]) => id === origin) ?? [];
-    const known = this.#fdb.get(fdbKey(DEFAULT_NETWORK, source));
-    if (known?.isDeclared && known.peer !== slot) {
-      this.#drop(known.peer === LOCAL_PEER ? 'own_source' : 'source_guard');
-      return;
-    }
-    if (!this.#tree.take(flood)) {
-      this.#drop('flood_again');
-      return;
-    }
-    if (!known && slot !== undefined) {
-      const learned = { network: DEFAULT_NETWORK, mac: source, peer: slot };
-      const entry = { ...learned, isDeclared: false, ageSeconds: 0 };
-      this.#fdb.set(fdbKey(DEFAULT_NETWORK, source), entry);
-    }
-    this.#onFrame?.(frame, via, DEFAULT_NETWORK);
-    if (hops === 0) return;
-    this.#count('floods_passed');
-    const next = this.#tree.next(via, [...this.#peers.keys()]);
-    for (const other of next) this.#sendFlood(other, { ...flood, hops: hops - 1 });
   }
 
   #noteSeen(session: FakeSession, from: PathAddress): void {
@@ -862,16 +682,7 @@ export class FakeDataPlane implements DataPlane {
   // --- events and numbers ---
 
   #emit(event: DataPlaneEvent): void {
-    if (!this.#config) return;
-    if (this.#events.length >= RING_EVENTS) this.#lost += 1;
-    else this.#events.push(event);
-    this.#wake();
-  }
-
-  #wake(): void {
-    if (this.#isWoken || !this.#onReadable) return;
-    this.#isWoken = true;
-    this.#scheduler.at(0, () => this.#onReadable?.());
+    if (this.#config) this.#events.push(event);
   }
 
   #bind(): void {
@@ -909,25 +720,6 @@ function overheadOf(address: PathAddress): number {
   return SEAL_OVERHEAD_BYTES + headerOf(address);
 }
 
-/** What kernels say unasked, see native/core/mac.h. */
-function isHousekeeping(frame: Uint8Array): boolean {
-  const to = Buffer.from(frame.subarray(0, 6)).toString('hex');
-  return /^(3333000000|01005e0000)(01|02|16)$/.test(to);
-}
-
-function arpTargetOf(frame: Uint8Array): number {
-  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
-  return frame.length >= 42 && view.getUint16(12) === 0x0806 ? view.getUint32(38) : 0;
-}
-
 function pathKey(peer: PeerSlot, address: PathAddress): string {
   return `${peer} ${formatPathAddress(address)}`;
-}
-
-function neighbourKey(network: number, address: string): string {
-  return `${network} ${address}`;
-}
-
-function fdbKey(network: number, mac: Mac): string {
-  return `${network} ${mac}`;
 }

@@ -19,7 +19,7 @@ const direct = (node: SimNode): number =>
   node.daemon.control.routes().routes.filter(({ path }) => path === 'direct').length;
 
 describe('discovery', function () {
-  this.timeout(240_000);
+  this.timeout(600_000);
 
   it('lets five nodes, each given only the one before, meet each other within 5 s', async () => {
     const sim = await Sim.create(41);

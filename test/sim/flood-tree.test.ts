@@ -8,7 +8,7 @@ const COPIES = 16;
 const DEAD = 7;
 
 describe('floods in a mesh of more members than copies are made for', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
   let sim: Sim;
   let nodes: readonly SimNode[];
   let marks = 0;

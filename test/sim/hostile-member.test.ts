@@ -250,7 +250,7 @@ describe('a hostile member of 25, with everything at once', () => {
   const SIEGE_MS = 10_000;
 
   it('takes nobody off, is refused what it forges, bounded in what it makes others do, and named', async function () {
-    this.timeout(180_000);
+    this.timeout(600_000);
     const { sim, members, hostile } = await besieged(84, COUNT);
     const { node: mallory } = hostile;
     // Half of the members reach it through relays only, so that its PUNCHes are heard there; two honest ones, too.

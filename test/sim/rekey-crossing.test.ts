@@ -50,7 +50,7 @@ function runSeed(seed: number): number {
 }
 
 describe('lost and crossing REKEY messages', function () {
-  this.timeout(240_000);
+  this.timeout(600_000);
 
   before(() => sodiumReady());
 

@@ -59,7 +59,7 @@ function stream(
 }
 
 describe('relays between daemons', function () {
-  this.timeout(240_000);
+  this.timeout(600_000);
 
   it('let the ends of a line talk within 5 s, and say through whom', async () => {
     const [sim, [a, b, c]] = (await line(71, 3)) as [Sim, [SimNode, SimNode, SimNode]];

@@ -96,7 +96,7 @@ async function refused(work: Promise<unknown>): Promise<OverlayError> {
 }
 
 describe('a removed peer', function () {
-  this.timeout(240_000);
+  this.timeout(600_000);
   it('is gone everywhere: records, name, contact, addresses', async () => {
     const zones = new Map<string, Zone>();
     const { sim, nodes } = await mesh(71, 4, (node, { time }) => {
@@ -277,7 +277,7 @@ describe('200 identities', () => {
 
   /** Issue 5, acceptance 3. */
   it('that come and die on five nodes in a /24 leave no address used twice and no space lost', async function () {
-    this.timeout(isLong ? 900_000 : 60_000);
+    this.timeout(isLong ? 900_000 : 600_000);
     const { sim, nodes } = await mesh(76, 5);
     const used = new Map<SimNode, Map<string, string>>(nodes.map((node) => [node, new Map()]));
     let answers = 0;

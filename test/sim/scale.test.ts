@@ -7,7 +7,7 @@ import { arpRequestFrom, broadcastFrom, established, meshFromMemory, rootOf } fr
 const COUNT = 72;
 
 describe('a mesh of more than 64 peers', function () {
-  this.timeout(240_000);
+  this.timeout(600_000);
   let sim: Sim;
   let nodes: readonly SimNode[];
 

@@ -407,7 +407,7 @@ describe('handshake: every byte counts', () => {
   const masks = (at: number) => [0x01, 1 + Math.floor(seededRng(at).fraction() * 255)];
 
   it('a changed byte of INIT before resume and cookie never leads to a session', function () {
-    this.timeout(120_000);
+    this.timeout(600_000);
     const two = twoParties();
     for (let at = 0; at < 472; at++) {
       for (const mask of masks(at)) {
@@ -440,7 +440,7 @@ describe('handshake: every byte counts', () => {
   });
 
   it('a changed byte of RESP is refused', function () {
-    this.timeout(120_000);
+    this.timeout(600_000);
     const two = twoParties();
     for (let at = 0; at < 512; at++) {
       for (const mask of masks(at)) {

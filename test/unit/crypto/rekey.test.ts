@@ -125,7 +125,7 @@ describe('rekey', () => {
   });
 
   it('never makes two keys for one phase over a lossy, repeating, reordering channel', function () {
-    this.timeout(120_000);
+    this.timeout(600_000);
     for (let seed = 0; seed < RUNS; seed++) lossyRun(seed);
   });
 });

@@ -152,7 +152,7 @@ function mesh(count: number): Net {
 }
 
 describe('gossip', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
 
   it('brings what one says to all that are linked, over others', () => {
     const net = new Net();
@@ -196,7 +196,7 @@ describe('gossip', function () {
   });
 
   it('fits ten thousand owners into a store, and a newcomer fetches them in half a minute', function () {
-    this.timeout(120_000);
+    this.timeout(600_000);
     const owners = 10_000;
     const net = new Net();
     net.add(1);
