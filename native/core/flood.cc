@@ -8,26 +8,28 @@ namespace {
 
 constexpr size_t kSlots = FloodMemory::kGeneration * 2;
 
-uint64_t KeyOf(const HashSeed& seed, const FloodHeader& header, std::span<const uint8_t> frame) {
-  uint64_t key = HashPair(seed, header.origin, header.sequence);
+}  // namespace
+
+uint64_t FloodMemory::KeyOf(const FloodHeader& header, std::span<const uint8_t> frame) const {
+  uint64_t key = HashPair(seed_, header.origin, header.sequence);
   const uint8_t* at = frame.data();
   size_t left = frame.size();
-  for (; left >= 8; left -= 8, at += 8) key = HashPair(seed, key, LoadLe64(at));
+  for (; left >= 8; left -= 8, at += 8) key = HashPair(seed_, key, LoadLe64(at));
   uint8_t tail[8] = {};
   if (left != 0) std::memcpy(tail, at, left);
-  key = HashPair(seed, key ^ frame.size(), LoadLe64(tail));
+  key = HashPair(seed_, key ^ frame.size(), LoadLe64(tail));
   return key == 0 ? 1 : key;
 }
 
-}  // namespace
+bool FloodMemory::Has(uint64_t key) const {
+  return !now_.empty() && (IsIn(now_, key) || IsIn(before_, key));
+}
 
-bool FloodMemory::Note(const FloodHeader& header, std::span<const uint8_t> frame) {
-  const uint64_t key = KeyOf(seed_, header, frame);
+void FloodMemory::Add(uint64_t key) {
   if (now_.empty()) {  // most meshes are small
     now_.resize(kSlots);
     before_.resize(kSlots);
   }
-  if (Has(now_, key) || Has(before_, key)) return false;
   if (count_ == kGeneration) {
     std::swap(now_, before_);
     now_.assign(kSlots, 0);
@@ -35,10 +37,16 @@ bool FloodMemory::Note(const FloodHeader& header, std::span<const uint8_t> frame
   }
   Insert(now_, key);
   ++count_;
+}
+
+bool FloodMemory::Note(const FloodHeader& header, std::span<const uint8_t> frame) {
+  const uint64_t key = KeyOf(header, frame);
+  if (Has(key)) return false;
+  Add(key);
   return true;
 }
 
-bool FloodMemory::Has(const Set& set, uint64_t key) {
+bool FloodMemory::IsIn(const Set& set, uint64_t key) {
   for (size_t at = key % kSlots;; at = (at + 1) % kSlots) {
     if (set[at] == key) return true;
     if (set[at] == 0) return false;

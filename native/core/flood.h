@@ -53,12 +53,17 @@ class FloodMemory {
 
   explicit FloodMemory(HashSeed seed) : seed_(seed) {}
 
-  /// False: it was seen before.
+  /// What is remembered of a flood. Any thread.
+  [[nodiscard]] uint64_t KeyOf(const FloodHeader& header, std::span<const uint8_t> frame) const;
+  [[nodiscard]] bool Has(uint64_t key) const;
+  /// One that it has not.
+  void Add(uint64_t key);
+  /// All three. False: it was seen before.
   bool Note(const FloodHeader& header, std::span<const uint8_t> frame);
 
  private:
   using Set = std::vector<uint64_t>;  // open addressing, 0: free
-  [[nodiscard]] static bool Has(const Set& set, uint64_t key);
+  [[nodiscard]] static bool IsIn(const Set& set, uint64_t key);
   static void Insert(Set& set, uint64_t key);
 
   const HashSeed seed_;

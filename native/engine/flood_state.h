@@ -18,22 +18,25 @@ class FloodState {
       : memory_({seed.first ^ 0xbf58476d1ce4e5b9, seed.second ^ 0x94d049bb133111eb}),
         next_sequence_(seed.second) {}
 
-  /// False: it was seen before.
-  bool Note(const core::FloodHeader& header, std::span<const uint8_t> frame) {
+  enum class Verdict : uint8_t { kNew, kAgain, kTooMany };
+
+  /// Whether to take a flood that a peer hands over, or our TAP, which is 0. What is above its share is not remembered:
+  /// a hostile neighbour cannot push out of the memory what is still under way, and what it says too often counts when
+  /// another says it.
+  Verdict Take(uint32_t via, const core::FloodHeader& header, std::span<const uint8_t> frame,
+               uint64_t now_ms) {
+    constexpr core::TokenRate kRate{2000, 1'000'000};
+    const uint64_t key = memory_.KeyOf(header, frame);
     const std::lock_guard guard(mutex_);
-    return memory_.Note(header, frame);
+    if (memory_.Has(key)) return Verdict::kAgain;
+    if (!rates_.try_emplace(via, kRate).first->second.TryTake(now_ms)) return Verdict::kTooMany;
+    memory_.Add(key);
+    return Verdict::kNew;
   }
   /// Of our own floods; begins anywhere.
   uint64_t TakeSequence() {
     const std::lock_guard guard(mutex_);
     return next_sequence_++;
-  }
-  /// Whether a peer, or our TAP, which is 0, may flood one more.
-  bool MayFlood(uint32_t peer, uint64_t now_ms) {
-    // So a hostile neighbour cannot push out of the memory what is still under way.
-    constexpr core::TokenRate kRate{2000, 1'000'000};
-    const std::lock_guard guard(mutex_);
-    return rates_.try_emplace(peer, kRate).first->second.TryTake(now_ms);
   }
 
  private:

@@ -37,10 +37,12 @@ void FloodTree::Originate(const core::Tables& tables, uint8_t* frame, size_t siz
 }
 
 void FloodTree::Say(const core::Tables& tables, std::span<const uint8_t> frame, uint64_t now_ms) {
-  if (!plane_.floods.MayFlood(0, now_ms)) return counters_.Drop(DropReason::kFloodRate);
   const core::FloodHeader header{tables.tree_origin, plane_.floods.TakeSequence(),
                                  core::kFloodHops};
-  plane_.floods.Note(header, frame);  // it comes back
+  // Remembered, for it comes back.
+  if (plane_.floods.Take(0, header, frame, now_ms) != FloodState::Verdict::kNew) {
+    return counters_.Drop(DropReason::kFloodRate);
+  }
   std::vector<uint8_t> content(core::kFloodHeaderSize + frame.size());
   core::WriteFloodHeader(content.data(), header);
   std::memcpy(content.data() + core::kFloodHeaderSize, frame.data(), frame.size());
@@ -62,8 +64,9 @@ bool FloodTree::Take(const core::Tables& tables, uint32_t via, std::span<uint8_t
   *frame = content.subspan(core::kFloodHeaderSize);
   if (header.origin == tables.tree_origin) return drop(DropReason::kFloodAgain);
   if (!IsAllowed(tables, header.origin, *frame)) return false;
-  if (!plane_.floods.Note(header, *frame)) return drop(DropReason::kFloodAgain);
-  if (!plane_.floods.MayFlood(via, now_ms)) return drop(DropReason::kFloodRate);
+  const FloodState::Verdict verdict = plane_.floods.Take(via, header, *frame, now_ms);
+  if (verdict == FloodState::Verdict::kAgain) return drop(DropReason::kFloodAgain);
+  if (verdict == FloodState::Verdict::kTooMany) return drop(DropReason::kFloodRate);
   Learn(tables, header.origin, core::LoadMac(frame->data() + 6), now_ms);
   if (header.hops != 0) {
     --header.hops;

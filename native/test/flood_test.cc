@@ -65,6 +65,7 @@ class FloodTreeTest : public testing::Test {
   void SetUp() override {
     for (size_t i = 0; i < kNodes; ++i) {
       nodes_[i] = std::make_unique<TestNode>(net_, static_cast<uint8_t>(i + 1));
+      nodes_[i]->is_clock_still = true;
     }
     uint32_t link = 1;
     for (size_t i = 0; i < kNodes; ++i) {
@@ -115,16 +116,17 @@ class FloodTreeTest : public testing::Test {
     for (const size_t node : others) out[node] = 0;
     return out;
   }
-  /// A flood as the member at the other end of node 0's first link could make it.
-  void Hostile(const FloodHeader& header, const Bytes& frame) {
+  /// A flood as the member at the other end of a link of node 0 could make it, node 1 or 3.
+  void Hostile(const FloodHeader& header, const Bytes& frame, uint32_t link = 1) {
     Bytes content(core::kFloodHeaderSize);
     core::WriteFloodHeader(content.data(), header);
     content.insert(content.end(), frame.begin(), frame.end());
-    const Relation own{1, 101, 201, 1, 2, 3};
+    const Relation own{link, 100 + link, 200 + link, link, 2 * link, 2 * link + 1};
     const Bytes datagram = test::Craft(test::Mirrored(own), 0, next_counter_++,
                                        test::Inner(core::InnerKind::kFlood, 0, content));
     const size_t size = datagram.size();
-    net_.Deliver({nodes_[1]->udp->address(), nodes_[0]->udp->address(), datagram, size, 1, 0});
+    const size_t from = link == 1 ? 1 : 3;
+    net_.Deliver({nodes_[from]->udp->address(), nodes_[0]->udp->address(), datagram, size, 1, 0});
     Settle();
   }
   uint64_t Dropped(size_t node, DropReason reason) { return nodes_[node]->RxDropped(reason); }
@@ -232,9 +234,32 @@ TEST_F(FloodTreeTest, OneNeighbourFloodsNoMoreThanItsShare) {
   for (uint64_t sequence = 0; sequence < 2500; ++sequence) {
     Hostile({IdOf(5), sequence, 0}, Broadcast(1));
   }
-  EXPECT_GT(Dropped(0, DropReason::kFloodRate), 0u);
+  EXPECT_EQ(Dropped(0, DropReason::kFloodRate), 500u);
   (void)Heard({});
   EXPECT_EQ(FloodFrom(2, Broadcast(9)), OnceBut({2}));
+}
+
+TEST_F(FloodTreeTest, WhatOneNeighbourSaysTooOftenIsHeardFromAnother) {
+  for (uint64_t sequence = 0; sequence < 2000; ++sequence) {
+    Hostile({IdOf(5), sequence, 0}, Broadcast(1));
+  }
+  (void)Heard({});
+  const Bytes frame = Broadcast(9);
+  Hostile({IdOf(5), 5000, 0}, frame);
+  EXPECT_EQ(Dropped(0, DropReason::kFloodRate), 1u);
+  Hostile({IdOf(5), 5000, 0}, frame, 2);
+  EXPECT_EQ(Heard(frame)[0], 1u);
+}
+
+TEST(FloodStateTest, NobodyPushesOutWhatIsUnderWay) {
+  using Verdict = FloodState::Verdict;
+  FloodState state({3, 5});
+  const Bytes frame{1, 2, 3};
+  EXPECT_EQ(state.Take(1, {7, 1, 3}, frame, 0), Verdict::kNew);
+  for (uint64_t i = 0; i < 3 * FloodMemory::kGeneration; ++i)
+    (void)state.Take(2, {8, i, 3}, frame, 0);
+  EXPECT_EQ(state.Take(2, {8, 1'000'000, 3}, frame, 0), Verdict::kTooMany);
+  EXPECT_EQ(state.Take(3, {7, 1, 3}, frame, 0), Verdict::kAgain);
 }
 
 }  // namespace

@@ -142,9 +142,15 @@ class TestNode {
   }
 
   /// What its workers take for now: the clock, and what the test passed on top.
-  [[nodiscard]] uint64_t NowMs() const { return engine::BootTimeMs() + passed_ms; }
+  [[nodiscard]] uint64_t NowMs() const {
+    return (is_clock_still ? began_ms : engine::BootTimeMs()) + passed_ms;
+  }
 
+  const uint64_t began_ms = engine::BootTimeMs();
   uint64_t passed_ms = 0;
+  /// Only what the test passes: where rates and pauses count, a slow machine shall not change them. Not beside threads
+  /// that read the clock themselves.
+  bool is_clock_still = false;
   engine::Plane plane;
   FakeTap tap;
   io::TapPoller poller;
