@@ -15,7 +15,7 @@ import { waitFor } from './lib/wait.js';
 const TWICE = '10.32.0.5';
 
 describe('two meshes that grew apart and are joined', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let topology: Topology;
   let a: Host;
   let b: Host;
