@@ -36,6 +36,9 @@ constexpr size_t kMaxTrainBytes = 65507;  // one UDP payload, IPv4
 constexpr size_t kFlushAtBytes = 48 * 1024;
 constexpr size_t kFramesPerDrain = 256;
 constexpr size_t kMinSegmentPayload = 64;
+// Of a super-frame. Linux makes none of less than 48 bytes; a guest with raw sockets may ask for one of a byte, and each
+// costs a datagram to each member.
+constexpr size_t kMaxSegments = 2048;
 constexpr int kWritableWaitMs = 100;
 constexpr int kWritableWaitInsideMs = 10;
 // Frames to a MAC that nobody knows, in units of one packet of the usual MTU. Each costs a copy per member, and a host
@@ -153,7 +156,9 @@ void TxPath::Forward(uint8_t* frame, size_t size, const core::OffloadHeader& off
   }
   const size_t gso_size =
       (offload.gso_type & ~core::kGsoEcn) == core::kGsoNone ? 0 : offload.gso_size;
-  if (gso_size != 0 && !is_partial) return counters_.Drop(DropReason::kTapParse);
+  if (gso_size != 0 && (!is_partial || size / gso_size > kMaxSegments)) {
+    return counters_.Drop(DropReason::kTapParse);
+  }
 
   if (const core::Mac source = core::LoadMac(frame + 6); source != cached_source_) {
     NoteLocalSource(source);

@@ -251,12 +251,19 @@ TEST_F(NeighbourAnswerTest, TheTableIsBounded) {
                              kHolder});
   }
   ASSERT_EQ(a_.Apply(entries), "");
-  EXPECT_NE(a_.Apply({engine::NeighbourSet{1, Ipv4(11, 0, 0, 1), kHolder}}), "");
+  const auto find = [&](const NeighbourAddress& address) {
+    return a_.plane.tables.load()->neighbours->Find(1, address);
+  };
+  EXPECT_EQ(a_.Apply({engine::NeighbourSet{1, Ipv4(11, 0, 0, 1), kHolder}}), "")
+      << "what members say ends no batch";
+  EXPECT_EQ(find(Ipv4(11, 0, 0, 1)), 0u);
   ASSERT_EQ(a_.Apply({engine::NeighbourSet{1, Ipv4(10, 0, 0, 1), kHolder + 1},
                       engine::NeighbourRemove{1, Ipv4(10, 0, 0, 2)},
                       engine::NeighbourSet{1, Ipv4(11, 0, 0, 1), kHolder}}),
             "");
-  EXPECT_NE(a_.Apply({engine::NeighbourSet{1, Ipv4(11, 0, 0, 2), kHolder}}), "");
+  EXPECT_EQ(find(Ipv4(11, 0, 0, 1)), kHolder);
+  EXPECT_EQ(a_.Apply({engine::NeighbourSet{1, Ipv4(11, 0, 0, 2), kHolder}}), "");
+  EXPECT_EQ(find(Ipv4(11, 0, 0, 2)), 0u);
 }
 
 }  // namespace

@@ -879,6 +879,20 @@ TEST_F(TxPathTest, KernelOffsetsThatLeadOutOfTheFrameAreRefused) {
   EXPECT_EQ(a_.TxDropped(DropReason::kTapParse), 6u);
 }
 
+TEST_F(TxPathTest, SuperFramesOfCrumbsAreRefused) {
+  Connect(a_, b_);
+  const Bytes frame = Build(Tcp(57600));
+  a_.SendPartial(frame, 1);
+  a_.SendPartial(frame, 16);
+  a_.DrainTx();
+  EXPECT_EQ(a_.TxDropped(DropReason::kTapParse), 2u);
+  EXPECT_TRUE(net_.Take().empty());
+  a_.SendPartial(frame, 48);  // the least that Linux makes
+  a_.DrainTx();
+  EXPECT_EQ(a_.TxDropped(DropReason::kTapParse), 2u);
+  EXPECT_EQ(a_.TxTotal(Counter::kSealed), 1200u);
+}
+
 TEST_F(TxPathTest, UnfinishedChecksumsOfOtherPacketsAreFinishedHere) {
   Connect(a_, b_);
   // ICMPv6 would do: any sum from `start` to the end, stored at start + offset.

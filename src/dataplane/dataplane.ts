@@ -146,9 +146,9 @@ export type TableEntry =
     }
   | { readonly kind: 'fdbRemove'; readonly network: number; readonly mac: Mac }
   /**
-   * Frames to this group MAC go to these peers and no others; without an entry they are flooded. At most 4096 entries. MACs of
-   * groups whose listeners do not report (native/core/multicast.h) are flooded whatever stands here; so are tagged
-   * frames. MAC 00:00:00:00:00:00: who gets the reports themselves.
+   * Frames to this group MAC go to these peers and no others; without an entry they are flooded. At most 4096 entries,
+   * more are left out. MACs of groups whose listeners do not report (native/core/multicast.h) are flooded whatever stands
+   * here; so are tagged frames. MAC 00:00:00:00:00:00: who gets the reports themselves.
    */
   | {
       readonly kind: 'groupSet';
@@ -167,7 +167,7 @@ export type TableEntry =
    * The host with this IP address, text without a length, has this MAC: who asks everybody on our TAP is answered, and
    * nobody else is asked, while the MAC is declared at a peer that can be reached. One that cannot is `peerWanted`, and
    * the question goes to all. Probes, announcements, link-local addresses and tagged frames are not answered. At most
-   * 65 536 entries.
+   * 65 536 entries, more are left out.
    */
   | {
       readonly kind: 'neighbourSet';
