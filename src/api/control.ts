@@ -213,6 +213,8 @@ export interface EventDocument {
   readonly message: string;
   /** Id of the peer it is about. */
   readonly peer?: string;
+  /** What it was called then; absent before it said so. */
+  readonly nickname?: string;
   readonly endpoint?: string;
   readonly cure?: string;
 }

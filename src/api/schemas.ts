@@ -176,6 +176,7 @@ export const eventSchema = z.looseObject({
   code: z.string(),
   message: z.string(),
   peer: z.string().optional(),
+  nickname: z.string().optional(),
   endpoint: z.string().optional(),
   cure: z.string().optional(),
 }) satisfies z.ZodType<Loose<EventDocument>>;

@@ -890,7 +890,10 @@ class OverlayDaemon implements Daemon {
 
   readonly #emit = (event: Omit<EventDocument, 'seq' | 'at'>): void => {
     const { log, clock } = this.#components;
-    const { level, code, message, ...about } = this.#events.add(event, clock.wallMs());
+    const peer = event.peer as PeerId | undefined;
+    const isNamed = peer !== undefined && this.#directory.nicknameOf(peer) !== '';
+    const named = isNamed ? { ...event, nickname: this.#directory.shownName(peer) } : event;
+    const { level, code, message, ...about } = this.#events.add(named, clock.wallMs());
     log[level]({ code, ...about }, message);
   };
 }

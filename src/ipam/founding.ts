@@ -1,5 +1,5 @@
 import type { Rng } from '../base/rng.js';
-import type { Cidr } from '../model/cidr.js';
+import { formatCidr, type Cidr } from '../model/cidr.js';
 import type { NetworkId } from '../model/network.js';
 import type { PeerId } from '../model/peer-id.js';
 import type { IpamActions } from './actions.js';
@@ -107,7 +107,7 @@ export class Founding {
     };
     this.#estate.learn(title, out);
     out.publish(title);
-    out.event('pool-founded', 'Founded an address pool');
+    out.event('pool-founded', `Founded the address pool ${formatCidr(range)}`);
     return pool;
   }
 

@@ -6,13 +6,12 @@ const CODE_WIDTH = Math.max(...EVENT_CODES.map((code) => code.length));
 
 /** One line; the cure, where there is one, on a second. */
 export function renderEvent(event: StreamedEvent): string[] {
-  const about = [
-    event.peer === undefined ? [] : { label: 'peer ', value: event.peer.slice(0, 8) },
-    event.endpoint === undefined ? [] : { label: '', value: event.endpoint },
-  ]
-    .flat()
-    .filter(({ value }) => !event.message.includes(value))
-    .map(({ label, value }) => `${label}${value}`);
+  const { peer, nickname, endpoint, message } = event;
+  // What the message names already is not said again.
+  const isNew = (text: string | undefined): text is string =>
+    text !== undefined && !message.includes(text);
+  const who = [nickname, peer?.slice(0, 8)].filter(isNew).join(' ');
+  const about = [who === '' ? [] : `peer ${who}`, isNew(endpoint) ? endpoint : []].flat();
   const suffix = about.length === 0 ? '' : ` [${about.join(', ')}]`;
   return [
     printable(

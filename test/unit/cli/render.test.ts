@@ -56,15 +56,21 @@ describe('text for people', () => {
 });
 
 describe('events for people', () => {
-  const said = (message: string): string | undefined =>
+  const said = (message: string, nickname?: string): string | undefined =>
     renderEvent({
       ...{ seq: 1, at: '2026-01-02T03:04:05.000Z', level: 'info', code: 'contact-added', message },
       ...{ peer: '91be77aa00112233445566778899aabb', endpoint: '192.0.2.2:6783' },
+      ...(nickname !== undefined && { nickname }),
     })[0];
 
   it('name peer and endpoint once', () => {
     assert.match(said('No answer') ?? '', /No answer \[peer 91be77aa, 192\.0\.2\.2:6783\]$/);
     assert.match(said('192.0.2.2:6783 is silent') ?? '', /is silent \[peer 91be77aa\]$/);
+    assert.match(said('192.0.2.2:6783 is silent', 'web') ?? '', /\[peer web 91be77aa\]$/);
+    assert.match(
+      said('Link to 91be77aa lost', 'web') ?? '',
+      /lost \[peer web, 192\.0\.2\.2:6783\]$/,
+    );
     assert.match(said('Link to 91be77aa over 192.0.2.2:6783 lost') ?? '', /lost$/);
   });
 });
