@@ -39,6 +39,7 @@ import { openStateStore } from '../daemon/state-store.js';
 import { createNativeDataPlane, nativeOs } from '../dataplane/native.js';
 import { DEFAULT_NETWORK_ID, type NetworkDefinition, type NetworkId } from '../model/network.js';
 import { macOfPeer } from '../model/peer-id.js';
+import { AskerGuard } from '../netdev/asker-guard.js';
 import { AttachmentHost } from '../netdev/attachment-host.js';
 import { BridgeExposureHost } from '../netdev/exposure-host.js';
 import {
@@ -55,6 +56,7 @@ import { hasInterface, interfaceNames } from '../netdev/interfaces.js';
 import { NetworkIsolation } from '../netdev/network-isolation.js';
 import { ResolvConfFiles } from '../netdev/resolv-conf-files.js';
 import { startToolShell } from '../netdev/run.js';
+import { guardTable } from '../netdev/guard-rules.js';
 import { NftPortGuard } from '../netdev/port-guard.js';
 import { createResolver } from '../netdev/resolver.js';
 import { namespaceTargets } from '../netdev/targets.js';
@@ -151,14 +153,16 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
   };
   const timers = createNodeTimers();
   const files = new ResolvConfFiles(`${state.identity.id.slice(0, 8)}-${config.ifName}`, warn);
+  const askers = new AskerGuard(guardTable(config.ifName));
   const names = new NameService(
-    { clock, rng, timers, os, state, files, warn },
+    { clock, rng, timers, os, state, files, warn, askers },
     {
       peer: state.identity.id,
       domain: config.dnsDomain,
       bridge: config.ifName,
       pool: config.pool,
       idOf: (network) => networkIdOf(meshId, network),
+      bridgeOf: (id) => bridgeOf(id),
       find: (network) => daemon.networks.find(network),
       nameOf: (network) => daemon.networks.byId(network)?.name ?? String(network),
       isServing: config.dns,
@@ -304,6 +308,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
         set: (ports) => guard.set(ports),
         check: async () => {
           await isolation.check().catch(() => undefined);
+          await askers.check().catch(() => undefined);
           return guard.check();
         },
       },
@@ -466,6 +471,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       await removeNetworkBridges(config.ifName, new Set());
       await guard.set([]);
       await isolation.set([]);
+      await askers.set([]);
       await exposures.removeRules();
       inputs.onReset();
     },

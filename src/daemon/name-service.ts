@@ -18,7 +18,13 @@ import { Zone } from '../dns/zone.js';
 import { parseHostName, relativeName } from '../model/host-name.js';
 import { DEFAULT_NETWORK_ID, type NetworkDefinition, type NetworkId } from '../model/network.js';
 import { macOfPeer, type PeerId } from '../model/peer-id.js';
-import { addNameServerAddress, removeNameServerAddress } from '../netdev/name-server-address.js';
+import { targetKey } from '../model/target.js';
+import type { Asker, AskerGuard } from '../netdev/asker-guard.js';
+import {
+  addNameServerAddress,
+  linkLocalOf,
+  removeNameServerAddress,
+} from '../netdev/name-server-address.js';
 import type { ResolvConfFiles } from '../netdev/resolv-conf-files.js';
 import { bareAddress } from '../workload/address-want.js';
 import type { Exposure } from '../workload/exposures.js';
@@ -43,6 +49,8 @@ export interface NameServiceComponents {
   readonly state: Pick<StateStore, 'declared' | 'writeDeclared'>;
   readonly files: Pick<ResolvConfFiles, 'sync'>;
   readonly warn: (message: string) => void;
+  /** Makes sure who asks (netdev/asker-guard.ts). Without it nobody hears names of two networks. */
+  readonly askers?: Pick<AskerGuard, 'set'>;
 }
 
 export interface NameServiceOptions {
@@ -51,6 +59,7 @@ export interface NameServiceOptions {
   /** Of the default network. */
   readonly bridge: string;
   readonly idOf: (network: string) => NetworkId;
+  readonly bridgeOf?: (network: NetworkId) => string;
   /** @throws OVL_NOT_FOUND */
   readonly find: (network: string) => Pick<NetworkDefinition, 'id' | 'name'>;
   readonly nameOf: (network: NetworkId) => string;
@@ -97,6 +106,9 @@ export class NameService implements DnsControl {
   /** What has the server's address, and who is to be asked there. */
   readonly #places = new Map<NetworkId, Place>();
   #writesFiles = false;
+  /** Further networks of who asks, by network and address: those for whom the guard is in force. */
+  #also: ReadonlyMap<string, readonly NetworkId[]> = new Map();
+  #guarded: string | undefined;
 
   constructor(components: NameServiceComponents, options: NameServiceOptions) {
     const { clock, rng, timers, state, os, warn } = components;
@@ -123,6 +135,7 @@ export class NameService implements DnsControl {
       timers,
       forwarder: this.#forwarder,
       responder: new Responder({ zone: this.#zone, rng }),
+      alsoOf: (network, client) => this.#also.get(`${network} ${client}`) ?? [],
       openBoundSocket: (...words) => os.openBoundSocket(...words),
     });
     for (const [key, addresses] of state.declared(STORED)) {
@@ -178,6 +191,8 @@ export class NameService implements DnsControl {
       const addresses = [v4, ...(v6 === undefined ? [] : [v6])];
       const servers = addresses.map((address) => ({ address, mac }));
       this.#places.set(network, { bridge, bindings, servers });
+      this.#guarded = undefined;
+      this.#followAskers();
       return [];
     } catch (error) {
       for (const binding of bindings) await this.#server.close(binding);
@@ -308,6 +323,56 @@ export class NameService implements DnsControl {
     return held?.network ?? this.#options.find(text).name;
   }
 
+  /**
+   * Who is on several networks hears the names of all from the server of each. Whoever is not any more stops at once;
+   * who comes is waited for until nobody else can ask in its name.
+   */
+  #followAskers(): void {
+    const { askers: guard, warn } = this.#components;
+    if (guard === undefined || !this.#writesFiles) return;
+    const askers = this.#askers();
+    const also = new Map(
+      askers.flatMap(({ network, addresses, others }) =>
+        addresses.map((address) => [`${network} ${address}`, others] as const),
+      ),
+    );
+    const text = JSON.stringify(askers);
+    if (text === this.#guarded) return;
+    this.#guarded = text;
+    this.#also = new Map();
+    guard
+      .set(askers)
+      .then(() => {
+        if (this.#guarded === text) this.#also = also;
+      })
+      .catch((error: unknown) => {
+        const why = error instanceof Error ? error.message : String(error);
+        warn(`Targets on several networks hear the names of one alone: ${why}`);
+      });
+  }
+
+  #askers(): readonly NetworkAsker[] {
+    const { idOf, bridgeOf = () => this.#options.bridge } = this.#options;
+    const byTarget = new Map<string, Attachment[]>();
+    for (const attachment of this.#attached) {
+      const key = targetKey(attachment.target);
+      if (attachment.dns) byTarget.set(key, [...(byTarget.get(key) ?? []), attachment]);
+    }
+    return [...byTarget.values()].flatMap((on) => {
+      if (on.length < 2) return [];
+      const networks = on.map(({ network }) => idOf(network)).sort((a, b) => a - b);
+      return on.flatMap(({ network, port, mac, addresses }) => {
+        if (mac === undefined) return [];
+        const id = idOf(network);
+        const own = addresses.flatMap((cidr) => canonicalAddress(bareAddress(cidr)) ?? []);
+        const linkLocal = canonicalAddress(linkLocalOf(mac)) ?? [];
+        const others = networks.filter((other) => other !== id);
+        const place = { network: id, bridge: bridgeOf(id), port, mac, others };
+        return { ...place, addresses: own.concat(linkLocal) };
+      });
+    });
+  }
+
   #set(added: AddedName): void {
     const { state } = this.#components;
     const { network, name, addresses } = added;
@@ -335,10 +400,17 @@ export class NameService implements DnsControl {
     }
     this.names.setOwn(names);
     if (!this.#writesFiles) return;
+    this.#followAskers();
     const { domain, resolvConf } = this.#options;
     const serversOf = (network: string): readonly NameServer[] => this.serversOf(network);
     this.#components.files.sync(resolvConfOf(this.#attached, serversOf, domain, resolvConf));
   }
+}
+
+/** Those of one target are in the order of their networks' ids. */
+interface NetworkAsker extends Asker {
+  readonly network: NetworkId;
+  readonly others: readonly NetworkId[];
 }
 
 function addedKey(network: string, name: string): string {

@@ -21,7 +21,7 @@ import {
   soaTail,
   type RecordTail,
 } from './records.js';
-import type { Zone } from './zone.js';
+import type { Finding, Zone } from './zone.js';
 
 export type Transport = 'udp' | 'tcp';
 
@@ -58,8 +58,16 @@ export class Responder {
     this.#domainBytes = nameBytes(components.zone.domain);
   }
 
-  /** @param network the one the query came from: it learns names of no other */
-  answer(bytes: Uint8Array, network: number, transport: Transport): Verdict {
+  /**
+   * @param network the one the query came from: it learns names of no other
+   * @param also but of these, in order, where the first has no such name
+   */
+  answer(
+    bytes: Uint8Array,
+    network: number,
+    transport: Transport,
+    also: readonly number[] = [],
+  ): Verdict {
     if (bytes.length < HEADER_BYTES) return { kind: 'drop', reason: 'short' };
     const flags = u16(bytes, 2);
     if ((flags & FLAG.qr) !== 0) return { kind: 'drop', reason: 'response' };
@@ -70,13 +78,19 @@ export class Responder {
     const limit = replyLimit(query, transport);
     const refusal = refusalOf(query);
     if (refusal !== undefined) return reply(buildReply(bytes, query, { rcode: refusal }, limit));
-    const contents = this.#contents(query, network);
+    const contents = this.#contents(this.#find(query, [network, ...also]));
     if (contents === undefined) return { kind: 'forward', query };
     return reply(buildReply(bytes, query, contents, limit));
   }
 
-  #contents(query: Query, network: number): Contents | undefined {
-    const found = this.#zone.find(network, query.name, query.type);
+  /** What the first network says that has the name; else the first that would have it. */
+  #find({ name, type }: Query, networks: readonly number[]): Finding {
+    const all = networks.map((network) => this.#zone.find(network, name, type));
+    const known = all.find(({ kind }) => kind !== 'foreign' && kind !== 'noName');
+    return known ?? all.find(({ kind }) => kind === 'noName') ?? { kind: 'foreign' };
+  }
+
+  #contents(found: Finding): Contents | undefined {
     const own = { rcode: RCODE.noError, isAuthoritative: true };
     switch (found.kind) {
       case 'foreign':

@@ -45,6 +45,8 @@ export interface DnsServerComponents {
   readonly timers: Timers;
   readonly responder: Responder;
   readonly forwarder: Forwarder;
+  /** Further networks whose names a client of a network may hear, by its bare address. None but where it is sure who asks. */
+  readonly alsoOf?: (network: number, client: string) => readonly number[];
   /** For bindings with a device (daemon/os-port.ts). */
   readonly openBoundSocket?: OpenBoundSocket;
 }
@@ -244,7 +246,8 @@ export class DnsServer {
       this.#counters.looped += 1;
       return undefined;
     }
-    const verdict = responder.answer(bytes, network, transport);
+    const also = this.#components.alsoOf?.(network, address.split('%')[0] ?? '') ?? [];
+    const verdict = responder.answer(bytes, network, transport, also);
     switch (verdict.kind) {
       case 'reply':
         return verdict.bytes;

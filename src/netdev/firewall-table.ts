@@ -118,22 +118,23 @@ function readListing(text: string): { readonly ruleCount: number; readonly count
 }
 
 /**
- * Rules of a small table in the family inet, which is written anew whenever anything in it changes.
+ * Rules of a small table, in the family inet unless another is named, which is written anew whenever anything in it changes.
  * `chains`: name and definition; `rulesOf`: each with its chain in front.
  */
 export function rebuiltTable<Item>(
   table: string,
   parts: {
+    readonly family?: 'inet' | 'bridge';
     readonly comment: string;
     readonly chains: readonly string[];
     readonly rulesOf: (items: readonly Item[]) => readonly string[];
   },
 ): TableRules<readonly Item[]> {
-  const { comment, chains, rulesOf } = parts;
-  const name = `inet ${table}`;
+  const { family = 'inet', comment, chains, rulesOf } = parts;
+  const name = `${family} ${table}`;
   const clear = [`add table ${name}`, `delete table ${name}`];
   return {
-    address: ['inet', table],
+    address: [family, table],
     isEmpty: (items) => items.length === 0,
     none: () => `${clear.join('\n')}\n`,
     whole: (items) =>

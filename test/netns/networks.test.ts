@@ -151,6 +151,56 @@ describe('two networks with one subnet', function () {
     assert.notEqual((await ask(web, mate.namespace)).code, 0);
   });
 
+  it('are all answered to who is on several, by the server of one, and to nobody who poses as it', async () => {
+    const fromRed = `${mate.namespace}.overlay.internal`;
+    const dig = async (host: Host, server: string, name: string): Promise<string> => {
+      const words = ['dig', '+tries=1', '+time=1', '+noall', '+comments', '+answer'];
+      return (await host.run([...words, `@${server}`, name])).stdout;
+    };
+    const { servers } = JSON.parse(
+      await ctl(onAlice, '--json', 'dns', 'list', '--network', 'blue'),
+    ) as { servers: string[] };
+    const [server = ''] = servers;
+    assert.match(await dig(web, server, fromRed), /NXDOMAIN/);
+    await attach(onAlice, 'red', '10.40.0.9/24', web);
+    await waitFor('names of both', 5000, async () => {
+      return (await web.run(['getent', 'ahostsv4', fromRed])).stdout.startsWith('10.40.0.3 ');
+    });
+    const ofBlue = `${db.namespace}.overlay.internal`;
+    assert.match(await web.must(['getent', 'ahostsv4', ofBlue]), /^10\.40\.0\.3 /);
+    assert.match(await dig(web, server, 'nobody.overlay.internal'), /NXDOMAIN/);
+    assert.match(await web.must(['dig', '+tcp', '+short', fromRed]), /^10\.40\.0\.3$/m);
+    // Who may use any address there takes that of web, beside it and on another host.
+    const liars = [await topology.host('liar'), await topology.host('liar2')] as const;
+    for (const [liar, daemon] of [[liars[0], onAlice] as const, [liars[1], onBob] as const]) {
+      await ctl(daemon, 'attach', '--network', 'blue', 'none', liar.namespace);
+      await liar.ip(['address', 'add', '10.40.0.77/24', 'dev', 'eth-ovl']);
+      await liar.ip(['route', 'add', server, 'dev', 'eth-ovl', 'src', '10.40.0.77']);
+      const honest = await dig(liar, server, fromRed);
+      assert.match(honest, /NXDOMAIN/, `${liar.name}: ${honest}`);
+      assert.match(await dig(liar, server, ofBlue), /10\.40\.0\.3$/m);
+      const onWeb = await web.capture('eth-ovl');
+      await liar.ip(['address', 'add', '10.40.0.2/24', 'dev', 'eth-ovl']);
+      await liar.ip(['route', 'replace', server, 'dev', 'eth-ovl', 'src', '10.40.0.2']);
+      for (const flag of ['+notcp', '+tcp']) {
+        const { code, stdout } = await liar.run([
+          ...['dig', '+tries=1', '+time=1', flag, `@${server}`, fromRed],
+        ]);
+        assert.notEqual(code, 0, stdout);
+        assert.doesNotMatch(stdout, /ANSWER/);
+      }
+      // Nor is web sent what it did not ask for.
+      assert.ok(!(await onWeb.stop()).includes(mate.namespace));
+      await ctl(daemon, 'detach', liar.namespace);
+    }
+    await waitFor('web', 5000, async () => (await dig(web, server, fromRed)).includes('10.40.0.3'));
+    await ctl(onAlice, 'detach', '--network', 'red', web.namespace);
+    await waitFor('names of blue alone', 5000, async () => {
+      return /NXDOMAIN/.test(await dig(web, server, fromRed));
+    });
+    assert.doesNotMatch(await alice.must(['nft', 'list', 'ruleset']), /askers/);
+  });
+
   it('show nothing of one in the other, whatever is sent by raw sockets', async () => {
     const { mac: own } = await shown(onAlice, thief);
     const { self } = await onAlice.status();
