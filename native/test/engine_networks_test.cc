@@ -167,6 +167,21 @@ bool Arrives(RawSocket& in, RawSocket& out, const Bytes& frame) {
   });
 }
 
+/// As Arrives, but sends it again only after a second: there is never much to do.
+bool ArrivesAlone(RawSocket& in, RawSocket& out, const Bytes& frame) {
+  auto again = std::chrono::steady_clock::now();
+  return Until([&] {
+    if (std::chrono::steady_clock::now() >= again) {
+      in.Send(frame);
+      again += std::chrono::seconds(1);
+    }
+    for (Bytes got = out.Take(); !got.empty(); got = out.Take()) {
+      if (got == frame) return true;
+    }
+    return false;
+  });
+}
+
 TEST(EngineNetworks, RawSocketsInOneAreNotSeenInAnother) {
   InNamespace([] {
     Node a('a', "127.0.0.1");
@@ -297,6 +312,34 @@ TEST(EngineNetworks, ComeAndGoWhileFramesFlow) {
     is_over = true;
     red.join();
     for (Bytes got = red_b.Take(); !got.empty(); got = red_b.Take()) EXPECT_EQ(got, Numbered(1));
+  });
+}
+
+// Much at once, and the tx thread takes the TAP over; one frame at a time, and the rx thread has it back.
+TEST(EngineThreads, TheTapChangesHandsWhileFramesFlow) {
+  InNamespace([] {
+    Node a('a', "127.0.0.1");
+    Node b('b', "127.0.0.2");
+    ASSERT_NO_FATAL_FAILURE(a.Open());
+    ASSERT_NO_FATAL_FAILURE(b.Open());
+    Link(a, b, true);
+    Link(b, a, false);
+    RawSocket in(a.TapOf(0));
+    RawSocket out(b.TapOf(0));
+    uint32_t number = 1;
+    ASSERT_TRUE(Arrives(in, out, Numbered(number)));
+    const auto by_tx = [&] { return a.engine.Total(core::Counter::kTxWakeups); };
+    for (int round = 0; round < 3; ++round) {
+      const uint64_t before = by_tx();
+      EXPECT_TRUE(Until([&] {
+        for (int i = 0; i < 64; ++i) in.Send(Numbered(++number));
+        return by_tx() != before;
+      })) << round;
+      EXPECT_TRUE(Until([&] {
+        const uint64_t woken = by_tx();
+        return ArrivesAlone(in, out, Numbered(++number)) && by_tx() == woken;
+      })) << round;
+    }
   });
 }
 

@@ -10,6 +10,7 @@
 #include <functional>
 #include <thread>
 
+#include "native/test/lockstep.h"
 #include "native/test/test_node.h"
 
 /*
@@ -23,12 +24,16 @@ using test::TestNode;
 
 constexpr uint8_t kLoopback[4] = {127, 0, 0, 1};
 
-bool Within(int ms, const std::function<bool()>& is_done) {
-  for (int i = 0; i < ms / 5; ++i) {
-    if (is_done()) return true;
+/// However long a thread has to wait for a CPU.
+constexpr auto kPatience = std::chrono::seconds(60);
+
+bool Until(const std::function<bool()>& is_done) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (!is_done()) {
+    if (std::chrono::steady_clock::now() > end) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-  return is_done();
+  return true;
 }
 
 Bytes Framed(const Bytes& datagram) {
@@ -103,13 +108,13 @@ class TcpHubTest : public testing::Test {
   /// a dials b; both have a session and use the connection.
   void Connect() {
     a_.hub.Connect(7, b_.address());
-    ASSERT_TRUE(Within(3000, [&] { return !a_.Take(EventKind::kTcpOpened).empty(); }));
-    ASSERT_TRUE(Within(3000, [&] { return !b_.Take(EventKind::kTcpOpened).empty(); }));
+    ASSERT_TRUE(Until([&] { return !a_.Take(EventKind::kTcpOpened).empty(); }));
+    ASSERT_TRUE(Until([&] { return !b_.Take(EventKind::kTcpOpened).empty(); }));
     accepted_ = b_.Take(EventKind::kTcpOpened)[0].value;
     // Who accepts waits for nothing longer before there was an INIT.
     const Bytes init = Init(b_.node);
     ASSERT_EQ(a_.hub.SendOne(init.data(), init.size(), AddressOf(7)), 0);
-    ASSERT_TRUE(Within(3000, [&] { return !b_.Take(EventKind::kHandshake).empty(); }));
+    ASSERT_TRUE(Until([&] { return !b_.Take(EventKind::kHandshake).empty(); }));
     const test::Relation relation;
     const auto entries = [](const test::Relation& r, uint32_t connection) {
       return std::vector<TableEntry>{
@@ -152,14 +157,14 @@ TEST_F(TcpHubTest, FramesCrossBothWaysInOrder) {
     a_.node.DrainTx();
   }
   std::vector<Bytes> got;
-  EXPECT_TRUE(Within(5000, [&] {
+  EXPECT_TRUE(Until([&] {
     for (auto& write : test::Delivered(b_.node.tap.Take())) got.push_back(std::move(write));
     return got.size() >= frames.size();
   }));
   EXPECT_TRUE(got == frames);
   b_.node.Send(frames[0]);
   b_.node.DrainTx();
-  EXPECT_TRUE(Within(5000, [&] { return a_.node.tap.Take().size() == 1; }));
+  EXPECT_TRUE(Until([&] { return a_.node.tap.Take().size() == 1; }));
   EXPECT_TRUE(net_.Take().empty()) << "no UDP";
 }
 
@@ -174,7 +179,7 @@ TEST_F(TcpHubTest, FramesOfANetworkComeOutThere) {
   for (const Bytes& frame : frames) from.Push({{}, frame});
   a_.node.DrainNetwork(1);
   std::vector<Bytes> got;
-  EXPECT_TRUE(Within(5000, [&] {
+  EXPECT_TRUE(Until([&] {
     for (auto& write : test::Delivered(to.Take())) got.push_back(std::move(write));
     return got.size() >= frames.size();
   }));
@@ -184,16 +189,16 @@ TEST_F(TcpHubTest, FramesOfANetworkComeOutThere) {
 
 TEST_F(TcpHubTest, RefusedConnectIsTold) {
   a_.hub.Connect(5, core::SourceFromIpv4(kLoopback, 1));
-  EXPECT_TRUE(Within(3000, [&] { return a_.Take(EventKind::kTcpClosed).size() == 1; }));
+  EXPECT_TRUE(Until([&] { return a_.Take(EventKind::kTcpClosed).size() == 1; }));
   a_.hub.Connect(TcpHub::kFirstAccepted, b_.address());
-  EXPECT_TRUE(Within(3000, [&] { return a_.Take(EventKind::kTcpClosed).size() == 2; }));
+  EXPECT_TRUE(Until([&] { return a_.Take(EventKind::kTcpClosed).size() == 2; }));
   EXPECT_TRUE(a_.Take(EventKind::kTcpOpened).empty());
 }
 
 TEST_F(TcpHubTest, BothEndsHearOfTheEnd) {
   Connect();
   a_.hub.Close(7);
-  EXPECT_TRUE(Within(3000, [&] { return b_.Take(EventKind::kTcpClosed).size() == 1; }));
+  EXPECT_TRUE(Until([&] { return b_.Take(EventKind::kTcpClosed).size() == 1; }));
   EXPECT_TRUE(a_.Take(EventKind::kTcpClosed).empty()) << "who closes knows";
 }
 
@@ -201,7 +206,7 @@ TEST_F(TcpHubTest, InitInPiecesIsHandedUpFromTheConnection) {
   const Plain stranger(b_.port);
   const Bytes bytes = Framed(Init(b_.node));
   for (const uint8_t byte : bytes) ASSERT_TRUE(stranger.Send({byte}));
-  ASSERT_TRUE(Within(3000, [&] { return !b_.Take(EventKind::kHandshake).empty(); }));
+  ASSERT_TRUE(Until([&] { return !b_.Take(EventKind::kHandshake).empty(); }));
   EXPECT_TRUE(core::IsTcp(b_.Take(EventKind::kHandshake)[0].endpoint));
 }
 
@@ -216,7 +221,7 @@ TEST_F(TcpHubTest, AnotherConnectionIsNoOtherSource) {
     if (i != 0) {
       EXPECT_EQ(::poll(&wait, 1, 3000), 1) << "RETRY";
     }
-    EXPECT_TRUE(Within(3000, [&] { return b_.Take(EventKind::kHandshake).size() == 1; }));
+    EXPECT_TRUE(Until([&] { return b_.Take(EventKind::kHandshake).size() == 1; }));
   }
 }
 
@@ -224,33 +229,36 @@ TEST_F(TcpHubTest, NonsenseEndsAConnection) {
   for (const Bytes& nonsense : {Bytes{0, 0}, Bytes{1, 2}, Bytes{0xff, 0xff}}) {
     const Plain stranger(b_.port);
     ASSERT_TRUE(stranger.Send(nonsense));
-    EXPECT_TRUE(Within(3000, [&] { return stranger.IsClosed(); }));
+    EXPECT_TRUE(Until([&] { return stranger.IsClosed(); }));
   }
 }
 
 TEST_F(TcpHubTest, OneSourceGetsEightOfAThousandAndAnotherStillGetsIn) {
+  const auto begin = std::chrono::steady_clock::now();
   std::vector<std::unique_ptr<Plain>> strangers;
   for (int i = 0; i < 1000; ++i) {
     strangers.push_back(std::make_unique<Plain>(b_.port, 1, SOCK_NONBLOCK));
   }
-  EXPECT_TRUE(
-      Within(3000, [&] { return b_.hub.counters().Total(core::Counter::kTcpRefused) > 90; }));
+  EXPECT_TRUE(Until([&] { return b_.hub.counters().Total(core::Counter::kTcpRefused) > 90; }));
   const Plain honest(b_.port, 2, SOCK_NONBLOCK);
-  EXPECT_TRUE(Within(8000, [&] {
+  EXPECT_TRUE(Until([&] {
     honest.Send(Framed(Init(b_.node)));
     return !b_.Take(EventKind::kHandshake).empty();
   }));
-  EXPECT_EQ(b_.hub.counters().Total(core::Counter::kTcpAccepted),
-            1 + TcpHub::kMaxStrangersOfSource);
+  // On a machine that takes its time the eight may be gone for their silence, and eight others come.
+  const auto passed = std::chrono::steady_clock::now() - begin;
+  const uint64_t generations = 1 + passed / std::chrono::milliseconds(TcpHub::kInitWithinMs);
+  EXPECT_LE(b_.hub.counters().Total(core::Counter::kTcpAccepted),
+            1 + TcpHub::kMaxStrangersOfSource * generations);
 }
 
 TEST_F(TcpHubTest, WhoSaysNothingOrDrawsItOutIsGoneAfterFiveSeconds) {
+  const auto begin = std::chrono::steady_clock::now();
   const Plain silent(b_.port);
   const Plain slow(b_.port);
   const Bytes bytes = Framed(Init(b_.node));
-  const auto begin = std::chrono::steady_clock::now();
   size_t at = 0;
-  EXPECT_TRUE(Within(8000, [&] {
+  EXPECT_TRUE(Until([&] {
     if (at < 100 && ++at % 10 == 0) slow.Send({bytes[at / 10]});
     return silent.IsClosed() && slow.IsClosed();
   }));
@@ -263,9 +271,9 @@ TEST_F(TcpHubTest, WhoDoesNotReadHoldsUpNobody) {
   Connect();
   // A member whose process stands still: connected, its buffers full.
   const Plain stuck(a_.port);
-  ASSERT_TRUE(Within(3000, [&] { return !a_.Take(EventKind::kTcpOpened).empty(); }));
+  ASSERT_TRUE(Until([&] { return !a_.Take(EventKind::kTcpOpened).empty(); }));
   uint32_t number = 0;
-  ASSERT_TRUE(Within(3000, [&] {
+  ASSERT_TRUE(Until([&] {
     for (const Event& event : a_.Take(EventKind::kTcpOpened)) {
       if (event.value >= TcpHub::kFirstAccepted) number = event.value;
     }
@@ -274,14 +282,77 @@ TEST_F(TcpHubTest, WhoDoesNotReadHoldsUpNobody) {
   const Bytes datagram(60'000, 1);
   const auto to = AddressOf(number);
   int dropped = 0;
-  const auto begin = std::chrono::steady_clock::now();
-  for (int i = 0; i < 1000; ++i)
-    dropped += a_.hub.SendOne(datagram.data(), datagram.size(), to) != 0;
+  int found_no_room = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const int error = a_.hub.SendOne(datagram.data(), datagram.size(), to);
+    dropped += error != 0;
+    found_no_room += error == -ENOBUFS;
+  }
   EXPECT_GT(dropped, 500);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(3));
+  EXPECT_GT(found_no_room, 0) << "who waits for room finds some, or the end";
   a_.node.Send(test::RandomFrame(rng, 1000));
   a_.node.DrainTx();
-  EXPECT_TRUE(Within(3000, [&] { return b_.node.tap.Take().size() == 1; }));
+  EXPECT_TRUE(Until([&] { return b_.node.tap.Take().size() == 1; }));
+}
+
+// Frames both ways, datagrams down connections that come and go, and the control thread that opens and ends those:
+// beside the two hubs' own threads. What goes down the connection that stays arrives whole, in order.
+TEST_F(TcpHubTest, ConnectionsComeAndGoWhileThreadsSend) {
+  constexpr uint32_t kSteps = 120;
+  constexpr uint32_t kFirst = 100;  // numbers of those that come and go
+  constexpr uint32_t kLast = kFirst + kSteps;
+  Connect();
+  const auto frame = [&](const Running& from, uint32_t step) {
+    Bytes out(60 + step * 17, 0x44);
+    core::StoreMac(out.data(), core::kMaxMac);
+    core::StoreMac(out.data() + 6, &from == &a_ ? 0x02000000000a : 0x02000000000b);
+    test::Put16(out, 12, 0x88b5);
+    test::Put32(out, 14, step);
+    return out;
+  };
+  // Nothing more is sent before it is there: no buffer is ever full.
+  const auto pass = [&](Running& from, Running& to, uint32_t step) {
+    from.node.Send(frame(from, step));
+    from.node.DrainTx();
+    std::vector<Bytes> got;
+    EXPECT_TRUE(Until([&] {
+      for (Bytes& each : test::Delivered(to.node.tap.Take())) got.push_back(std::move(each));
+      return !got.empty();
+    })) << step;
+    EXPECT_EQ(got, std::vector<Bytes>{frame(from, step)});
+  };
+  test::Lockstep steps(4, kSteps);
+  std::thread there([&] {
+    for (uint32_t step = 0; steps.Next(0); ++step) pass(a_, b_, step);
+  });
+  std::thread home([&] {
+    for (uint32_t step = 0; steps.Next(1); ++step) pass(b_, a_, step);
+  });
+  std::thread other([&] {
+    const Bytes init = Init(b_.node);
+    for (uint32_t step = 0; steps.Next(2); ++step) {
+      for (uint32_t back = 0; back < 4; ++back) {
+        (void)a_.hub.SendOne(init.data(), init.size(), AddressOf(kFirst + step - back));
+      }
+    }
+  });
+  for (uint32_t step = 0; steps.Next(3); ++step) {
+    const uint32_t number = kFirst + step;
+    a_.hub.Connect(number, b_.address());
+    EXPECT_EQ(a_.hub.RemoteOf(7), b_.address());
+    (void)a_.hub.RemoteOf(number - 1);
+    if (step > 1) a_.hub.Close(number - 2);
+    (void)b_.hub.counters().Total(core::Counter::kTcpAccepted);
+  }
+  there.join();
+  home.join();
+  other.join();
+  for (uint32_t number = kFirst; number < kLast; ++number) a_.hub.Close(number);
+  // All that b had of them is over too; who closed hears nothing of it, and the one that stayed still carries.
+  EXPECT_TRUE(Until([&] {
+    return b_.Take(EventKind::kTcpClosed).size() + 1 == b_.Take(EventKind::kTcpOpened).size();
+  }));
+  pass(a_, b_, kSteps);
 }
 
 }  // namespace
