@@ -1,7 +1,7 @@
 // What comes to a node that relays: trains of any bytes, with and without labels of ours in front, and what a member
 // behind a relay sealed. Beyond the sanitizers it holds the relay to this: what leaves under a label of others is no
 // longer than what came, has less ttl, and goes under a label that was set; what we seal ourselves (answers, floods
-// handed on) keeps to what its path takes.
+// handed on) keeps to what its path takes. A second passes between inputs.
 //
 //   input: { source u8, kind u8, stride u8, length u16, bytes } ...
 //     kind 0: as they are   1: behind a label for others   2: behind one that ends here
@@ -40,6 +40,7 @@ struct World {
 
   World() {
     net.keeps_log = false;
+    node.is_clock_still = true;
     test::TestNode other(net, 1);
     test::TestNode another(net, 3);
     std::vector<engine::TableEntry> over = EntriesOf(behind, other);
@@ -112,6 +113,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   constexpr size_t kHead = 5;
   std::span<const uint8_t> input(data, size);
   world.longest = 0;
+  world.node.passed_ms += 1000;
   while (input.size() >= kHead) {
     const auto host = static_cast<uint8_t>(1 + 2 * (input[0] % 3));  // 1, 3, and 5 that is nobody
     const uint8_t kind = input[1] % 5;

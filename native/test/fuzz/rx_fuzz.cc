@@ -1,4 +1,4 @@
-// What a hostile member may seal: any plaintext, properly sealed, into the whole rx path.
+// What a hostile member may seal: any plaintext, properly sealed, into the whole rx path. A second passes between inputs.
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -19,6 +19,7 @@ struct World {
   uint64_t counter = 0;
   World() {
     net.keeps_log = false;
+    victim.is_clock_still = true;
     TestNode member(net, 1);
     if (!victim.Apply(EntriesOf(Mirrored(relation), member)).empty()) std::abort();
     net.Attach(overlayd::test::Underlay(1), nullptr);
@@ -30,6 +31,7 @@ struct World {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static World world;
+  world.victim.passed_ms += 1000;
   // Datagrams of one batch: length u16, then the plaintext.
   while (size >= 2) {
     const size_t length = std::min<size_t>(data[0] | data[1] << 8, size - 2);
