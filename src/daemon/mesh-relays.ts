@@ -208,7 +208,8 @@ export class MeshRelays {
       if (path?.state !== 'working') return 'silent';
       return path === paths?.active ? 'active' : 'working';
     };
-    for (const step of this.#plan.onDeadline(nowMs, { relays, stateOf })) {
+    const answerMs = this.#components.links.dialer.answerMs(nowMs);
+    for (const step of this.#plan.onDeadline(nowMs, { relays, answerMs, stateOf })) {
       if (step.kind === 'free') {
         this.#relays.free(step.label, nowMs, actions);
         continue;

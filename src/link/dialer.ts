@@ -22,6 +22,7 @@ import {
   STRANGER_PAUSE_MS,
   STRANGER_ROUNDS,
 } from './constants.js';
+import { AnswerTimes } from './answer-times.js';
 import type { HandshakeDone, LinkCrypto, Resume } from './crypto-port.js';
 import { gapMs, makeTarget, type DialProblem, type DialTarget } from './dial-target.js';
 import type { IndexPool } from './index-pool.js';
@@ -93,6 +94,7 @@ export class Dialer {
     () => new TokenBucket(GUESS_BURST_PER_ADDRESS, GUESS_REFILL_PER_ADDRESS),
     GUESS_ADDRESSES_MAX,
   );
+  readonly #answers = new AnswerTimes();
   #ticket = 0;
 
   constructor(components: DialerComponents) {
@@ -109,6 +111,11 @@ export class Dialer {
     if (own) return own;
     for (const contact of this.#contacts) if (contact.peer === peer) return contact;
     return undefined;
+  }
+
+  /** How long direct handshakes have waited for their answer lately, ms. */
+  answerMs(nowMs: number): number {
+    return this.#answers.typicalMs(nowMs);
   }
 
   get nextDeadlineMs(): number {
@@ -306,6 +313,7 @@ export class Dialer {
       return undefined;
     }
     const { done } = outcome;
+    if (isEndpoint(from)) this.#answers.note(nowMs - attempt.startedAtMs, nowMs);
     if (target.contact !== undefined) target.peer = done.peer.id;
     for (const other of target.attempts) if (other !== attempt) other.abandon();
     target.nextAtMs = Math.max(target.nextAtMs, attempt.nextDeadlineMs + BUSY_AGAIN_MS);

@@ -275,7 +275,8 @@ export class PathSet {
     }
     probes.push(...this.#roam(nowMs), ...this.#askAll(nowMs));
     if (nowMs >= this.#costCheckMs) {
-      this.#costCheckMs = nowMs + COST_CHECK_MS;
+      // On the clock's full second, as all links do: one look at the counters is enough for all of them.
+      this.#costCheckMs = (Math.floor(nowMs / COST_CHECK_MS) + 1) * COST_CHECK_MS;
       probes.push(...this.#compare(nowMs, counters));
     }
     return probes;

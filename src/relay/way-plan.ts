@@ -18,8 +18,12 @@ import { MAX_RELAYS } from '../wire/relay.js';
  * relays are not asked again for a minute. A member that lists links it does not have costs a try, nothing more.
  */
 
-/** A member that was only heard of is dialled directly first; its way is asked for after this. */
+/** A member that was only heard of is dialled directly first; its way is asked for after this … */
 const GRACE_MS = 1000;
+/** … or, where answers take long since machines are short of time, after so many times as long. */
+const GRACE_ANSWERS = 3;
+const GRACE_LATE_TICKS = 3;
+const LONGEST_GRACE_MS = 10_000;
 const TICK_MS = 500;
 /** The node with the larger id lets the other go first. */
 const SECOND_MS = 400;
@@ -56,6 +60,8 @@ export interface WayTarget {
 export interface WayWorld {
   /** Direct neighbours that relay, and what they cost us in ms. */
   readonly relays: ReadonlyMap<PeerId, number>;
+  /** How long direct handshakes wait for their answer now, ms; 0: as always. */
+  readonly answerMs: number;
   /** Does the target answer over this way of ours? */
   readonly stateOf: (target: PeerId, label: number) => 'active' | 'working' | 'silent';
 }
@@ -106,6 +112,8 @@ export class WayPlan {
   readonly #open = new Set<PeerId>();
   readonly #targetOf = new Map<number, PeerId>();
   #tickMs = 0;
+  /** How late the ticks are: a node that has no time must not take others to be unreachable. Halved by each tick. */
+  #lateMs = 0;
 
   constructor(topology: Topology, self: PeerId) {
     this.#topology = topology;
@@ -165,6 +173,7 @@ export class WayPlan {
   onArrival(target: PeerId, via: PeerId, label: number, nowMs: number): void {
     const plan = this.#plans.get(target) ?? this.#wake(target);
     if (!plan) return;
+    if (this.#open.size === 0) this.#tickMs = nowMs;
     this.#add(plan, {
       label,
       via: [via],
@@ -198,6 +207,7 @@ export class WayPlan {
   /** What is to be done now. */
   onDeadline(nowMs: number, world: WayWorld): readonly WayStep[] {
     if (nowMs < this.nextDeadlineMs) return [];
+    this.#lateMs = Math.max(Math.min(nowMs - this.#tickMs, LONGEST_GRACE_MS), this.#lateMs / 2);
     this.#tickMs = nowMs + TICK_MS;
     const steps: WayStep[] = [];
     let count = this.#targetOf.size;
@@ -265,7 +275,7 @@ export class WayPlan {
     const { target, failures } = plan;
     const ways = counted(plan, nowMs);
     if (ways.length >= wantedOf(target) || nowMs < plan.nextAskMs) return undefined;
-    const graceMs = target.isDirect || target.isInUse ? 0 : GRACE_MS;
+    const graceMs = target.isDirect || target.isInUse ? 0 : this.#graceMs(world);
     const secondMs = this.#self < target.id ? 0 : SECOND_MS;
     if (nowMs - plan.sinceMs < graceMs + secondMs) return undefined;
     plan.nextAskMs = nowMs + AGAIN_MS;
@@ -298,6 +308,11 @@ export class WayPlan {
     const keptMs = failed === 0 ? 0 : failed < ROUTES ? SEARCH_AGAIN_MS : SEARCH_VAIN_MS;
     plan.found = keptMs === 0 ? undefined : { routes, untilMs: nowMs + keptMs };
     return routes;
+  }
+
+  #graceMs({ answerMs }: WayWorld): number {
+    const slowMs = Math.max(GRACE_ANSWERS * answerMs, GRACE_LATE_TICKS * this.#lateMs);
+    return Math.min(LONGEST_GRACE_MS, Math.max(GRACE_MS, slowMs));
   }
 
   #noteFailure(plan: Plan, via: readonly PeerId[], nowMs: number): void {

@@ -19,6 +19,7 @@ class Bench {
     [C, 2],
   ]);
   nowMs = 0;
+  answerMs = 0;
 
   constructor() {
     for (const relay of [B, C]) this.topology.setLinks(relay, new Map([[TARGET, 10]]));
@@ -32,7 +33,11 @@ class Bench {
     const untilMs = this.nowMs + forMs;
     for (; this.nowMs <= untilMs; this.nowMs += 100) {
       const stateOf = (_target: PeerId, label: number) => this.states.get(label) ?? 'silent';
-      for (const step of this.plan.onDeadline(this.nowMs, { relays: this.relays, stateOf })) {
+      for (const step of this.plan.onDeadline(this.nowMs, {
+        relays: this.relays,
+        answerMs: this.answerMs,
+        stateOf,
+      })) {
         this.take(step);
       }
     }
@@ -196,11 +201,43 @@ describe('the plan of ways', () => {
     assert.deepEqual(bench.freed, []);
   });
 
+  it('waits three times as long as direct answers take, ten seconds at most', () => {
+    const bench = new Bench();
+    bench.answerMs = 1500;
+    bench.target(false, false);
+    bench.run(4300);
+    assert.equal(bench.requests.length, 0);
+    bench.run(700);
+    assert.equal(bench.requests.length, 1);
+    const starved = new Bench();
+    starved.answerMs = 8000;
+    starved.target(false, false);
+    starved.run(9800);
+    assert.equal(starved.requests.length, 0);
+    starved.run(1000);
+    assert.equal(starved.requests.length, 1);
+  });
+
+  it('does not take a member to be unreachable since its own ticks came late, nor waits in use', () => {
+    const bench = new Bench();
+    bench.target(false, false);
+    bench.run(0);
+    bench.nowMs = 2500;
+    bench.run(0);
+    assert.equal(bench.requests.length, 0, '2 s late: 6 s');
+    bench.run(3000);
+    assert.equal(bench.requests.length, 1, 'in time again');
+    bench.nowMs += 4000;
+    bench.target(false, true);
+    bench.run(0);
+    assert.equal(bench.requests.length, 2);
+  });
+
   it('lets the node with the smaller id ask first', () => {
     const bench = new Bench();
     const plan = new WayPlan(bench.topology, id(9));
     plan.setTarget({ id: TARGET, isDirect: true, isInUse: true }, 0);
-    const world = { relays: bench.relays, stateOf: () => 'silent' as const };
+    const world = { relays: bench.relays, answerMs: 0, stateOf: () => 'silent' as const };
     assert.deepEqual(plan.onDeadline(0, world), []);
     assert.equal(plan.onDeadline(500, world).length, 1);
   });
