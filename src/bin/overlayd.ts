@@ -24,7 +24,7 @@ import { startService } from './service.js';
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
-/** What is not undone by then stays; systemd would wait longer and then kill. */
+/** Interfaces are taken away without waiting then, and the rest stays; systemd would wait longer and then kill. */
 const STOP_TIMEOUT_MS = 8000;
 const NEW_IDENTITY = {
   code: 'new-identity',
@@ -114,12 +114,14 @@ async function run(config: DaemonConfig, password: string): Promise<void> {
   const log = await makeLog(config.logLevel);
   let service: Service | undefined;
   let stopping: Promise<never> | undefined;
+  let takeAway = (): void => undefined;
 
   const stop = (exitCode: number): Promise<never> => {
     stopping ??= (async () => {
       service?.notify('STOPPING=1');
       setTimeout(() => {
         log.error({ timeoutMs: STOP_TIMEOUT_MS }, 'Stopping takes too long; giving up');
+        takeAway();
         process.exit(EXIT_FAILURE);
       }, STOP_TIMEOUT_MS);
       try {
@@ -161,6 +163,9 @@ async function run(config: DaemonConfig, password: string): Promise<void> {
     uid: process.getuid?.() ?? 0,
     debug,
     warnings: warning === undefined ? [] : [warning],
+    onLastResort: (step) => {
+      takeAway = step;
+    },
     onFatal: (error) => {
       fail('Stopping', error);
     },

@@ -85,6 +85,8 @@ export interface ServiceInputs {
   readonly debug: DebugSettings;
   /** Conditions found before the start that belong into `status`. */
   readonly warnings: readonly HostWarning[];
+  /** How to take away at once what must not stay behind a stop whose time is up. */
+  onLastResort(takeAway: () => void): void;
   /** Something broke that the daemon cannot go on with. */
   onFatal(error: unknown): void;
   /** A clone was met and the identity replaced: the caller stops this service and starts another. */
@@ -141,6 +143,9 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
     isPoolKnown: hasLivedIn(state, config.pool),
   });
   undo.push(() => bridge.down());
+  inputs.onLastResort(() => {
+    bridge.downNow();
+  });
   const dataplane = createNativeDataPlane({
     provider: debug.isLibsodiumOnly ? 'libsodium' : 'fastest',
     without: debug.without,
@@ -432,6 +437,10 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
   undo.push(() => daemon.stop());
   undo.push(() => names.stop());
   undo.push(() => networks.stop());
+  // Before programs are run: a mesh that stops as a whole would keep each of its nodes busy with the others' goodbyes.
+  undo.push(() => {
+    daemon.leave();
+  });
   undo.push(() => workloads.stop());
   undo.push(() => exposures.stop());
   undo.push(() => watch.stop());

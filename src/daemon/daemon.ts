@@ -116,6 +116,8 @@ type AddressPools = Pick<MeshIpam, 'document' | 'reserve' | 'unreserve' | 'addPo
 export interface Daemon {
   /** Resolves when the node is ready: sockets bound, bridge up, address set. Dialling goes on behind it. */
   start(): Promise<void>;
+  /** Says goodbye to all peers and hears nothing more; `stop` takes down what is left. */
+  leave(): void;
   stop(): Promise<void>;
   readonly control: NodeControl;
   /** Members that said who they are, this one not counted. */
@@ -358,6 +360,19 @@ class OverlayDaemon implements Daemon {
     return this.#starting;
   }
 
+  leave(): void {
+    if (this.#isReady) {
+      this.#emit({ level: 'info', code: 'daemon-stopping', message: 'Stopping' });
+      this.#post((nowMs, out) => {
+        this.#node.closeAll('shutdown', nowMs, out);
+      });
+    }
+    this.#isReady = false;
+    this.#news.stop();
+    this.#loads.stop();
+    this.#loop.stop();
+  }
+
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -426,16 +441,7 @@ class OverlayDaemon implements Daemon {
   async #stop(): Promise<void> {
     // A start under way first ends, so that nothing comes up behind us.
     await Promise.allSettled([this.#startWork]);
-    if (this.#isReady) {
-      this.#emit({ level: 'info', code: 'daemon-stopping', message: 'Stopping' });
-      this.#post((nowMs, out) => {
-        this.#node.closeAll('shutdown', nowMs, out);
-      });
-    }
-    this.#isReady = false;
-    this.#news.stop();
-    this.#loads.stop();
-    this.#loop.stop();
+    this.leave();
     await this.#keeper.stop();
     const failures: unknown[] = [];
     const step = async (action: () => Promise<void> | void): Promise<void> => {
@@ -885,7 +891,7 @@ class OverlayDaemon implements Daemon {
   }
 
   #post(run: Extract<NodeInput, { kind: 'call' }>['run']): void {
-    this.#loop.post({ kind: 'call', run });
+    this.#loop.postNow({ kind: 'call', run });
   }
 
   readonly #emit = (event: Omit<EventDocument, 'seq' | 'at'>): void => {

@@ -11,11 +11,18 @@ import { canProbe, probeIpv4 } from './address-probe.js';
 import { CAP_NET_ADMIN, ownCapability } from './capabilities.js';
 import { findHostWarnings } from './host-warnings.js';
 import { refuseOverlap } from './pool-overlap.js';
-import type { LinkInfo } from './ip-json.js';
-import { canonicalCidr, readAddresses, readLink, readLinkAliases, readPorts } from './ip-json.js';
+import type { LinkAlias, LinkInfo } from './ip-json.js';
+import {
+  canonicalCidr,
+  linkAliasesOf,
+  readAddresses,
+  readLink,
+  readLinkAliases,
+  readPorts,
+} from './ip-json.js';
 import type { Mark, NetworkMark } from './ownership.js';
 import { formatMark, judgeFound, parseMark, parsePortMark } from './ownership.js';
-import { ipBatch, runTool } from './run.js';
+import { ipBatch, runTool, runToolNow } from './run.js';
 import { disableIpv6Of, readSysctl, writeSysctl } from './sysctl.js';
 
 /*
@@ -101,8 +108,10 @@ export function setNetworkForwarding(bridge: string, isOn: boolean): void {
   writeSysctl(`net/ipv4/conf/${bridge}/forwarding`, isOn ? host : '0');
 }
 
-/** The port of daemon/ports.ts, and what `reset` needs. */
+/** The port of daemon/ports.ts, and what a hurried stop and `reset` need. */
 export interface LinuxHostInterface extends HostInterface {
+  /** `down` without waiting for anything else, for a stop whose time is up. Never throws. */
+  downNow(): void;
   /** For `reset`, also without `up`: bridge and TAP go even with ports attached, provided they are ours and not in use. */
   removeEverything(): Promise<void>;
 }
@@ -238,15 +247,31 @@ class BridgeAndTap implements LinuxHostInterface {
 
   async down(): Promise<void> {
     if (!this.#isTaken) return;
-    const bridge = await readLink(this.#ifName);
-    if (bridge === undefined || !this.#isOurs(bridge)) return;
-    const ports = await readPorts(this.#ifName);
-    if (ports.some((port) => port !== this.#tapName)) {
-      await this.setAddresses([]);
-      return;
-    }
-    await deleteLink(this.#ifName);
+    const links = await readLinkAliases();
+    if (!this.#isOursIn(links)) return;
+    if (this.#isShared(links)) await this.setAddresses([]);
+    else await deleteLink(this.#ifName);
     this.#ownAddresses = [];
+    this.#isTaken = false;
+  }
+
+  downNow(): void {
+    if (!this.#isTaken) return;
+    const links = linkAliasesOf(runToolNow('ip', ['-json', 'link', 'show']));
+    if (!this.#isOursIn(links) || this.#isShared(links)) return;
+    runToolNow('ip', ['link', 'delete', 'dev', this.#ifName]);
+    this.#isTaken = false;
+  }
+
+  /** The bridge is there and carries our mark. */
+  #isOursIn(links: readonly LinkAlias[]): boolean {
+    const bridge = links.find(({ name }) => name === this.#ifName);
+    return bridge !== undefined && parseMark(bridge.alias) !== undefined;
+  }
+
+  /** Something beside our TAP hangs on it. */
+  #isShared(links: readonly LinkAlias[]): boolean {
+    return links.some(({ name, master }) => master === this.#ifName && name !== this.#tapName);
   }
 
   async removeEverything(): Promise<void> {

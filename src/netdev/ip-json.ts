@@ -108,11 +108,17 @@ export async function readPorts(bridge: string): Promise<readonly string[]> {
     .filter((name) => name !== '');
 }
 
+export type LinkAlias = Pick<LinkInfo, 'name' | 'alias' | 'master'>;
+
 /** Name, alias and bridge of the interfaces that `ip link show` tells of under these words; none: all. */
 export async function readLinkAliases(
   words: readonly string[] = [],
-): Promise<readonly { readonly name: string; readonly alias: string; readonly master: string }[]> {
-  const text = await mustRun('ip', ['-json', 'link', 'show', ...words]);
+): Promise<readonly LinkAlias[]> {
+  return linkAliasesOf(await mustRun('ip', ['-json', 'link', 'show', ...words]));
+}
+
+/** What `ip -json link show` printed. */
+export function linkAliasesOf(text: string): readonly LinkAlias[] {
   return parseIpJson(text)
     .map((link) => ({
       name: textAt(link, 'ifname'),

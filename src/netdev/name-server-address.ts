@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 import { macBytes, type Mac } from '../model/mac.js';
 import type { PeerId } from '../model/peer-id.js';
-import { ipBatch, runTool } from './run.js';
+import { ipAttempts, ipBatch } from './run.js';
 import { disableIpv6Of, readSysctl } from './sysctl.js';
 
 /*
@@ -23,6 +23,7 @@ export interface BridgeAddresses {
 }
 
 const RULE_PRIORITY = 6783;
+const MOST_EQUAL_RULES = 8;
 /** Tables of ours: this and the network's 24 bits. */
 const TABLE_BASE = 0x6f00_0000;
 /** Used by clouds: metadata 169.254.169.254 and its neighbours, credentials 169.254.170.2. */
@@ -53,7 +54,7 @@ export async function addNameServerAddress(
 ): Promise<BridgeAddresses> {
   const v4 = nameServerAddress(peer, network);
   const table = String(TABLE_BASE + network);
-  await removeRules(v4);
+  await ipAttempts(ruleRemovals(v4));
   await ipBatch([
     `address replace ${v4}/32 dev ${bridge} scope link`,
     `route replace default dev ${bridge} scope link table ${table}`,
@@ -70,15 +71,15 @@ export async function removeNameServerAddress(
   peer: PeerId,
 ): Promise<void> {
   const v4 = nameServerAddress(peer, network);
-  await removeRules(v4);
-  await runTool('ip', ['route', 'flush', 'table', String(TABLE_BASE + network), 'dev', bridge]);
-  await runTool('ip', ['address', 'del', `${v4}/32`, 'dev', bridge]);
+  await ipAttempts([
+    ...ruleRemovals(v4),
+    `route flush table ${String(TABLE_BASE + network)} dev ${bridge}`,
+    `address del ${v4}/32 dev ${bridge}`,
+  ]);
 }
 
-/** A rule is added beside an equal one: those of an earlier run go first. */
-async function removeRules(v4: string): Promise<void> {
-  const words = ['rule', 'del', 'from', v4, 'priority', String(RULE_PRIORITY)];
-  for (let round = 0; round < 8; round += 1) {
-    if ((await runTool('ip', words)).exitCode !== 0) return;
-  }
+/** A rule is added beside an equal one: those of earlier runs go first. */
+function ruleRemovals(v4: string): readonly string[] {
+  const removal = `rule del from ${v4} priority ${RULE_PRIORITY}`;
+  return Array.from({ length: MOST_EQUAL_RULES }, () => removal);
 }

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 
@@ -24,6 +24,8 @@ const TOOL_FOLDERS = [
 
 /** No `ip` call of ours takes longer unless the kernel's rtnl lock is stuck. */
 const TOOL_TIMEOUT_MS = 10_000;
+/** … and where everything waits for it. */
+const TOOL_NOW_TIMEOUT_MS = 2000;
 const TOOL_OUTPUT_BYTES = 8 * 1024 * 1024;
 const TOOL_ENV = { LC_ALL: 'C', PATH: TOOL_FOLDERS.join(':') };
 
@@ -168,6 +170,25 @@ export async function mustRun(
     value: options.stdin?.trim() ?? command,
     fields: { exitCode: outcome.exitCode },
   });
+}
+
+/** Runs a tool while everything else waits: when time is up. @returns its stdout; empty where it failed */
+export function runToolNow(name: string, args: readonly string[]): string {
+  const path = findTool(name);
+  if (path === undefined) return '';
+  const { status, stdout } = spawnSync(path, [...args], {
+    encoding: 'utf8',
+    env: TOOL_ENV,
+    timeout: TOOL_NOW_TIMEOUT_MS,
+    killSignal: 'SIGKILL',
+    maxBuffer: TOOL_OUTPUT_BYTES,
+  });
+  return status === 0 ? stdout : '';
+}
+
+/** Several commands of `ip` in one process, in order, whatever becomes of each. */
+export async function ipAttempts(lines: readonly string[]): Promise<void> {
+  await runTool('ip', ['-force', '-batch', '-'], { stdin: lines.join('\n') + '\n' });
 }
 
 /** One `ip` process for several commands, in order, stopping at the first that fails. */
