@@ -5,7 +5,7 @@ import type { Timers } from './ports.js';
 const LONGEST_WAIT_MS = 60_000;
 /** After a turn, input waits this many times as long as the turn took, but not longer than … */
 const REST_FACTOR = 2;
-const LONGEST_REST_MS = 200;
+const LONGEST_REST_MS = 100;
 
 export interface LoopHandlers<Input> {
   /** One turn: what came in since the last one, and everything that is due. */

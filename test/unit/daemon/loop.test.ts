@@ -79,12 +79,12 @@ describe('the loop', () => {
     assert.deepEqual(bench.turns[1], { atMs: 1030, inputs: ['b', 'c', 'd'] });
   });
 
-  it('never rests longer than 200 ms', () => {
+  it('never rests longer than 100 ms', () => {
     bench.turnTakesMs = 4000;
     bench.loop.post('a');
     bench.loop.post('b');
     bench.runUntil(6000);
-    assert.equal(bench.turns[1]?.atMs, 5200);
+    assert.equal(bench.turns[1]?.atMs, 5100);
   });
 
   it('does at the end of the rest what became due, with what came by then, and only once', () => {
