@@ -71,7 +71,10 @@ for (const [underlay, family, other] of [
       await waitFor('the second pool on bob', 10_000, async () =>
         (await onBob.must('ipam', 'status')).includes(POOL6),
       );
-      const both = await onBob.must('attach', 'net:default', `net:${POOL6}`, b.namespace);
+      // It asks alice, who may be late on a busy machine: then it is to be tried again, as the error says.
+      const both = await waitFor('addresses', 20_000, () =>
+        onBob.must('attach', 'net:default', `net:${POOL6}`, b.namespace),
+      );
       const given = both.split('\n');
       assert.equal(given.length, 2);
       for (const cidr of [four, six]) await pingAll(b, bare(cidr), { size: 10_000 });
