@@ -82,7 +82,16 @@ if (first && last && first !== last) {
 
 const owners = Number(values.store);
 if (owners > 0) {
+  const few = Math.ceil(owners / 10);
+  const little = await storeOf(few, Number(values.seed));
   const figures = await storeOf(owners, Number(values.seed));
+  const heapOfAll = figures.heapBytesPerNode * owners;
+  const each = (heapOfAll - little.heapBytesPerNode * few) / (owners - few);
+  say(
+    `heap a remote node: ${each.toFixed(0)} bytes for each beyond ${few}, and ` +
+      `${(((little.heapBytesPerNode - each) * few) / 1024).toFixed(0)} KiB of a daemon that knows few: ` +
+      `${little.heapBytesPerNode.toFixed(0)} bytes each with ${few} known`,
+  );
   say(
     `store of ${owners}: ${figures.heapBytesPerNode.toFixed(0)} bytes of heap a remote node in a whole daemon, ` +
       `${figures.planeBytesPerNode.toFixed(0)} more for the simulated data plane, ` +

@@ -14,8 +14,8 @@ import {
  * `bench/control`.
  */
 
-/** A session that nobody needs is closed within two minutes; then the mesh is at rest. */
-const SETTLE_MS = 180_000;
+/** The mesh begins with the links it has at rest: what a restart of all makes is over by then. */
+const SETTLE_MS = 30_000;
 
 export interface Figures {
   readonly nodes: number;
@@ -54,22 +54,26 @@ export async function measure(
   const startCpu = process.cpuUsage();
   const mesh = await meshAtRest(count, seed);
   const { sim } = mesh;
-  tell('settling');
+  tell(`${count} started`);
   await sim.run(SETTLE_MS);
   const links = mesh.nodes.map(established);
-  tell('idle');
   const rest = await idle(mesh, 60_000);
   const heapMegabytes = process.memoryUsage().heapUsed / 2 ** 20;
-  tell('a push is lost');
+  tell(
+    `at rest: ${rest.mostBytesPerSecond.toFixed(0)} B/s at most, ${heapMegabytes.toFixed(0)} MB`,
+  );
   const lostPushMs = await lostPush(mesh);
-  tell('a newcomer');
+  tell(`a push was lost: ${lostPushMs} ms`);
   const late = await newcomer(mesh);
-  tell('a partition');
-  const healMs = await partition(mesh, 0.3, 60_000);
-  tell('a quarter is paused');
-  const paused = await pause(mesh, 0.25, 60_000);
-  tell('three days away');
+  tell(`a newcomer: ${late.knowsAllMs} ms, all know it after ${late.knownToAllMs} ms`);
   const away = await threeDaysAway(mesh);
+  tell(
+    `three days away: ${away.sameMs} ms, ${away.resurrections} back, ${away.expiries.length} out`,
+  );
+  const healMs = await partition(mesh, 0.3, 60_000);
+  tell(`a partition: ${healMs} ms`);
+  const paused = await pause(mesh, 0.25, 60_000);
+  tell(`a pause: ${paused.disturbances.length} disturbed, ${paused.healMs} ms`);
   const { user, system } = process.cpuUsage(startCpu);
   const { done: handshakes } = sim.handshakes;
   const { verifications } = sim.records;

@@ -728,7 +728,11 @@ class OverlayDaemon implements Daemon {
     const { rng, dataplane, state } = this.#components;
     const counters = (): Counters => dataplane.readCounters();
     return new MeshRelays(
-      { rng, links: this.#links, records: this.#records, linksRoom: this.#linksRoom, counters },
+      {
+        ...{ rng, counters, links: this.#links, records: this.#records },
+        linksRoom: this.#linksRoom,
+        wanted: () => this.#appetite.wanted,
+      },
       {
         ownId: state.identity.id,
         isRelay: this.#options.relay,

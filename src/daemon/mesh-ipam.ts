@@ -8,6 +8,7 @@ import { IpamActions, type Clash, type Outcome, type Refusal } from '../ipam/act
 import { decodeIpamMessage, encodeIpamMessage } from '../ipam/codec.js';
 import { Ipam, type Want } from '../ipam/ipam.js';
 import { putInEnvelope } from '../ipam/envelope.js';
+import type { MemberView } from '../ipam/members.js';
 import { grantableRange, subtract } from '../ipam/space.js';
 import {
   createdMsOfPool,
@@ -94,8 +95,11 @@ export class MeshIpam implements RecordRoom, AddressSource {
   #nextRequest = 1;
   /** Told before this was started. */
   #kept: ReadonlySet<string> | undefined;
-  /** Of links and store, when the members were told last. */
+  /** Of links and store, when the members were looked at last. */
   #seen = '';
+  /** As told last. */
+  #view: { readonly [Of in keyof MemberView]: Set<PeerId> } | undefined;
+  #membersRevision = -1;
 
   constructor(components: MeshIpamComponents, options: MeshIpamOptions) {
     this.#components = components;
@@ -185,6 +189,8 @@ export class MeshIpam implements RecordRoom, AddressSource {
     const isKnown = state.knownPeers().length > 0 || records().members.size > 0;
     const { network } = this.#options;
     const hasCompany = hasContacts || isKnown;
+    this.#seen = '';
+    this.#view = undefined;
     this.#ipam = new Ipam(rng, { self, ranges, network, hasCompany, nowMs });
     const cells = [...ipamCellsOf(state.ipamCells(), this.#network)];
     this.#ipam.restore(
@@ -251,9 +257,16 @@ export class MeshIpam implements RecordRoom, AddressSource {
     if (seen === this.#seen) return;
     this.#seen = seen;
     const reachable = new Set(links.peers.filter((peer) => peer.isReachable).map(({ id }) => id));
-    const gone = new Set([...store.removedPeers, ...store.hiddenPeers]);
-    const known = new Set([...store.owners(), ...gone, ...reachable]);
-    known.delete(this.#options.self);
+    const before = this.#view;
+    const isSame = before !== undefined && this.#membersRevision === store.membersRevision;
+    // Links change all the time, and there may be a thousand members: what did not change is not made again.
+    if (isSame && haveSame(reachable, before.reachable)) return;
+    const hasAll = isSame && [...reachable].every((peer) => before.known.has(peer));
+    const gone = isSame ? before.gone : new Set([...store.removedPeers, ...store.hiddenPeers]);
+    const known = hasAll ? before.known : new Set([...store.owners(), ...gone, ...reachable]);
+    if (!hasAll) known.delete(this.#options.self);
+    this.#membersRevision = store.membersRevision;
+    this.#view = { known, reachable, gone };
     this.#with(nowMs, out, (ipam, actions) => {
       ipam.setMembers({ known, reachable, gone }, nowMs, actions);
     });
@@ -589,4 +602,8 @@ function mustParseRange(text: string): AddressRange {
     value: text,
     cure: 'Give it like 10.32.0.9, 10.32.0.9-10.32.0.20 or 10.32.1.0/24.',
   });
+}
+
+function haveSame(a: ReadonlySet<PeerId>, b: ReadonlySet<PeerId>): boolean {
+  return a.size === b.size && [...a].every((peer) => b.has(peer));
 }

@@ -34,6 +34,8 @@ export interface MeshRelaysComponents {
   readonly records: MeshRecords;
   readonly linksRoom: LinksRoom;
   readonly counters: () => Counters;
+  /** Members whose sessions are sought or kept; undefined: those of all. */
+  readonly wanted: () => Iterable<PeerId> | undefined;
 }
 
 export interface MeshRelaysOptions {
@@ -179,10 +181,20 @@ export class MeshRelays {
       }
       if (this.#neighbours.size > 0)
         this.#sampleAtMs = Math.min(this.#sampleAtMs, nowMs + SAMPLE_MS);
-      for (const member of records.members.keys()) this.#setTarget(member, nowMs);
+      for (const member of this.#concerned()) {
+        if (records.members.has(member)) this.#setTarget(member, nowMs);
+      }
       this.#tellCosts(nowMs);
       this.#followPlan(nowMs, actions);
     });
+  }
+
+  /** Members for which something may have changed: most of a large mesh rest, and rest on. */
+  #concerned(): Iterable<PeerId> {
+    const { wanted, records } = this.#components;
+    const sought = wanted();
+    if (!sought) return records.members.keys();
+    return new Set([...sought, ...this.#plan.targets, ...this.#neighbours.keys()]);
   }
 
   #setTarget(id: PeerId, nowMs: number): void {

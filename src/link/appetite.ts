@@ -138,6 +138,12 @@ export class Appetite {
     return this.#chosen.has(peer) || this.#used.has(peer) || this.#isPassed(peer);
   }
 
+  /** All of whom `isWanted` is true; undefined: of every member. */
+  get wanted(): Iterable<PeerId> | undefined {
+    if (!this.#isSparse) return undefined;
+    return [...this.#chosen.keys(), ...this.#used.keys(), ...this.#lastPassed];
+  }
+
   /** Nobody is reachable: whatever may lead back is wanted. */
   get isStarving(): boolean {
     return this.#isSparse && this.#reachable.size === 0;
@@ -212,8 +218,11 @@ export class Appetite {
   }
 
   #isPassed(peer: PeerId): boolean {
-    if (!this.#passed.has(peer)) return false;
-    return [...this.#passed.keys()].slice(-NEIGHBOURS_PASSED).includes(peer);
+    return this.#passed.has(peer) && this.#lastPassed.includes(peer);
+  }
+
+  get #lastPassed(): readonly PeerId[] {
+    return [...this.#passed.keys()].slice(-NEIGHBOURS_PASSED);
   }
 
   #endUses(nowMs: number, frameAgeMs: FrameAge): void {

@@ -124,6 +124,11 @@ export class WayPlan {
     return this.#open.size === 0 ? Number.POSITIVE_INFINITY : this.#tickMs;
   }
 
+  /** Members that something was wanted for, ever. */
+  get targets(): Iterable<PeerId> {
+    return this.#plans.keys();
+  }
+
   /** A member, as it is reached now. */
   setTarget(target: WayTarget, nowMs: number): void {
     const plan = this.#plans.get(target.id);
