@@ -35,8 +35,7 @@ done
 # new file is not one of them unless it is named here.
 patient=(fall-backs families walk-throughs many-attachments names networks attach mesh-discovery guard mesh-nat
   mesh-tcp expose mesh-churn removal meshes-joined pool process topology names-clocks clones hostile-member
-  tunnel-inside-itself host-interface start-order ecn
-  address-probe meshes-joined)
+  tunnel-inside-itself host-interface start-order ecn address-probe)
 readonly lanes=2
 
 passed=0 failed=0 skipped=0
