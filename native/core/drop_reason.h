@@ -60,6 +60,7 @@
   X(kFragmentFull, fragment_full)              /* too many in progress */                \
   X(kFloodAgain, flood_again)                  /* seen before, came another way */       \
   X(kFloodRate, flood_rate)                    /* more than a member may flood */        \
+  X(kFloodNoTree, flood_no_tree)               /* of a large mesh, and here is none */   \
   X(kTapWrite, tap_write)                                                                \
   X(kTapEinval, tap_einval)       /* kernel refused a train */                           \
   X(kControlQuota, control_quota) /* session floods control */                           \

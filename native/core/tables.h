@@ -107,9 +107,11 @@ struct Tables {
   FlatMap path_by_address;  // AddressKey -> position of a path, to be compared
   std::shared_ptr<const NeighbourTable> neighbours;  // whose MAC must be declared, too
   // Where the default network is large: our id as the origin of floods, and the reachable ones that they go to. 0: small.
+  // Who counts a few members less than the others has peers and no origin: it passes on what others flood.
   uint64_t tree_origin = 0;
   std::vector<uint32_t> tree_peers;
-  FlatMap peer_ids;  // first 8 bytes of a PeerId -> slot
+  bool takes_floods = false;  // what others flood along the tree
+  FlatMap peer_ids;           // first 8 bytes of a PeerId -> slot
 
   /// Local index of a network, kNoSlot when it is not open.
   [[nodiscard]] uint32_t IndexOf(uint32_t network) const {

@@ -56,6 +56,8 @@ bool FloodTree::Take(const core::Tables& tables, uint32_t via, std::span<uint8_t
     counters_.Drop(reason);
     return false;
   };
+  // A small mesh has none of these: there, one datagram of a hostile member would become one of each for each.
+  if (!tables.takes_floods) return drop(DropReason::kFloodNoTree);
   core::FloodHeader header;
   if (content.size() < core::kFloodHeaderSize + core::kEthernetHeaderSize) {
     return drop(DropReason::kInnerShort);
@@ -78,9 +80,7 @@ bool FloodTree::Take(const core::Tables& tables, uint32_t via, std::span<uint8_t
 }
 
 void FloodTree::PassOn(const core::Tables& tables, uint32_t via, std::span<const uint8_t> content) {
-  // Who counts a few members less than the others has no tree yet.
-  for (const uint32_t slot :
-       tables.tree_origin == 0 ? tables.networks[0].reachable : tables.tree_peers) {
+  for (const uint32_t slot : tables.tree_peers) {
     if (slot == via) continue;
     const core::PeerEntry& peer = tables.peers[slot];
     const core::PathEntry& path = tables.paths[peer.path];

@@ -420,6 +420,7 @@ void TableStore::PublishGroups(core::Tables& tables) const {
 
 void TableStore::PublishTree(core::Tables& tables) const {
   tables.tree_origin = master_.tree_origin;
+  tables.takes_floods = !master_.tree_peers.empty();
   for (const uint32_t slot : master_.tree_peers) {
     const core::PeerEntry& peer = tables.peers[slot];
     const bool is_reachable = peer.session != core::kNoSlot && peer.path != core::kNoSlot;

@@ -160,6 +160,13 @@ TEST_F(FloodTreeTest, GoesRoundNodesThatDied) {
   EXPECT_EQ(FloodFrom(0, Broadcast(1)), OnceBut({0, 1, 4, 9}));
 }
 
+TEST_F(FloodTreeTest, InASmallMeshNobodyTakesOrPassesOnWhatAMemberMakesUp) {
+  ASSERT_EQ(nodes_[0]->Apply({TreeSet{0, {}}}), "");
+  Hostile({IdOf(5), 1, 10}, Broadcast(1));
+  EXPECT_EQ(Heard(Broadcast(1)), std::vector<size_t>(kNodes, 0));
+  EXPECT_EQ(Dropped(0, DropReason::kFloodNoTree), 1u);
+}
+
 TEST_F(FloodTreeTest, WhoHasNoTreePassesOnAndFloodsDirectly) {
   for (const size_t node : {3, 6}) SetTree(node, 0);
   EXPECT_EQ(FloodFrom(0, Broadcast(1)), OnceBut({0}));

@@ -70,6 +70,7 @@ class FloodThreads : public testing::Test {
       neighbours_[slot] = std::make_unique<TestNode>(net_, static_cast<uint8_t>(1 + slot));
       const Relation relation = RelationOf(slot);
       test::Connect(node_, *neighbours_[slot], relation);
+      EXPECT_EQ(neighbours_[slot]->Apply({TreeSet{0, {slot}}}), "");  // it takes floods
       Apply({PeerSet{slot, relation.session, relation.path, IdOf(slot)}});
     }
     Apply({TreeSet{kOwnId, {1, 2}}});
@@ -104,7 +105,7 @@ class FloodThreads : public testing::Test {
         Apply({PeerSet{3, 0, 0, 0}, PathRemove{third_.path}, SessionRemove{third_.session}});
         break;
       case 2:
-        Apply({TreeSet{0, {}}, FdbSet{0, kGuest, 1}, PeerRemove{4}});
+        Apply({TreeSet{0, {1, 2}}, FdbSet{0, kGuest, 1}, PeerRemove{4}});
         break;
       case 3:  // and comes again, as another session
         third_.session += 1000;

@@ -178,7 +178,8 @@ export type TableEntry =
   | { readonly kind: 'neighbourRemove'; readonly network: number; readonly address: string }
   /**
    * Floods in the default network go to these peers only, who pass them on (docs/protocol.md §10); `origin` is this
-   * node. Undefined: to all peers, directly. What others flood along the tree is taken and passed on to these peers.
+   * node. Undefined: to all peers, directly. What others flood along the tree is taken and passed on to these peers; with
+   * none it is dropped.
    */
   | {
       readonly kind: 'treeSet';

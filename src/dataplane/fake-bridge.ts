@@ -143,7 +143,7 @@ export class FakeBridge {
     }
     if (listeners === undefined && network === DEFAULT_NETWORK && this.#tree.isOn) {
       const flood = this.#tree.originate(frame);
-      for (const slot of this.#tree.next(LOCAL_PEER, [])) this.#sendFlood(slot, flood);
+      for (const slot of this.#tree.next(LOCAL_PEER)) this.#sendFlood(slot, flood);
       return;
     }
     if (reachable.length === 0) this.#out.drop('flood_no_members');
@@ -187,6 +187,10 @@ export class FakeBridge {
 
   /** One that is handed from neighbour to neighbour. */
   floodFromPeer(via: PeerSlot, flood: FakeFlood): void {
+    if (!this.#tree.isTaking) {
+      this.#out.drop('flood_no_tree');
+      return;
+    }
     const { origin, frame, hops } = flood;
     const source = macFromBytes(frame.subarray(6, 12));
     const isGroup = ((frame[6] ?? 0) & 1) === 1;
@@ -212,8 +216,7 @@ export class FakeBridge {
     this.#out.deliver(frame, via, DEFAULT_NETWORK);
     if (hops === 0) return;
     this.#out.count('floods_passed');
-    const next = this.#tree.next(via, [...this.#out.peers.keys()]);
-    for (const other of next) this.#sendFlood(other, { ...flood, hops: hops - 1 });
+    for (const other of this.#tree.next(via)) this.#sendFlood(other, { ...flood, hops: hops - 1 });
   }
 
   #sendFrame(slot: PeerSlot, network: number, frame: Uint8Array): void {

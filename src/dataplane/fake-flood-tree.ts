@@ -30,6 +30,11 @@ export class FakeFloodTree {
     return this.#origin !== undefined;
   }
 
+  /** What others flood along the tree is for us, too. */
+  get isTaking(): boolean {
+    return this.#peers.length > 0;
+  }
+
   /** A flood of ours. */
   originate(frame: Uint8Array): FakeFlood {
     const origin = this.#origin ?? '';
@@ -50,8 +55,8 @@ export class FakeFloodTree {
     return true;
   }
 
-  /** To whom a flood goes next; `reachable`: for who has no tree. */
-  next(via: PeerSlot, reachable: readonly PeerSlot[]): readonly PeerSlot[] {
-    return (this.isOn ? this.#peers : reachable).filter((slot) => slot !== via);
+  /** To whom a flood goes next. */
+  next(via: PeerSlot): readonly PeerSlot[] {
+    return this.#peers.filter((slot) => slot !== via);
   }
 }

@@ -222,12 +222,28 @@ export function describeEthernet(name: string, makeLine: () => Promise<Line>): v
 
       it('are refused where their source is declared elsewhere than their origin', async () => {
         setTree('a', ['b']);
+        setTree('b', ['a', 'c']);
+        setTree('c', ['b']);
         line.planes.c.apply([{ kind: 'fdbSet', network: 0, mac: MAC_A, peer: SLOT.b }]);
         const posing = flood();
         line.injectA(posing);
         const isRefused = () => line.planes.c.readCounters().drops['source_guard'] === 1n;
         await eventually('refused', isRefused);
         assert.equal(heardByC(posing), 0);
+      });
+
+      it('are taken and passed on by who has neighbours for them, and by nobody else', async () => {
+        setTree('a', ['b']);
+        setTree('c', ['b']);
+        const refused = flood();
+        line.injectA(refused);
+        const isRefused = () => line.planes.b.readCounters().drops['flood_no_tree'] === 1n;
+        await eventually('refused', isRefused);
+        line.planes.b.apply([{ kind: 'treeSet', origin: undefined, peers: [SLOT.a, SLOT.c] }]);
+        const taken = flood();
+        line.injectA(taken);
+        await eventually('heard', () => hasC(taken));
+        assert.equal(heardByC(refused), 0);
       });
 
       it('end with the tree', async () => {

@@ -20,8 +20,11 @@ describe('the tree of floods', () => {
     Array.from({ length: count }, (_, at) => ({ id: idOf(at), slot: 100 - at }));
 
   it('is there when there are more members than copies, and does not come and go with each', () => {
-    grow(0, LIMIT);
+    grow(0, LIMIT / 2);
     assert.deepEqual(tree.update(peers(3), new Set()), []);
+    grow(LIMIT / 2, LIMIT);
+    const taking = { kind: 'treeSet', origin: undefined, peers: [98, 99, 100] };
+    assert.deepEqual(tree.update(peers(3), new Set()), [taking], 'others may have one already');
     grow(LIMIT, LIMIT + 1);
     const on = { kind: 'treeSet', origin: SELF, peers: [98, 99, 100] };
     assert.deepEqual(tree.update(peers(3), new Set()), [on]);
@@ -30,9 +33,11 @@ describe('the tree of floods', () => {
     tree.setMember(idOf(1), false);
     assert.deepEqual(tree.update(peers(2), new Set()), [{ ...on, peers: [99, 100] }]);
     tree.setMember(idOf(2), false);
-    assert.deepEqual(tree.update(peers(2), new Set()), [
-      { kind: 'treeSet', origin: undefined, peers: [] },
-    ]);
+    assert.deepEqual(tree.update(peers(2), new Set()), [{ ...taking, peers: [99, 100] }]);
+    for (let at = 3; at < LIMIT - 6; at++) tree.setMember(idOf(at), false);
+    assert.deepEqual(tree.update(peers(2), new Set()), []);
+    for (let at = LIMIT - 6; at < LIMIT; at++) tree.setMember(idOf(at), false);
+    assert.deepEqual(tree.update(peers(2), new Set()), [{ ...taking, peers: [] }]);
   });
 
   it('has a bounded number of neighbours, those of our own choice among them', () => {
