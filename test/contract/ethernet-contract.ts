@@ -214,7 +214,7 @@ export function describeEthernet(name: string, makeLine: () => Promise<Line>): v
         const second = flood();
         line.injectA(second);
         const isAgain = () => (line.planes.c.readCounters().drops['flood_again'] ?? 0n) > 0n;
-        await eventually('came again', isAgain);
+        await eventually('heard and came again', () => hasC(second) && isAgain());
         assert.deepEqual([heardByC(first), heardByC(second)], [1, 1]);
         const learned = line.planes.c.dumpFdb().find(({ mac }) => mac === MAC_A);
         assert.deepEqual([learned?.peer, learned?.isDeclared], [SLOT.a, false]);

@@ -117,6 +117,6 @@ describe('agreeing on a measurement', () => {
   it('knows no peer of another name, and not itself', async () => {
     await start({ allowBench: true });
     assert.equal(codeOf(await bench(1000, 'nobody')), 'OVL_NOT_FOUND');
-    assert.equal(codeOf(await bench(1000, 'a')), 'OVL_NOT_FOUND');
+    assert.equal(codeOf(await bench(1000, 'a')), 'OVL_PEER_SELF');
   });
 });
