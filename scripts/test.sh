@@ -94,7 +94,7 @@ run_netns() {
 run_native() {
   local name=$1 status=0 log
   log=$counts.$name
-  timeout --kill-after=10 900 make -s --no-print-directory -k -C native/test -j "$width" check >"$log" 2>&1 || status=$?
+  timeout --kill-after=10 2400 make -s --no-print-directory -k -C native/test -j "$width" check >"$log" 2>&1 || status=$?
   grep -vE '^(\[( RUN|       OK|-----).*)?$' "$log" || true
   record "$name" "$status" "$(sum "$log" 's/^\[  PASSED  \] ([0-9]+) tests?\.$/\1/p')" \
     "$(sum "$log" 's/^\[  FAILED  \] ([0-9]+) tests?, listed below:$/\1/p')" \
@@ -128,20 +128,20 @@ run_job() {
     native) run_native native ;;
     native-portable) OVERLAYD_NO_IPSEC_MB=1 run_native native-portable ;;
     native-both) run_native native && OVERLAYD_NO_IPSEC_MB=1 run_native native-portable ;;
-    fuzz) run_lines fuzz 900 scripts/fuzz.sh --jobs "$width" ;;
-    perf) run_lines perf 300 scripts/perf-check.sh --built ;;
+    fuzz) run_lines fuzz 2400 scripts/fuzz.sh --jobs "$width" ;;
+    perf) run_lines perf 900 scripts/perf-check.sh --built ;;
     netns-beside-*) OVERLAYD_TEST_PATIENCE=4 run_netns "$1" "${1##*-}" ;;
     netns) run_netns netns 0 ;;
     contract-portable)
       build_portable
-      OVERLAYD_NO_IPSEC_MB=1 run_mocha "$1" build-portable 300 'dist/test/contract/**/*.test.js'
+      OVERLAYD_NO_IPSEC_MB=1 run_mocha "$1" build-portable 900 'dist/test/contract/**/*.test.js'
       ;;
     netns-portable)
       # What two hosts carry; that they start, restart and refuse each other is the same with any cipher.
-      OVERLAYD_NO_IPSEC_MB=1 run_mocha "$1" build-portable 300 --retries 1 --grep 'over both|MTU 1500' \
+      OVERLAYD_NO_IPSEC_MB=1 run_mocha "$1" build-portable 900 --retries 1 --grep 'over both|MTU 1500' \
         dist/test/netns/two-hosts.test.js
       ;;
-    *) run_mocha "$1" . 600 "dist/test/$1/**/*.test.js" ;;
+    *) run_mocha "$1" . 1200 "dist/test/$1/**/*.test.js" ;;
   esac
 }
 
