@@ -39,13 +39,6 @@ void FloodMemory::Add(uint64_t key) {
   ++count_;
 }
 
-bool FloodMemory::Note(const FloodHeader& header, std::span<const uint8_t> frame) {
-  const uint64_t key = KeyOf(header, frame);
-  if (Has(key)) return false;
-  Add(key);
-  return true;
-}
-
 bool FloodMemory::IsIn(const Set& set, uint64_t key) {
   for (size_t at = key % kSlots;; at = (at + 1) % kSlots) {
     if (set[at] == key) return true;

@@ -58,8 +58,6 @@ class FloodMemory {
   [[nodiscard]] bool Has(uint64_t key) const;
   /// One that it has not.
   void Add(uint64_t key);
-  /// All three. False: it was seen before.
-  bool Note(const FloodHeader& header, std::span<const uint8_t> frame);
 
  private:
   using Set = std::vector<uint64_t>;  // open addressing, 0: free

@@ -20,30 +20,38 @@ using test::TestNode;
 
 constexpr core::Mac kGuest = 0x020000000077;
 
+/// Whether it is new; remembered from now on.
+bool Note(FloodMemory& memory, const FloodHeader& header, const Bytes& frame) {
+  const uint64_t key = memory.KeyOf(header, frame);
+  if (memory.Has(key)) return false;
+  memory.Add(key);
+  return true;
+}
+
 TEST(FloodMemoryTest, KnowsWhatItSawAndOnlyThat) {
   FloodMemory memory({3, 5});
   const Bytes frame{1, 2, 3, 4, 5, 6, 7, 8, 9};
   Bytes other = frame;
   other[8] ^= 1;
-  EXPECT_TRUE(memory.Note({1, 7, 10}, frame));
-  EXPECT_FALSE(memory.Note({1, 7, 10}, frame));
-  EXPECT_FALSE(memory.Note({1, 7, 3}, frame)) << "another way, fewer hops left";
-  EXPECT_TRUE(memory.Note({1, 8, 10}, frame));
-  EXPECT_TRUE(memory.Note({2, 7, 10}, frame));
-  EXPECT_TRUE(memory.Note({1, 7, 10}, other)) << "made-up sequences silence nobody";
-  EXPECT_TRUE(memory.Note({1, 7, 10}, Bytes(frame.begin(), frame.end() - 1)));
+  EXPECT_TRUE(Note(memory, {1, 7, 10}, frame));
+  EXPECT_FALSE(Note(memory, {1, 7, 10}, frame));
+  EXPECT_FALSE(Note(memory, {1, 7, 3}, frame)) << "another way, fewer hops left";
+  EXPECT_TRUE(Note(memory, {1, 8, 10}, frame));
+  EXPECT_TRUE(Note(memory, {2, 7, 10}, frame));
+  EXPECT_TRUE(Note(memory, {1, 7, 10}, other)) << "made-up sequences silence nobody";
+  EXPECT_TRUE(Note(memory, {1, 7, 10}, Bytes(frame.begin(), frame.end() - 1)));
 }
 
 TEST(FloodMemoryTest, RemembersAGenerationAtLeastAndForgetsInTheEnd) {
   FloodMemory memory({3, 5});
   const Bytes frame{1, 2, 3};
   for (uint64_t i = 1; i <= 4 * FloodMemory::kGeneration; ++i) {
-    ASSERT_TRUE(memory.Note({1, i, 0}, frame));
+    ASSERT_TRUE(Note(memory, {1, i, 0}, frame));
     if (i > FloodMemory::kGeneration) {
-      ASSERT_FALSE(memory.Note({1, i - FloodMemory::kGeneration, 0}, frame)) << i;
+      ASSERT_FALSE(Note(memory, {1, i - FloodMemory::kGeneration, 0}, frame)) << i;
     }
   }
-  EXPECT_TRUE(memory.Note({1, 1, 0}, frame));
+  EXPECT_TRUE(Note(memory, {1, 1, 0}, frame));
 }
 
 Bytes Broadcast(uint8_t mark, size_t size = 60, core::Mac from = kGuest) {

@@ -6,8 +6,11 @@ const PASSES = 3;
 const MEMORY_BYTES = 64 * 1024 * 1024;
 const PRS_BYTES = 32;
 
-/** Argon2id, see daemon/os-port.ts: native, since WASM takes three times as long and keeps the memory. */
 export interface PasswordHasher {
+  /**
+   * Argon2id of version 0x13 with one lane, on a thread of its own: native, since WASM takes three times as long and keeps
+   * the memory. `salt` has 16 bytes; the password is copied and the copy wiped. Rejects when there is not enough memory.
+   */
   hashPassword(
     password: Uint8Array,
     salt: Uint8Array,

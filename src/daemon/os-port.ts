@@ -1,8 +1,10 @@
+import type { PasswordHasher } from '../crypto/password.js';
+
 /*
  * What Node cannot do itself and the addon's os module does. Handed in, so that tests and the rooms above need no
  * addon.
  */
-export interface OsModule {
+export interface OsModule extends PasswordHasher {
   /**
    * Opens (creating it, mode 0600, close-on-exec) and locks a file without waiting. Returns the descriptor; the lock
    * goes with it, at the latest when the process dies.
@@ -34,15 +36,4 @@ export interface OsModule {
    * @throws an error with `code` when the kernel refuses
    */
   watchNetwork(ignored: readonly string[], callback: () => void): () => void;
-  /**
-   * Argon2id of version 0x13 with one lane, on a thread of its own. `salt` has 16 bytes; the password is copied and the
-   * copy wiped. Rejects when there is not enough memory.
-   */
-  hashPassword(
-    password: Uint8Array,
-    salt: Uint8Array,
-    passes: number,
-    memoryBytes: number,
-    hashBytes: number,
-  ): Promise<Uint8Array>;
 }
