@@ -90,6 +90,11 @@ export class Asks {
     return { refusal: waits?.refusal ?? asked, isAsking: true };
   }
 
+  /** A firm no is heard by whoever waited for it; a new request asks anew, even in the same millisecond. */
+  forgetOver(): void {
+    for (const [key, { overMs }] of this.#asks) if (overMs !== Infinity) this.#asks.delete(key);
+  }
+
   onRefuse(
     from: PeerId,
     message: Extract<IpamMessage, { kind: 'refuse' }>,

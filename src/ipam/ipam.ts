@@ -216,6 +216,7 @@ export class Ipam {
       return;
     }
     this.#waiting.set(id, waiting);
+    this.#asks.forgetOver();
     this.#try(waiting, nowMs, out);
     this.#settle(nowMs, out);
   }

@@ -146,6 +146,20 @@ describe('the end of a pool', () => {
     assert(mesh.isOfOneMind());
   });
 
+  // The seeds: the refusal comes in the very millisecond in which the address is released, and must not be kept.
+  for (const seed of [1, 11, 16]) {
+    it(`comes as soon as what was in its way is released, seed ${seed}`, () => {
+      const { mesh, nodes } = settled(3, seed);
+      const [founder, b, c] = nodes as [Node, Node, Node];
+      addPool(mesh, founder, OTHER);
+      mesh.run(3000);
+      mesh.address(c, 'web', { kind: 'any', subnet: parseCidr(OTHER)! });
+      assert.equal(refusal(mesh, b, end(OTHER)).peer, c.id);
+      mesh.release(c, 'web');
+      must(mesh, b, end(OTHER));
+    });
+  }
+
   it('waits for a holder that is away, and names it', () => {
     const { mesh, nodes } = settled(3);
     const [founder, b, c] = nodes as [Node, Node, Node];
