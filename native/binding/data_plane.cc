@@ -420,16 +420,22 @@ Napi::Value DataPlane::Apply(const Napi::CallbackInfo& info) {
   std::vector<TableEntry> entries;
   const KeyWiper wiper{entries};
   entries.reserve(batch.Length());
+  const auto refusal = [env](size_t index, const std::string& why) {
+    auto out = Napi::Object::New(env);
+    out.Set("index", Napi::Number::New(env, static_cast<double>(index)));
+    out.Set("reason", why);
+    return out;
+  };
   for (uint32_t i = 0; i < batch.Length(); ++i) {
-    entries.push_back(EntryOf(batch.Get(i).As<Napi::Object>()));
+    try {
+      entries.push_back(EntryOf(batch.Get(i).As<Napi::Object>()));
+    } catch (const Napi::Error& error) {
+      return refusal(i, error.Message());
+    }
   }
   size_t refused = 0;
   const std::string why = Opened(env).Apply(entries, &refused);
-  if (why.empty()) return env.Null();
-  auto out = Napi::Object::New(env);
-  out.Set("index", Napi::Number::New(env, static_cast<double>(refused)));
-  out.Set("reason", why);
-  return out;
+  return why.empty() ? env.Null() : refusal(refused, why);
 }
 
 void DataPlane::Send(const Napi::CallbackInfo& info) {

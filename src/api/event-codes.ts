@@ -53,6 +53,7 @@ export const EVENT_CODES = [
   'bridge-restored',
   'dataplane-fault',
   'dataplane-overflow',
+  'dataplane-refused',
   'host-warning',
 ] as const;
 

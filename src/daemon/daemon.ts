@@ -888,7 +888,11 @@ class OverlayDaemon implements Daemon {
       dataplane,
       info: this.#stopping ? undefined : this.#info,
       ownAddresses: this.#isReady || this.#info ? this.#keeper.cidrs : [],
-      warnings: [...this.#warnings, ...this.#removals.warnings(clock.monotonicMs())],
+      warnings: [
+        ...this.#warnings,
+        ...this.#removals.warnings(clock.monotonicMs()),
+        ...this.#node.warnings,
+      ],
       isReady: this.#isReady,
       relays: this.#relays,
     };

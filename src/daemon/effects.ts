@@ -3,7 +3,9 @@ import type { LinkAction, Note } from '../link/actions.js';
 import type { Resolver } from './ports.js';
 
 export interface EffectsComponents {
-  readonly dataplane: DataPlane;
+  readonly dataplane: Pick<DataPlane, 'send'>;
+  /** Writes the tables, or as much of it as the data plane takes. */
+  readonly write: (entries: readonly TableEntry[]) => void;
   readonly resolver: Resolver;
   /** A look-up ended; back into the inbox. */
   readonly onResolved: (ticket: number, addresses: readonly string[]) => void;
@@ -24,8 +26,11 @@ export function perform(actions: readonly LinkAction[], components: EffectsCompo
   }
   if (before.length > 0) components.dataplane.send(before);
   if (entries.length > 0) {
-    components.dataplane.apply(entries);
-    for (const entry of entries) wipeKeys(entry);
+    try {
+      components.write(entries);
+    } finally {
+      for (const entry of entries) wipeKeys(entry);
+    }
   }
   if (after.length > 0) components.dataplane.send(after);
   for (const action of actions) {

@@ -27,7 +27,8 @@ import type { MeshNetworks } from './mesh-networks.js';
 import type { MeshRecords } from './mesh-records.js';
 import type { MeshRelays } from './mesh-relays.js';
 import type { MeshRemovals } from './mesh-removals.js';
-import type { Logger, Resolver, StateStore } from './ports.js';
+import type { HostWarning, Logger, Resolver, StateStore } from './ports.js';
+import { TableWriter } from './table-writer.js';
 
 /** PEER_INFO after a link came up: at once, soon again in case it was lost, then every 30 s. */
 const INFO_REPEATS_MS = [1000, 4000] as const;
@@ -77,6 +78,7 @@ export class MeshNode {
   readonly #infoDue = new Deadlines<PeerId>();
   readonly #declared = new Set<PeerId>();
   readonly #presence: MeshPresence;
+  readonly #tables: TableWriter;
 
   constructor(
     components: MeshNodeComponents,
@@ -85,6 +87,7 @@ export class MeshNode {
     this.#components = components;
     this.#nickname = options.nickname;
     this.#version = options.version;
+    this.#tables = new TableWriter(components);
     this.#presence = new MeshPresence(components, (peer, slot, out) => {
       this.#declare(peer, slot, out);
     });
@@ -134,12 +137,20 @@ export class MeshNode {
     this.#components.ipam.follow(nowMs, out);
     perform(out.list, {
       dataplane: this.#components.dataplane,
+      write: (entries) => {
+        this.#tables.write(entries, nowMs);
+      },
       resolver: this.#components.resolver,
       onResolved: (ticket, addresses) => {
         this.#components.post({ kind: 'resolved', ticket, addresses });
       },
       onNote: this.#components.emit,
     });
+  }
+
+  /** For `status`. */
+  get warnings(): readonly HostWarning[] {
+    return this.#tables.warnings;
   }
 
   /** Nickname or addresses changed: tell everybody now. */

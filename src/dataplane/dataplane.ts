@@ -390,7 +390,10 @@ export interface DataPlane {
   closeNetwork(network: number): void;
   /** Callback when events wait; called at most once until the next `drain`. */
   onReadable(callback: () => void): void;
-  /** All or nothing. @throws OverlayError OVL_BATCH_REFUSED naming the entry. */
+  /**
+   * All or nothing. @throws OverlayError OVL_BATCH_REFUSED whose field `index` is the place of the first entry that
+   * cannot be applied; without that one the same batch can be tried again.
+   */
   apply(batch: readonly TableEntry[]): void;
   send(batch: readonly SendItem[]): void;
   drain(): readonly DataPlaneEvent[];

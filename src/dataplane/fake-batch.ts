@@ -1,4 +1,5 @@
 import { OverlayError } from '../base/errors.js';
+import { parseAddress } from '../model/cidr.js';
 import {
   DEFAULT_NETWORK,
   MAX_NETWORK_ID,
@@ -55,6 +56,7 @@ export function checkBatch(batch: readonly TableEntry[], before: FakeTableKeys):
     throw new OverlayError('OVL_BATCH_REFUSED', `Cannot apply entry ${position}: ${why}`, {
       cure: 'Report this: it is a bug.',
       value: batch[position]?.kind ?? '',
+      fields: { index: position },
     });
   };
   batch.forEach((entry, position) => {
@@ -119,11 +121,13 @@ export function checkBatch(batch: readonly TableEntry[], before: FakeTableKeys):
       case 'labelRemove':
         labels.delete(entry.label);
         break;
+      case 'neighbourSet':
+      case 'neighbourRemove':
+        if (!parseAddress(entry.address)) refuse(position, `${entry.address} is no address`);
+        break;
       case 'fdbRemove':
       case 'groupSet':
       case 'groupRemove':
-      case 'neighbourSet':
-      case 'neighbourRemove':
       case 'treeSet':
       case 'resumeSet':
       case 'resumeRemove':

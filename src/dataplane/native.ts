@@ -45,12 +45,18 @@ interface AddonDataPlane {
   /** Null on success. */
   openNetwork(config: object): AddonOpenFailure | null;
   closeNetwork(network: number): void;
-  apply(batch: readonly object[]): { index: number; reason: string } | null;
+  apply(batch: readonly object[]): Refusal | null;
   send(batch: readonly object[]): void;
   drain(): Record<string, unknown>[];
   readCounters(): Counters;
   dumpFdb(): (Omit<FdbEntry, 'mac'> & { readonly mac: Uint8Array })[];
   close(): void;
+}
+
+/** Which entry of a batch cannot be applied, and why: nothing of it was. */
+interface Refusal {
+  readonly index: number;
+  readonly reason: string;
 }
 
 interface AddonOpened extends Omit<DataPlaneInfo, 'localAddresses'> {
@@ -242,7 +248,7 @@ class NativeDataPlane implements DataPlane {
   }
 
   apply(batch: readonly TableEntry[]): void {
-    const refused = this.#native.apply(batch.map(toAddonEntry));
+    const refused = this.#refusedOf(batch);
     if (refused === null) return;
     const entry = batch[refused.index];
     const what =
@@ -254,6 +260,18 @@ class NativeDataPlane implements DataPlane {
       value: what,
       fields: { index: refused.index },
     });
+  }
+
+  #refusedOf(batch: readonly TableEntry[]): Refusal | null {
+    const entries: object[] = [];
+    for (const [index, entry] of batch.entries()) {
+      try {
+        entries.push(toAddonEntry(entry));
+      } catch (error) {
+        return { index, reason: error instanceof Error ? error.message : String(error) };
+      }
+    }
+    return this.#native.apply(entries);
   }
 
   send(batch: readonly SendItem[]): void {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 
+import { TableWriter } from '../../src/daemon/table-writer.js';
 import {
+  MAX_NETWORK_ID,
   SUITE_AES256GCM,
   type DataPlane,
   type DataPlaneEvent,
@@ -297,6 +299,30 @@ export function describeDataPlane(
       await eventually('the session is still there', () =>
         ofKind(seenB, 'phaseConfirmed').some((event) => event.session === SESSION_B),
       );
+    });
+
+    it('names the entry it refuses, so that all others can be applied', async () => {
+      const said: string[] = [];
+      const emit = ({ message }: { readonly message: string }) => void said.push(message);
+      const writer = new TableWriter({ dataplane: rig.a, emit });
+      const unknown = 0x1234567;
+      const wrong: TableEntry[] = [
+        { kind: 'sessionTxKey', session: unknown, phase: 1, tx: keyOf(1) },
+        { kind: 'peerSet', peer: 5000, id: PEER_B, session: 0, path: 0 },
+        { kind: 'peerSet', peer: SLOT, id: PEER_B, session: unknown, path: 0 },
+        { kind: 'labelSet', label: 0, peer: SLOT, outLabel: 0, forward: 0 },
+        { kind: 'fdbSet', network: MAX_NETWORK_ID + 1, mac: MAC_B, peer: SLOT },
+        { kind: 'neighbourSet', network: 0, address: '10.32.0.300', mac: MAC_B },
+      ];
+      join();
+      const right = pathEntries(SESSION_A, rig.endpointB, PEER_B);
+      writer.write([...wrong.slice(0, 3), ...right, ...wrong.slice(3)], 0);
+      rig.b.apply(pathEntries(SESSION_B, rig.endpointA, PEER_A));
+      await eventually('the path is there', () => ofKind(seenA, 'pathAlive').length === 1);
+      const [warning] = writer.warnings;
+      assert.match(warning?.message ?? '', /^6 entries/);
+      assert.equal(said.length, 1);
+      assert.doesNotMatch(said.join(), /iv|key /);
     });
 
     it('forgets a removed session', async () => {

@@ -47,6 +47,8 @@ export interface NodeSettings {
   readonly isCounted?: boolean;
   /** What it writes into the tables of its data plane, before that reads it. */
   readonly onTables?: (batch: readonly TableEntry[]) => void;
+  /** Its data plane may refuse entries: the test sees to it. */
+  readonly mayBeRefused?: boolean;
   /** A copy of that machine: same identity. */
   readonly identityOf?: SimNode;
 }
@@ -251,7 +253,12 @@ export class SimNode {
         ...more,
       },
     );
-    this.#daemon.control.onEvent((event) => this.events.push(event));
+    this.#daemon.control.onEvent((event) => {
+      this.events.push(event);
+      // A daemon goes on without the entry; here it is the fault that is looked for.
+      const isFault = event.code === 'dataplane-refused' && !this.#settings.mayBeRefused;
+      if (isFault) throw new Error(`${this.name}: ${event.message}`);
+    });
     this.#daemon.onFatal((error) => {
       throw error;
     });
