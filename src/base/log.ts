@@ -40,7 +40,12 @@ export interface Log {
 /** Loaded only where there is a terminal: under systemd its memory is better saved. */
 export async function loadPrettifier(): Promise<(line: string) => string> {
   const { default: pinoPretty } = await import('pino-pretty');
-  return pinoPretty.prettyFactory({ colorize: true, translateTime: 'SYS:HH:MM:ss.l' });
+  return pinoPretty.prettyFactory({
+    colorize: true,
+    translateTime: 'SYS:HH:MM:ss.l',
+    // Of events: their place in the ring, and the time that the line begins with.
+    ignore: 'seq,at',
+  });
 }
 
 export function createLog(options: LogOptions): Log {

@@ -153,7 +153,6 @@ async function run(config: DaemonConfig, password: string): Promise<void> {
   });
 
   const warning = passwordWarning(password);
-  if (warning !== undefined) log.warn({ code: warning.code, cure: warning.cure }, warning.message);
   if (debug.isDebugging) log.warn({ ...debug }, 'Debug settings are in force: not for a real mesh');
   const inputs: ServiceInputs = {
     config,
@@ -200,7 +199,6 @@ async function run(config: DaemonConfig, password: string): Promise<void> {
     process.exit(EXIT_FAILURE);
   }
   service.notify('READY=1');
-  log.info({ socket: config.socketPath, ifname: config.ifName, port: config.port }, 'Ready');
 }
 
 let config: DaemonConfig;

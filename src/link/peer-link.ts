@@ -26,6 +26,9 @@ import { TokenBucket } from '../base/token-bucket.js';
 const ASK_BODY = Uint8Array.of(0xc0);
 /** The one reason that is no loss. */
 const IDLE = 'idle';
+/** … or one of the two nodes stops. */
+const SHUTDOWN = 'shutdown';
+const GOODBYE = 'it said goodbye (shutdown)';
 
 export interface PeerLinkComponents {
   readonly crypto: LinkCrypto;
@@ -232,8 +235,8 @@ export class PeerLink {
 
   /** The peer ended the session. */
   onClose(index: number, reason: string, nowMs: number, out: Actions): void {
-    const isIdle = reason === IDLE;
-    this.dropSession(index, isIdle ? IDLE : `the peer closed the session (${reason})`, nowMs, out);
+    const why = reason === IDLE ? IDLE : reason === SHUTDOWN ? GOODBYE : closedBy(reason);
+    this.dropSession(index, why, nowMs, out);
   }
 
   dropSession(index: number, reason: string, nowMs: number, out: Actions): void {
@@ -541,6 +544,13 @@ export class PeerLink {
         out.note({ level: 'info', code: 'peer-idle', message, peer: this.id });
         return;
       }
+      // This node stops, and says that once for all peers.
+      if (this.#reason === SHUTDOWN) return;
+      if (this.#reason === GOODBYE) {
+        const message = `Peer ${shortPeerId(this.id)} said goodbye: its daemon stopped`;
+        out.note({ level: 'info', code: 'peer-lost', message, ...about });
+        return;
+      }
       out.note({
         level: 'warn',
         code: 'peer-lost',
@@ -549,6 +559,10 @@ export class PeerLink {
       });
     }
   }
+}
+
+function closedBy(reason: string): string {
+  return `the peer closed the session (${reason})`;
 }
 
 /** The responder has the initiator's FIN; the initiator waits until it heard something. */

@@ -72,7 +72,7 @@ describe('overlayd as a process with its data plane', function () {
     const started = new Process(['--state-dir', join(directory, 'state'), ...argv]);
     processes.push(started);
     // The node says "Ready on …" before its API answers.
-    await started.said('Ready', true);
+    await started.said('Control API is listening', true);
     return started;
   }
   function links(): string[] {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 
+import { shortPeerId } from '../../src/model/peer-id.js';
 import { Sim, twoLinkedNodes, type SimNode } from './harness.js';
 
 /** Says something every 100 ms until it was heard; how long that took. */
@@ -67,8 +68,14 @@ describe('recovery', () => {
     await a.stop();
     await sim.until('b knows', () => !b.sees(a), 50);
     const row = b.peerRow(a);
-    assert.match(row?.reason ?? '', /shutdown/);
+    assert.match(row?.reason ?? '', /goodbye \(shutdown\)/);
     assert.equal(row?.state, 'retrying');
+    const said = b.events.filter(({ code }) => code === 'peer-lost');
+    assert.deepEqual(
+      said.map(({ level, message }) => [level, message]),
+      [['info', `Peer ${shortPeerId(a.id)} said goodbye: its daemon stopped`]],
+    );
+    assert.ok(!a.codes().includes('peer-lost'), 'who stops does not lose the others');
     await sim.run(20_000);
     await a.start();
     await sim.until('linked again', () => a.sees(b) && b.sees(a), 3000);

@@ -63,8 +63,9 @@ describe('log', () => {
       prettify,
       destination: { write: (line) => lines.push(line) },
     });
-    log.info({ peer: '00112233' }, 'Link is up');
+    log.info({ peer: '00112233', seq: 7, at: '2026-11-22' }, 'Link is up');
     assert.match(lines.join(), /INFO.*Link is up/);
+    assert.doesNotMatch(lines.join(), /seq|at:/);
     assert.throws(() => JSON.parse(lines.join()) as unknown);
   });
 });
