@@ -288,6 +288,15 @@ export interface RemovalOutcome {
 export interface AttachmentsDocument {
   readonly schema: typeof SCHEMA_VERSION;
   readonly attachments: readonly AttachmentReport[];
+  /** The host itself, on each network that it is exposed on; a daemon of an older version leaves it out. */
+  readonly exposures?: readonly HostExposureDocument[] | undefined;
+}
+
+/** Addresses of the host itself on a network. */
+export interface HostExposureDocument extends ExposuresDocument {
+  readonly network: string;
+  /** The network's bridge. */
+  readonly ifname: string;
 }
 
 /** Addresses that a command was about; with length but for those of `dns`. */

@@ -216,6 +216,7 @@ export const attachmentsSchema = z.looseObject({
       spoofed: z.looseObject({ mac: count, address: count }),
     }),
   ),
+  exposures: z.array(exposures.extend({ network: z.string(), ifname: z.string() })).optional(),
 }) satisfies z.ZodType<AttachmentsDocument>;
 
 export const addressesSchema = z.looseObject({

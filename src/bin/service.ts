@@ -61,6 +61,7 @@ import { NftPortGuard } from '../netdev/port-guard.js';
 import { createResolver } from '../netdev/resolver.js';
 import { namespaceTargets } from '../netdev/targets.js';
 import { bareAddress } from '../workload/address-want.js';
+import { exposureOwner } from '../workload/derive.js';
 import { Exposures } from '../workload/exposures.js';
 import { EXPOSE_KEY, NetworkExposures } from '../workload/network-exposures.js';
 import type { Attachment } from '../workload/model.js';
@@ -327,6 +328,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
         network === DEFAULT_NETWORK
           ? [...daemon.control.status().self.addresses, ...exposures.on(network).addresses]
           : exposures.on(network).addresses,
+      otherOwners: (network) => [exposureOwner(config.ifName, network)],
       onChange: (attached) => {
         names.setAttached(attached);
         sayPorts(attached);
@@ -369,6 +371,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
         host: new BridgeExposureHost(bridgeName, peer, sendFrame, isRouter),
         store: state,
         alarm: timers,
+        addresses: () => daemon.addressesOf(network),
         holderOf: (address) =>
           id === DEFAULT_NETWORK_ID &&
           daemon.control.status().self.addresses.some((cidr) => bareAddress(cidr) === address)
@@ -381,7 +384,11 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
         },
         warn,
       },
-      { domain: config.dnsDomain, key: `${EXPOSE_KEY}${network}` },
+      {
+        domain: config.dnsDomain,
+        owner: exposureOwner(config.ifName, network),
+        key: `${EXPOSE_KEY}${network}`,
+      },
     );
   };
   const exposures: NetworkExposures = new NetworkExposures({
@@ -452,7 +459,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
   const control = wholeControl(
     daemon.control,
     {
-      ...workloadControl(workloads, exposures),
+      ...workloadControl(workloads, exposures, (network) => networks.bridgeOf(network)),
       ...dnsControl(names),
       ...ipamControl(daemon),
       ...networkControl(

@@ -272,7 +272,11 @@ export class NameService implements DnsControl {
     const answers = found.filter(({ network }) => network === found[0]?.network);
     if (answers.length === 0) {
       const where = asked === undefined ? 'in the mesh' : `on the network ${asked.name}`;
-      throw new OverlayError('OVL_NOT_FOUND', `Nobody ${where} is called '${text}'`, {
+      const message =
+        address === undefined
+          ? `Nobody ${where} is called '${text}'`
+          : `No name ${where} stands for the address ${text}`;
+      throw new OverlayError('OVL_NOT_FOUND', message, {
         value: text,
         cure: "'overlayctl dns list' shows the names.",
       });

@@ -1,6 +1,7 @@
 import {
   SCHEMA_VERSION,
   type DnsControl,
+  type HostExposureDocument,
   type IpamControl,
   type NetworkControl,
   type NetworkDocument,
@@ -12,13 +13,22 @@ import type { Daemon } from './daemon.js';
 import type { NetworkExposures } from '../workload/network-exposures.js';
 import type { Workloads } from '../workload/workloads.js';
 
-/** Attachments as the API asks for them. */
+/** Attachments and exposures as the API asks for them. `bridgeOf`: a network's, by its name. */
 export function workloadControl(
   workloads: Workloads,
-  exposures: Pick<NetworkExposures, 'expose' | 'hide'>,
+  exposures: Pick<NetworkExposures, 'expose' | 'hide' | 'on' | 'used'>,
+  bridgeOf: (network: string) => string,
 ): WorkloadControl {
+  const exposed = (network: string): HostExposureDocument => {
+    const { addresses, masquerade, name = null } = exposures.on(network);
+    return { network, ifname: bridgeOf(network), addresses, masquerade, name };
+  };
   return {
-    attachments: () => ({ schema: SCHEMA_VERSION, attachments: workloads.list() }),
+    attachments: () => ({
+      schema: SCHEMA_VERSION,
+      attachments: workloads.list(),
+      exposures: exposures.used.map(exposed),
+    }),
     attach: async (body) => ({ addresses: await workloads.attach(body) }),
     expose: async (body) => ({ addresses: await exposures.expose(body) }),
     hide: async (addresses, network) => ({ addresses: await exposures.hide(addresses, network) }),

@@ -21,6 +21,11 @@ export function attachmentId(ifName: string, network: string, target: Target): s
     .slice(0, ID_DIGITS);
 }
 
+/** What the host itself is called in the address management of a network. */
+export function exposureOwner(ifName: string, network: string): string {
+  return digest('exposure', ifName, network).toString('hex').slice(0, ID_DIGITS);
+}
+
 /** Name of the bridge's port: ovl and ten digits; a TAP is its own. */
 export function portName(id: string, target: Target): string {
   return target.kind === 'tap' ? target.name : `ovl${id.slice(0, PORT_DIGITS)}`;

@@ -1,14 +1,14 @@
 import { OverlayError } from '../base/errors.js';
-import { bareAddress, parseAddresses } from './address-want.js';
-import type { AlarmClock, DeclaredStore, ExposureHost } from './ports.js';
+import { bareAddress, parseAddresses, parseWants, type AddressWant } from './address-want.js';
+import type { AddressSource, AlarmClock, DeclaredStore, ExposureHost } from './ports.js';
 import { nameOf } from './request.js';
 
 /*
  * Addresses of the host itself on a network, beside the node's own (which this never touches): one change after the other,
  * each whole or not at all.
  *
- *   expose   addresses ─ masquerade ─ store     (what fails is taken back)
- *   hide     store ─ addresses ─ masquerade
+ *   expose   asked for in the mesh ─ addresses ─ store ─ masquerade     (what fails is taken back)
+ *   hide     addresses ─ store ─ masquerade ─ given back to the mesh
  *   start, and every few seconds: all of it again, for what others removed
  *
  * Without nftables an address is exposed all the same, and that nothing is masqueraded is said.
@@ -36,6 +36,8 @@ export interface ExposureComponents {
   readonly host: ExposureHost;
   readonly store: DeclaredStore;
   readonly alarm: AlarmClock;
+  /** The mesh's address management; asked for only when there is something to ask. @throws OVL_NOT_FOUND */
+  readonly addresses: () => Pick<AddressSource, 'give' | 'claim' | 'release'>;
   /** Who has a bare address on this host: a target, or the node itself. */
   readonly holderOf: (address: string) => string | undefined;
   readonly onChange: (exposure: Exposure) => void;
@@ -50,6 +52,8 @@ export class Exposures {
   readonly #domain: string;
   /** In the state store. */
   readonly #key: string;
+  /** What the host is called in the address management. */
+  readonly #owner: string;
   #exposure = NOTHING;
   #queue: Promise<unknown> = Promise.resolve();
   #cancel: (() => void) | undefined;
@@ -58,10 +62,11 @@ export class Exposures {
 
   constructor(
     components: ExposureComponents,
-    options: { readonly domain: string; readonly key?: string },
+    options: { readonly domain: string; readonly owner: string; readonly key?: string },
   ) {
     this.#components = components;
     this.#domain = options.domain;
+    this.#owner = options.owner;
     this.#key = options.key ?? 'expose/default';
     for (const [key, value] of components.store.declared(this.#key)) {
       if (key === this.#key) this.#exposure = fromStored(value) ?? NOTHING;
@@ -98,28 +103,33 @@ export class Exposures {
     await this.#components.host.setMasquerade(false);
   }
 
-  /** `mayBe` refuses addresses. @returns the addresses asked for. @throws OverlayError, with nothing changed */
+  /**
+   * Without addresses one of the mesh's pool. `mayBe` refuses addresses.
+   * @returns the addresses asked for, or given. @throws OverlayError, with nothing changed
+   */
   expose(
     request: ExposeRequest,
     mayBe: (cidr: string) => void = () => undefined,
   ): Promise<readonly string[]> {
     return this.#inTurn(async () => {
-      const asked = parseAddresses(request.addresses);
-      for (const cidr of asked) {
-        mayBe(cidr);
-        this.#mustBeFree(cidr);
-      }
       const before = this.#exposure;
-      const addresses = [...new Set([...before.addresses, ...asked])];
-      if (addresses.length > MAX_ADDRESSES) {
-        throw new OverlayError('OVL_USAGE', `A host exposes at most ${MAX_ADDRESSES} addresses`, {
-          cure: 'Hide some first.',
-        });
-      }
       const name = request.name === undefined ? before.name : nameOf(request.name, this.#domain);
       const masquerade =
         request.masquerade ?? (before.addresses.length > 0 ? before.masquerade : true);
-      await this.#change({ addresses, masquerade, name });
+      const asked: string[] = [];
+      try {
+        for (const want of wantsOf(request.addresses)) asked.push(await this.#ask(want, mayBe));
+        const addresses = [...new Set([...before.addresses, ...asked])];
+        if (addresses.length > MAX_ADDRESSES) {
+          throw new OverlayError('OVL_USAGE', `A host exposes at most ${MAX_ADDRESSES} addresses`, {
+            cure: 'Hide some first.',
+          });
+        }
+        await this.#change({ addresses, masquerade, name });
+      } catch (error) {
+        this.#giveBack(asked);
+        throw error;
+      }
       return asked;
     });
   }
@@ -133,8 +143,26 @@ export class Exposures {
       const addresses = before.addresses.filter((cidr) => !gone.includes(cidr));
       if (gone.length === 0) return [];
       await this.#change(addresses.length === 0 ? NOTHING : { ...before, addresses });
+      this.#giveBack(gone);
       return gone;
     });
+  }
+
+  async #ask(want: AddressWant, mayBe: (cidr: string) => void): Promise<string> {
+    const source = this.#components.addresses();
+    if (want.kind === 'any') return source.give(this.#owner, want.subnet);
+    mayBe(want.cidr);
+    this.#mustBeFree(want.cidr);
+    await source.claim(this.#owner, want.cidr);
+    return want.cidr;
+  }
+
+  /** What is not exposed any more, or came to nothing. */
+  #giveBack(cidrs: readonly string[]): void {
+    for (const cidr of cidrs) {
+      if (this.#exposure.addresses.includes(cidr)) continue;
+      this.#components.addresses().release(this.#owner, cidr);
+    }
   }
 
   async #change(next: Exposure): Promise<void> {
@@ -210,6 +238,15 @@ export class Exposures {
     this.#queue = done.catch(() => undefined);
     return done;
   }
+}
+
+/** @throws OVL_ADDRESS_INVALID */
+function wantsOf(texts: readonly string[]): readonly AddressWant[] {
+  if (!texts.includes('none')) return parseWants(texts);
+  throw new OverlayError('OVL_ADDRESS_INVALID', "'none' is no address of this host", {
+    value: 'none',
+    cure: 'Name an address, like 192.168.0.1/24, or none at all to be given one.',
+  });
 }
 
 function toStored({ addresses, masquerade, name }: Exposure): object {

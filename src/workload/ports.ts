@@ -115,7 +115,7 @@ export interface ExposureHost {
   checkMasquerade(): Promise<void>;
 }
 
-/** Who hands out addresses: the mesh's address management. Owners are attachments' ids. */
+/** Who hands out addresses: the mesh's address management. Owners are attachments' ids and the host itself (derive.ts). */
 export interface AddressSource {
   /**
    * An address with length, of a subnet or of the default one; the owner's again when it has one there.

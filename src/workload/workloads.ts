@@ -29,6 +29,8 @@ export interface WorkloadComponents extends Omit<UpkeepComponents, 'entries'> {
   readonly addresses: (network: string) => AddressSource;
   /** Cidr texts of the node itself on a network, exposed ones too. */
   readonly ownAddresses: (network: string) => readonly string[];
+  /** Who else has addresses of a network: what the host itself exposes there. */
+  readonly otherOwners?: (network: string) => readonly string[];
   /** Told what is attached, whenever that may have changed. */
   readonly onChange?: (attached: readonly Attachment[]) => void;
   /** A target went on sending under others' MACs or addresses: all that was dropped. Once per look. */
@@ -66,10 +68,10 @@ export class Workloads {
   /** The bridge is up. What cannot be attached waits; it never throws for one of them. */
   start(): Promise<void> {
     return this.#inTurn(undefined, async () => {
-      const { addresses } = this.#components;
+      const { addresses, otherOwners } = this.#components;
       const used = this.#entries.all.map(({ attachment }) => attachment.network);
       for (const name of new Set([DEFAULT_NETWORK, ...used])) {
-        addresses(name).keep(this.#entries.ids);
+        addresses(name).keep(new Set([...this.#entries.ids, ...(otherOwners?.(name) ?? [])]));
       }
       await this.#upkeep.settle(true);
       this.#arm();

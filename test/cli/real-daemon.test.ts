@@ -74,13 +74,25 @@ describe('overlayctl and a real daemon', () => {
           checkMasquerade: () => Promise.resolve(),
         },
         store: a.state,
+        addresses: () => a.daemon.addresses,
         holderOf: (address) => workloads.holderOf('default', address),
         onChange: (exposure) => names.setExposed(exposure),
       },
-      { domain: 'overlay.internal' },
+      { domain: 'overlay.internal', owner: 'host' },
     );
     const more = {
-      ...workloadControl(workloads, exposures),
+      ...workloadControl(
+        workloads,
+        {
+          expose: (request) => exposures.expose(request),
+          hide: (texts) => exposures.hide(texts),
+          on: () => exposures.exposure,
+          get used() {
+            return exposures.exposure.addresses.length > 0 ? ['default'] : [];
+          },
+        },
+        () => 'overlay0',
+      ),
       ...dnsControl(names),
       ...ipamControl(a.daemon),
       ...networkControl(a.daemon, workloads, () => undefined, {
@@ -239,11 +251,35 @@ describe('overlayctl and a real daemon', () => {
     );
     assert.equal((await ctl('dns', 'lookup', 'gw')).out, '192.168.0.1\nfd00::1\n');
     assert.match((await ctl('expose', '192.168.0.2/24')).err, /OVL_ADDRESS_IN_USE/);
-    assert.match((await ctl('expose')).err, /OVL_ADDRESS_UNAVAILABLE/);
+    const shown = JSON.parse((await ctl('--json', 'ps')).out) as { exposures: unknown };
+    assert.deepEqual(shown.exposures, [
+      {
+        ...{ network: 'default', ifname: 'overlay0', masquerade: true, name: 'gw' },
+        addresses: ['192.168.0.1/24', 'fd00::1/64'],
+      },
+    ]);
+    assert.match((await ctl('ps')).out, /^\(this host\) +default +overlay0 .* gw +exposed$/m);
     assert.equal((await ctl('hide', 'fd00::1/64')).out, 'fd00::1/64\n');
     assert.equal((await ctl('hide')).out, '192.168.0.1/24\n');
     assert.equal((await ctl('hide')).out, '');
     assert.equal((await ctl('dns', 'lookup', 'gw')).code, 1);
+  });
+
+  it('gives the host an address of the pool that nobody else gets, until it is hidden', async () => {
+    host.namespaces.set('web', 7);
+    const { out } = await ctl('expose');
+    assert.match(out, /^10\.(3[2-9]|4[0-7])\.\d+\.\d+\/12\n$/);
+    assert.equal((await ctl('expose')).out, out);
+    assert.match((await ctl('attach', out.trim(), 'web')).err, /OVL_ADDRESS_IN_USE/);
+    assert.match((await ctl('expose', 'net:10.33.0.0/24')).out, /^10\.33\.0\.\d+\/24\n$/);
+    assert.match((await ctl('ipam', 'status')).out, /^2 in use on this host/m);
+    assert.equal((await ctl('hide', out.trim())).out, out);
+    assert.match((await ctl('ipam', 'status')).out, /^1 in use on this host/m);
+    assert.match((await ctl('expose', 'none')).err, /OVL_ADDRESS_INVALID/);
+    assert.match(
+      (await ctl('dns', 'lookup', '10.32.0.250')).err,
+      /No name in the mesh stands for the address 10\.32\.0\.250/,
+    );
   });
 
   it('gives addresses of the pool, keeps chosen ones from others, and shows who holds what', async () => {

@@ -101,13 +101,21 @@ describe('exposed addresses of a host', function () {
   });
 
   it('are there again after a crash, and not once they are hidden', async () => {
+    const given = await onAlice.must('expose');
+    const [address = ''] = given.split('/');
+    await pingAll(bob, address);
     await onAlice.crash();
     await alice.ip(['address', 'del', '192.168.0.1/24', 'dev', 'overlay0']);
     onAlice = await alice.startDaemon({ peers: [bob.address(4)] });
     await Promise.all([onAlice.wait('peers=2'), onBob.wait('peers=2')]);
     await pingAll(alice, '192.168.0.3');
     const own = await onAlice.address(4);
+    // Its place in the pool, too: it is the same one that is given.
+    assert.equal(await onAlice.must('expose'), given);
+    assert.match(await onAlice.must('ps'), new RegExp(`${given} +gw +exposed$`));
+    await pingAll(bob, address);
     assert.equal(await onAlice.must('hide', '192.168.0.1/24'), '192.168.0.1/24');
+    assert.equal(await onAlice.must('hide'), given);
     assert.equal(await onAlice.must('hide'), '');
     assert.equal(await isAnswered(alice, '192.168.0.2'), false);
     assert.doesNotMatch(await alice.must(['nft', 'list', 'ruleset']), /table inet/);

@@ -4,10 +4,12 @@ import { orDash } from './text.js';
 
 /** @param width of the terminal, if it is one */
 export function renderAttachments(
-  { attachments }: Pick<AttachmentsDocument, 'attachments'>,
+  { attachments, exposures = [] }: Pick<AttachmentsDocument, 'attachments' | 'exposures'>,
   width?: number,
 ): string[] {
-  if (attachments.length === 0) return ['Nothing is attached on this host.'];
+  if (attachments.length === 0 && exposures.length === 0) {
+    return ['Nothing is attached on this host.'];
+  }
   return renderFitting(
     [
       { title: 'TARGET' },
@@ -19,16 +21,22 @@ export function renderAttachments(
       { title: 'STATE' },
       { title: 'WHY', isProse: true },
     ],
-    attachments.map((attachment) => [
-      attachment.target,
-      attachment.network,
-      attachment.ifname,
-      orDash(attachment.mac),
-      orDash(attachment.addresses.join(' ')),
-      orDash(attachment.name),
-      attachment.state,
-      attachment.reason ?? '',
-    ]),
+    [
+      ...attachments.map((attachment) => [
+        attachment.target,
+        attachment.network,
+        attachment.ifname,
+        orDash(attachment.mac),
+        orDash(attachment.addresses.join(' ')),
+        orDash(attachment.name),
+        attachment.state,
+        attachment.reason ?? '',
+      ]),
+      ...exposures.map(({ network, ifname, addresses, name }) => [
+        '(this host)',
+        ...[network, ifname, '-', addresses.join(' '), orDash(name), 'exposed', ''],
+      ]),
+    ],
     width,
   );
 }

@@ -17,10 +17,15 @@ export const exposeVerb: Verb = {
     'no-masquerade': { help: 'keep the addresses of what is routed' },
   },
   description: [
+    "Without an address it gets one of the mesh's pool, or of the network's subnets; net:<cidr> asks for one of that subnet. Without one again it is the same.",
     'The host and the targets of all hosts then reach each other in that subnet. What the host routes between the network and elsewhere is masqueraded both ways, so that neither side needs routes to the other; that wants net.ipv4.ip_forward=1.',
     "The addresses stay until 'hide', over restarts, beside the node's own. Exposing again adds addresses. Prints them, one a line.",
   ],
-  examples: ['overlayctl expose 192.168.0.1/24', 'overlayctl expose 192.168.0.1/24 --name gw'],
+  examples: [
+    'overlayctl expose',
+    'overlayctl expose 192.168.0.1/24',
+    'overlayctl expose 192.168.0.1/24 --name gw',
+  ],
   run: async (call) => {
     const body = {
       addresses: call.arguments,

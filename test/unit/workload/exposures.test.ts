@@ -40,6 +40,8 @@ describe('exposed addresses', () => {
   let told: Exposure | undefined;
   let warnings: string[];
   let ring: (() => void) | undefined;
+  /** What the mesh holds for the host. */
+  let held: Set<string>;
 
   beforeEach(() => {
     host = new FakeHost();
@@ -48,6 +50,7 @@ describe('exposed addresses', () => {
     told = undefined;
     warnings = [];
     ring = undefined;
+    held = new Set();
   });
 
   function make(): Exposures {
@@ -68,11 +71,23 @@ describe('exposed addresses', () => {
             return () => (ring = undefined);
           },
         },
+        addresses: () => ({
+          give: async (owner, subnet) => {
+            const cidr = subnet?.replace('.0/', '.7/') ?? '10.32.0.7/12';
+            held.add(`${owner} ${cidr}`);
+            return cidr;
+          },
+          claim: async (owner, cidr) => {
+            if (cidr === '10.32.0.8/12') throw new Error('in use on bob');
+            held.add(`${owner} ${cidr}`);
+          },
+          release: (owner, cidr) => held.delete(`${owner} ${cidr}`),
+        }),
         holderOf: (address) => (address === '10.47.0.9' ? 'this node' : undefined),
         onChange: (exposure) => (told = exposure),
         warn: (message) => warnings.push(message),
       },
-      { domain: 'overlay.internal' },
+      { domain: 'overlay.internal', owner: 'host' },
     );
   }
 
@@ -141,5 +156,30 @@ describe('exposed addresses', () => {
     await assert.rejects(expose(exposures, '192.168.0.0/24'), { code: 'OVL_ADDRESS_INVALID' });
     assert.deepEqual([host.exposed, host.isMasqueraded, cells.size], [[], false, 0]);
     assert.deepEqual(exposures.exposure.addresses, []);
+  });
+
+  it('are given by the mesh where none is named, the same again, and given back when hidden', async () => {
+    const exposures = make();
+    assert.deepEqual(await expose(exposures), ['10.32.0.7/12']);
+    assert.deepEqual(await expose(exposures), ['10.32.0.7/12']);
+    assert.deepEqual(await expose(exposures, 'net:10.40.1.0/24', '10.32.0.5/12'), [
+      '10.32.0.5/12',
+      '10.40.1.7/24',
+    ]);
+    assert.deepEqual(host.exposed, ['10.32.0.7/12', '10.32.0.5/12', '10.40.1.7/24']);
+    assert.deepEqual(await exposures.hide(['10.32.0.7/12']), ['10.32.0.7/12']);
+    assert.deepEqual([...held], ['host 10.32.0.5/12', 'host 10.40.1.7/24']);
+    await exposures.hide([]);
+    assert.deepEqual([host.exposed, [...held]], [[], []]);
+  });
+
+  it('are refused where another host has one, and what was asked for beside it is given back', async () => {
+    const exposures = make();
+    await expose(exposures, '10.32.0.5/12');
+    await assert.rejects(expose(exposures, '10.32.0.5/12', '10.32.0.6/12', '10.32.0.8/12'), /bob/);
+    host.failure = new Error('no');
+    await assert.rejects(expose(exposures), /no/);
+    await assert.rejects(expose(exposures, 'none'), { code: 'OVL_ADDRESS_INVALID' });
+    assert.deepEqual([host.exposed, [...held]], [['10.32.0.5/12'], ['host 10.32.0.5/12']]);
   });
 });

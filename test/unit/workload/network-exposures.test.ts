@@ -43,8 +43,16 @@ describe('exposed addresses of several networks', () => {
         setMasquerade: async () => undefined,
         checkMasquerade: async () => undefined,
       };
-      const parts = { host, store, alarm, warn, holderOf: () => undefined };
-      const options = { domain: 'overlay.internal', key: `expose/${network}` };
+      const source = ports.components.addresses(network);
+      const parts = {
+        host,
+        store,
+        alarm,
+        warn,
+        addresses: () => source,
+        holderOf: () => undefined,
+      };
+      const options = { domain: 'overlay.internal', owner: 'host', key: `expose/${network}` };
       return new Exposures({ ...parts, onChange: () => undefined }, options);
     };
     return new NetworkExposures({ make: makeOne, networks, store, warn });
@@ -68,6 +76,16 @@ describe('exposed addresses of several networks', () => {
     assert.deepEqual([on('blue'), on('default')], [[], ['192.168.0.1/24']]);
     assert.deepEqual([...ports.bridges], ['red']);
     assert.deepEqual(await next.hide([], 'green'), []);
+  });
+
+  it('are given of the network they are asked for on', async () => {
+    const exposures = make();
+    await exposures.start();
+    assert.deepEqual(await exposures.expose({ network: 'blue', addresses: [] }), ['10.80.0.9/16']);
+    assert.deepEqual(await exposures.expose({ addresses: [] }), ['10.32.0.9/12']);
+    assert.deepEqual([on('blue'), on('default')], [['10.80.0.9/16'], ['10.32.0.9/12']]);
+    await exposures.hide([], 'blue');
+    assert.deepEqual(ports.released, ['10.80.0.9/16 of blue']);
   });
 
   it('leave no bridge where they cannot be', async () => {
