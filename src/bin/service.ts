@@ -295,15 +295,24 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
   const seen = new Set<NetworkId>([DEFAULT_NETWORK_ID]);
   const exposedPorts = new Map<NetworkId, AddressEntry>();
   let attachedNow: readonly Attachment[] = [];
+  /** Made once of each, so that whoever is told of all of them sees which are new. */
+  const ports = new WeakMap<Attachment, AddressEntry>();
+  const portOf = (attachment: Attachment): AddressEntry | undefined => {
+    const { mac, addresses } = attachment;
+    if (mac === undefined) return undefined;
+    const port = ports.get(attachment) ?? { mac, addresses };
+    ports.set(attachment, port);
+    return port;
+  };
   const sayPorts = (attached: readonly Attachment[]): void => {
     attachedNow = attached;
     const idOf = ({ network }: Attachment): NetworkId => networkIdOf(meshId, network);
     for (const id of [...attached.map(idOf), ...exposedPorts.keys()]) seen.add(id);
     for (const id of seen) {
       const on = attached.filter((attachment) => idOf(attachment) === id);
-      const ports = on.flatMap(({ mac, addresses }) => (mac ? [{ mac, addresses }] : []));
+      const attachedThere = on.flatMap((attachment) => portOf(attachment) ?? []);
       const exposed = exposedPorts.get(id);
-      daemon.setPorts(id, exposed ? [...ports, exposed] : ports);
+      daemon.setPorts(id, exposed ? [...attachedThere, exposed] : attachedThere);
     }
   };
   const guard = new NftPortGuard(config.ifName);

@@ -64,6 +64,8 @@ export class MeshEthernet {
   readonly #selfId: PeerId;
   readonly #meshId: Uint8Array;
   readonly #open = new Map<NetworkId, Open>();
+  /** Ports without lengths: all are said whenever one changes. */
+  readonly #bare = new WeakMap<AddressEntry, AddressEntry>();
   #unsaid: OwnRecord[] = [];
   /** Takes what was set of closed networks out of the tables. */
   #unset: TableEntry[] = [];
@@ -126,11 +128,15 @@ export class MeshEthernet {
    * the network is not open.
    */
   setPorts(network: NetworkId, ports: readonly AddressEntry[]): void {
-    const inside = ports.map(({ mac, addresses }) => ({
-      mac,
-      addresses: bareAddresses(addresses),
-    }));
-    this.#open.get(network)?.ethernet.setPorts(inside);
+    this.#open.get(network)?.ethernet.setPorts(ports.map((port) => this.#bareOf(port)));
+  }
+
+  #bareOf(port: AddressEntry): AddressEntry {
+    const known = this.#bare.get(port);
+    if (known) return known;
+    const bare = { mac: port.mac, addresses: bareAddresses(port.addresses) };
+    this.#bare.set(port, bare);
+    return bare;
   }
 
   /** This node's own addresses on the default network, cidr texts. */

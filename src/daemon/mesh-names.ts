@@ -53,7 +53,8 @@ export class MeshNames implements RecordRoom {
     }
     for (const [statement, name] of names) {
       const held = this.#own.get(statement);
-      if (held && JSON.stringify(held) === JSON.stringify(name)) continue;
+      // Mostly the same object.
+      if (held === name || (held && JSON.stringify(held) === JSON.stringify(name))) continue;
       this.#own.set(statement, name);
       if (!zone.put(this.#sourceOf(statement), name)) {
         this.#pages.delete(statement, now);

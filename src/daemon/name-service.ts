@@ -101,6 +101,8 @@ export class NameService implements DnsControl {
   /** What the operator added, by `addedKey`. */
   readonly #added = new Map<string, AddedName>();
   #attached: readonly Attachment[] = [];
+  /** What each says, made once: one of a thousand changes, and all are told again. */
+  readonly #ownNames = new WeakMap<Named, OwnName>();
   /** By network. */
   readonly #exposed = new Map<string, Pick<OwnName, 'name' | 'addresses'>>();
   /** What has the server's address, and who is to be asked there. */
@@ -388,6 +390,11 @@ export class NameService implements DnsControl {
     this.#tell();
   }
 
+  #ownNameOf({ network, name, addresses }: Named): OwnName | undefined {
+    if (name === undefined || addresses.length === 0) return undefined;
+    return { network: this.#options.idOf(network), name, addresses: addresses.map(bareAddress) };
+  }
+
   #tell(): void {
     const names = new Map<string, OwnName>();
     for (const [key, { network, name, addresses }] of this.#added) {
@@ -397,10 +404,11 @@ export class NameService implements DnsControl {
       ...{ id: network === DEFAULT_NETWORK ? 'expose' : `expose/${network}`, network },
       ...own,
     }));
-    for (const { id, network: on, name, addresses } of [...exposed, ...this.#attached]) {
-      if (name === undefined || addresses.length === 0) continue;
-      const network = this.#options.idOf(on);
-      names.set(id, { network, name, addresses: addresses.map(bareAddress) });
+    for (const each of [...exposed, ...this.#attached]) {
+      const own = this.#ownNames.get(each) ?? this.#ownNameOf(each);
+      if (own === undefined) continue;
+      this.#ownNames.set(each, own);
+      names.set(each.id, own);
     }
     this.names.setOwn(names);
     if (!this.#writesFiles) return;
@@ -409,6 +417,13 @@ export class NameService implements DnsControl {
     const serversOf = (network: string): readonly NameServer[] => this.serversOf(network);
     this.#components.files.sync(resolvConfOf(this.#attached, serversOf, domain, resolvConf));
   }
+}
+
+interface Named {
+  readonly id: string;
+  readonly network: string;
+  readonly name: string | undefined;
+  readonly addresses: readonly string[];
 }
 
 /** Those of one target are in the order of their networks' ids. */

@@ -281,17 +281,19 @@ export class Ethernet {
 
   #list(nowMs: number): void {
     const wanted = new Map<string, AddressEntry>();
-    for (const { mac, addresses } of this.#ports) {
+    for (const port of this.#ports) {
+      const { mac, addresses } = port;
       for (let at = 0; at < addresses.length; at += MAX_ENTRY_ADDRESSES) {
-        const entry = { mac, addresses: addresses.slice(at, at + MAX_ENTRY_ADDRESSES) };
-        wanted.set(`${mac} ${at}`, entry);
+        const part = { mac, addresses: addresses.slice(at, at + MAX_ENTRY_ADDRESSES) };
+        wanted.set(`${mac} ${at}`, part.addresses.length === addresses.length ? port : part);
       }
     }
     for (const statement of [...this.#pages.statements]) {
       if (!wanted.has(statement)) this.#pages.delete(statement, nowMs);
     }
     for (const [statement, entry] of wanted) {
-      if (this.#pages.get(statement)?.addresses.join() === entry.addresses.join()) continue;
+      const held = this.#pages.get(statement);
+      if (held === entry || held?.addresses.join() === entry.addresses.join()) continue;
       this.#pages.put(this.#network, statement, entry, nowMs);
     }
   }

@@ -10,7 +10,8 @@ import { macBytes, type Mac } from '../model/mac.js';
  *   IPv6  unsolicited neighbour advertisement to all nodes (RFC 4861 §7.2.6), override set
  *
  * It is sent out of the TAP, to every peer, and out of each other port of the bridge, where its kernel would have sent it;
- * not out of the target's own, which would take it for a clash. No program is started and no namespace entered for it.
+ * not out of the target's own, which would take it for a clash. While that carries nothing yet the bridge does all this
+ * with one frame. No program is started and no namespace entered for it.
  */
 
 const BROADCAST = new Uint8Array(6).fill(0xff);

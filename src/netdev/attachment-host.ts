@@ -2,7 +2,7 @@ import { OverlayError } from '../base/errors.js';
 import type { Mac } from '../model/mac.js';
 import { announcementFrame } from './announcement.js';
 import { GSO_MAX_BYTES } from './host-interface.js';
-import { hasInterface } from './interfaces.js';
+import { hasInterface, interfaceNames } from './interfaces.js';
 import { readLinkAliases } from './ip-json.js';
 import { formatPortMark, parsePortMark, type PortMark } from './ownership.js';
 import { Rounds } from './rounds.js';
@@ -33,6 +33,8 @@ export interface PortSpec {
   readonly mark: PortMark;
   readonly mtuBytes: number;
   readonly mac: Mac | undefined;
+  /** Bare; everybody on the bridge is told that they are at that MAC, when the port is made. */
+  readonly addresses: readonly string[];
   /** Undefined: the port is a TAP, and nothing is done inside. */
   readonly inside: InsideSpec | undefined;
 }
@@ -96,14 +98,16 @@ export class AttachmentHost {
         if (outcome?.status === 'rejected') failures.set(spec, outcome.reason);
       }
     };
+    const names = interfaceNames();
     await forEach(async (spec) => {
-      if (this.hasPort(spec.port)) await this.#clear(spec);
+      if (names.has(spec.port)) await this.#clear(spec);
     });
     const together = await this.#addTogether(specs.filter((spec) => !failures.has(spec)));
     await forEach(async (spec) => {
       if (!together.has(spec)) await addPort(spec);
     });
     const left = specs.filter((spec) => !failures.has(spec));
+    for (const spec of left) this.#announceNew(spec);
     // Pinned twice is pinned once.
     const pinned = pinMacs(left).catch(() => forEach((spec) => pinMacs([spec])));
     await forEach(async ({ inside }) => {
@@ -142,6 +146,14 @@ export class AttachmentHost {
     await pinMacs([spec]);
   }
 
+  /**
+   * By the bridge, which copies it to each port that carries something: the new one does not yet, and so never hears of
+   * its own address from outside.
+   */
+  #announceNew({ mac, addresses, bridge }: PortSpec): void {
+    if (mac !== undefined) this.announce(mac, addresses, [bridge]);
+  }
+
   announce(mac: Mac, addresses: readonly string[], devices: readonly string[]): void {
     for (const address of addresses) {
       const frame = announcementFrame(mac, address);
@@ -167,6 +179,10 @@ export class AttachmentHost {
 
   hasPort(name: string): boolean {
     return hasInterface(name);
+  }
+
+  names(): ReadonlySet<string> {
+    return interfaceNames();
   }
 
   /** A port of this name is a leftover of ours, or somebody else's TAP. */

@@ -63,14 +63,19 @@ export function changedGuard(
   after: readonly GuardedPort[],
 ): string | undefined {
   const name = `bridge ${table}`;
-  const held = new Map(before.map((port) => [port.port, JSON.stringify(port)]));
+  const held = new Map(before.map((port) => [port.port, port]));
   const wanted = new Set(after.map(({ port }) => port));
-  const changed = after.filter((port) => held.get(port.port) !== JSON.stringify(port));
+  const changed = after.filter((port) => !isSame(held.get(port.port), port));
   const text = [
     ...before.filter(({ port }) => !wanted.has(port)).flatMap((port) => removePort(name, port)),
     ...changed.flatMap((port) => addPort(name, port)),
   ];
   return text.length === 0 ? undefined : lines(text);
+}
+
+/** Those that did not change are mostly the same object, and there may be a thousand. */
+function isSame(before: GuardedPort | undefined, after: GuardedPort): boolean {
+  return before === after || JSON.stringify(before) === JSON.stringify(after);
 }
 
 /** Removes the table, also when there is none. */

@@ -59,6 +59,8 @@ export interface PortHost {
   removePort(port: string): Promise<void>;
   /** Cheap: no program is started. */
   hasPort(port: string): boolean;
+  /** Names of every interface; as cheap as asking for one. */
+  names(): ReadonlySet<string>;
 }
 
 /** Keeps ports from sending under others' MACs and addresses: netdev/port-guard.ts. */

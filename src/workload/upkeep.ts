@@ -1,6 +1,7 @@
 import { OverlayError } from '../base/errors.js';
 import { formatTarget } from '../model/target.js';
 import type { PortSpec } from '../netdev/attachment-host.js';
+import type { GuardedPort } from '../netdev/guard-rules.js';
 import { tapNameOf } from '../netdev/host-interface.js';
 import type { SpoofCount } from '../netdev/port-guard.js';
 import { bareAddress } from './address-want.js';
@@ -52,6 +53,8 @@ export interface UpkeepComponents {
 
 export class Upkeep {
   readonly #components: UpkeepComponents;
+  /** What the guard was told of each: the same again while it is the same. */
+  readonly #guarded = new WeakMap<Attachment, GuardedPort>();
   /** Why there is no guard; said once. */
   #guardReason: string | undefined;
 
@@ -108,8 +111,7 @@ export class Upkeep {
     }
     entries.put(attachment, undefined, location.inode);
     entries.end(attachment.id);
-    const known = step === 'create' ? [] : (existing?.addresses ?? []);
-    this.#announce(attachment, known);
+    if (step !== 'create') this.#announce(attachment, existing?.addresses ?? []);
   }
 
   /** Takes addresses away; `fewer` is what stays. @throws OVL_IFACE_CONFIG, OVL_STATE_DIR */
@@ -165,13 +167,16 @@ export class Upkeep {
   /** Whether an attachment is not as it was left: its interface or bridge is gone, or its target is another one now. */
   isOff(): boolean {
     const { entries, host, networks, targets } = this.#components;
-    return entries.all.some(({ attachment, reason, inode }) => {
+    const { all } = entries;
+    if (all.length === 0) return false;
+    const names = host.names();
+    return all.some(({ attachment, reason, inode }) => {
       if (entries.isMoving(attachment.id)) return false;
       if (reason === undefined && !networks.isThere(attachment.network)) return true;
       const location = targets.locate(attachment.target);
       if (location.state === 'absent') return reason === undefined;
       if (location.state === 'gone' || reason !== undefined) return true;
-      return location.inode !== inode || !host.hasPort(attachment.port);
+      return location.inode !== inode || !names.has(attachment.port);
     });
   }
 
@@ -190,10 +195,7 @@ export class Upkeep {
 
   async #guard(): Promise<void> {
     const { entries, guard } = this.#components;
-    const ports = entries.present.map(({ port, mac, addresses }) => ({
-      ...{ port, mac },
-      addresses: addresses.map(bareAddress),
-    }));
+    const ports = entries.present.map((attachment) => this.#guardedOf(attachment));
     try {
       await guard.set(ports);
       this.#guardReason = undefined;
@@ -202,7 +204,15 @@ export class Upkeep {
     }
   }
 
-  /** Its addresses, but those that were there before, to peers and to the other targets. */
+  #guardedOf(attachment: Attachment): GuardedPort {
+    const { port, mac, addresses } = attachment;
+    const known = this.#guarded.get(attachment);
+    const guarded = known ?? { port, mac, addresses: addresses.map(bareAddress) };
+    this.#guarded.set(attachment, guarded);
+    return guarded;
+  }
+
+  /** What an interface that carries frames got besides, to peers and to the other targets. */
   #announce(attachment: Attachment, known: readonly string[]): void {
     const { id, mac, addresses, network } = attachment;
     const { entries, host } = this.#components;
@@ -260,7 +270,7 @@ export class Upkeep {
       // A process that died may have written down an address that it had not set yet.
       if (step === 'rejoin' || (step === 'keep' && isStart)) await host.changeInside(spec, []);
       entries.put(attachment, undefined, location.inode);
-      if (step !== 'keep') this.#announce(attachment, []);
+      if (step === 'rejoin') this.#announce(attachment, []);
     } catch (err) {
       const reason = err instanceof Error ? err.message : String(err);
       const target = formatTarget(attachment.target);
@@ -280,6 +290,7 @@ export class Upkeep {
     const nameServers = serversFor(attachment, serversOf(attachment.network));
     return {
       ...{ port, mac, mtuBytes, bridge: this.#bridgeOf(attachment) },
+      addresses: addresses.map(bareAddress),
       mark: { attachment: id, inode: location.inode, shape: shapeOf(attachment) },
       inside:
         target.kind === 'tap'

@@ -114,6 +114,7 @@ export class FakePortHost implements PortHost {
 
   async createPort(spec: PortSpec): Promise<void> {
     this.#mayFail();
+    this.announced.push(`${spec.addresses.join()} to ${spec.bridge}`);
     this.ports.set(spec.port, { master: spec.bridge, mark: spec.mark, spec });
   }
 
@@ -137,6 +138,10 @@ export class FakePortHost implements PortHost {
 
   hasPort(port: string): boolean {
     return this.ports.has(port);
+  }
+
+  names(): ReadonlySet<string> {
+    return new Set(this.ports.keys());
   }
 
   #mayFail(): void {

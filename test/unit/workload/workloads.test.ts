@@ -392,14 +392,14 @@ describe('workloads', () => {
     await attach(workloads, 'db', '10.1.0.3/24');
     await attach(workloads, 'db', '10.1.0.4/24');
     assert.deepEqual(host.announced, [
-      '10.1.0.2 to overlay0-t',
-      `10.1.0.3,fd00::3 to overlay0-t,${web}`,
+      '10.1.0.2 to overlay0',
+      '10.1.0.3,fd00::3 to overlay0',
       `10.1.0.4 to overlay0-t,${web}`,
     ]);
     host.announced.length = 0;
     host.ports.delete(web);
     await make().start();
-    assert.deepEqual(host.announced, ['10.1.0.2 to overlay0-t']);
+    assert.deepEqual(host.announced, ['10.1.0.2 to overlay0']);
   });
 
   it('looks no more once it is stopped', async () => {
