@@ -23,14 +23,37 @@ export function relayRoutes(
   neighbours: ReadonlyMap<PeerId, number>,
   options: { readonly maxRelays: number; readonly count: number },
 ): readonly RelayRoute[] {
-  const reached = outwards(topology, self, target, options.maxRelays);
+  const { maxRelays } = options;
+  const reached = outwards(topology, self, target, Math.max(1, maxRelays - 1));
   const routes: RelayRoute[] = [];
   for (const [first, ownCostMs] of neighbours) {
-    const there = reached.get(first);
+    if (first === self || first === target || !topology.isRelay(first)) continue;
+    const there = maxRelays > 1 ? oneMore(topology, first, reached, maxRelays) : reached.get(first);
     if (there) routes.push({ via: there.via, costMs: ownCostMs + there.costMs });
   }
   routes.sort((a, b) => a.costMs - b.costMs || (a.via.join() < b.via.join() ? -1 : 1));
   return routes.slice(0, options.count);
+}
+
+/**
+ * The cheapest way from a neighbour to the target, with one relay more than was looked at outwards. That last step is
+ * taken from the neighbours' side: outwards it would look at every link of a large mesh, and all but a few would lead to
+ * nobody's neighbour.
+ */
+function oneMore(
+  topology: Topology,
+  first: PeerId,
+  reached: ReadonlyMap<PeerId, RelayRoute>,
+  maxRelays: number,
+): RelayRoute | undefined {
+  let best = reached.get(first);
+  for (const [next, linkMs] of topology.relaysOf(first)) {
+    const there = reached.get(next);
+    if (!there || there.via.length >= maxRelays || there.via.includes(first)) continue;
+    const costMs = there.costMs + linkMs + HOP_MS;
+    if (costMs < (best?.costMs ?? Infinity)) best = { via: [first, ...there.via], costMs };
+  }
+  return best;
 }
 
 /** Cheapest way from each relay to the target; `via` begins with the relay itself. */

@@ -73,6 +73,11 @@ export class Topology {
     return this.#listed.has(peer);
   }
 
+  /** How many list a link to it, whether it lists them or not. */
+  listedBy(peer: PeerId): number {
+    return this.#lists.get(peer)?.by.length ?? 0;
+  }
+
   /** Cost in ms of the link between two nodes; undefined: none that counts. */
   cost(a: PeerId, b: PeerId): number | undefined {
     const fromA = this.#listed.get(a);
