@@ -21,16 +21,23 @@ interface Pace {
   readonly withinMs: number;
   /** Where links only went. */
   readonly goneMs: number;
+  /** Where costs changed or links came that nobody waits for. */
+  readonly spareMs: number;
 }
 
 /** Relays are wanted within seconds, and what a record of ours costs the mesh is nothing. */
-const FEW: Pace = { afterMs: 200, withinMs: 1000, goneMs: 200 };
+const FEW: Pace = { afterMs: 200, withinMs: 1000, goneMs: 200, spareMs: 200 };
 /**
  * Each record goes to a thousand, and each of those has sixteen links. One that went costs whoever tries it a refusal,
- * and most come back: a machine slept, a wire was pulled.
+ * and most come back: a machine slept, a wire was pulled. Those that took their place meanwhile go when they come back,
+ * so they wait as well, unless somebody has few links, and so do costs, which are high while a link is young: a third of a
+ * mesh that was cut off for a minute would make all of it write, and be told of all, three times.
  */
-const MANY: Pace = { afterMs: 3000, withinMs: 15_000, goneMs: 120_000 };
+const MANY: Pace = { afterMs: 3000, withinMs: 15_000, goneMs: 120_000, spareMs: 180_000 };
 const MANY_FROM = 64;
+/** Whom so many list, or who has that share of what it listed, can be reached through those. */
+const LISTED_ENOUGH = 6;
+const STANDING_ENOUGH = 0.5;
 /** What an earlier run listed has this long to come back before it is taken from the list. */
 const RETURN_MS = 5000;
 /** Writes: one in 10 s, a few at once when neighbours come and go. */
@@ -54,8 +61,8 @@ export class LinksRoom implements RecordRoom {
   #sayAtMs = Number.POSITIVE_INFINITY;
   /** The first change that is not said yet … */
   #changedMs: number | undefined;
-  /** … and the first link that went, while no other change waits. */
-  #goneMs: number | undefined;
+  /** … and the first that can wait long, while no other does. */
+  #lateMs: number | undefined;
 
   /** @param isRelay Carries the traffic of others. */
   constructor(isRelay: boolean) {
@@ -97,11 +104,12 @@ export class LinksRoom implements RecordRoom {
       this.#rest();
       return;
     }
-    const { afterMs, withinMs, goneMs } = this.#pace;
-    if (change === 'gone' && goneMs > afterMs) {
+    const { afterMs, withinMs, goneMs, spareMs } = this.#pace;
+    const lateMs = { gone: goneMs, spare: spareMs, news: 0 }[change];
+    if (lateMs > afterMs) {
       this.#changedMs = undefined;
-      this.#goneMs ??= nowMs;
-      this.#sayFrom(this.#goneMs + goneMs, nowMs);
+      this.#lateMs ??= nowMs;
+      this.#sayFrom(this.#lateMs + lateMs, nowMs);
       return;
     }
     if (this.#changedMs !== undefined && !isOther) return;
@@ -142,17 +150,22 @@ export class LinksRoom implements RecordRoom {
   #rest(): void {
     this.#sayAtMs = Number.POSITIVE_INFINITY;
     this.#changedMs = undefined;
-    this.#goneMs = undefined;
+    this.#lateMs = undefined;
   }
 
-  #change(): 'none' | 'gone' | 'news' {
+  #change(): 'none' | 'gone' | 'spare' | 'news' {
     const said = this.#said;
     if (!said) return this.#costs.size > 0 ? 'news' : 'none';
+    let standing = 0;
+    let isOther = false;
     for (const [peer, costMs] of this.#costs) {
       const step = said.get(peer);
-      if (step === undefined || stepOf(costMs, step) !== step) return 'news';
+      if (step === undefined && this.topology.listedBy(peer) < LISTED_ENOUGH) return 'news';
+      if (step !== undefined) standing += 1;
+      if (step === undefined || stepOf(costMs, step) !== step) isOther = true;
     }
-    return said.size === this.#costs.size ? 'none' : 'gone';
+    if (!isOther) return said.size === standing ? 'none' : 'gone';
+    return standing === 0 || standing < said.size * STANDING_ENOUGH ? 'news' : 'spare';
   }
 }
 

@@ -20,6 +20,8 @@ import {
   MAX_SYNCS,
   NEWS_COMPARED_MAX_MS,
   NEWS_COMPARED_MIN_MS,
+  PUSH_AGAIN_FROM,
+  PUSH_AGAIN_MS,
   PUSH_DELAY_MS,
   PUSH_FANOUT,
   PUSH_MAX_QUEUED,
@@ -74,6 +76,7 @@ export class Gossip {
   #neighbours: readonly PeerId[] = [];
   #news: News[] = [];
   #pushAtMs = Number.POSITIVE_INFINITY;
+  #pushedMs = Number.NEGATIVE_INFINITY;
   #antiEntropyAtMs: number;
   #id = 0;
 
@@ -176,7 +179,7 @@ export class Gossip {
       send(peer, sync.onDeadline(nowMs), out);
       this.#endSync(sync, nowMs);
     }
-    if (nowMs >= this.#pushAtMs) this.#push(out);
+    if (nowMs >= this.#pushAtMs) this.#push(nowMs, out);
     this.#startSyncs(nowMs, out);
   }
 
@@ -322,11 +325,15 @@ export class Gossip {
     this.#hasten(nowMs);
     if (this.#news.length >= PUSH_MAX_QUEUED) this.#news.shift();
     this.#news.push(news);
-    this.#pushAtMs = Math.min(this.#pushAtMs, nowMs + PUSH_DELAY_MS);
+    // What is ours goes at once; a storm of others' news is passed on a few times a second and not record by record.
+    const isStorm = news.from !== undefined && this.#neighbours.length >= PUSH_AGAIN_FROM;
+    const restMs = isStorm ? this.#pushedMs + PUSH_AGAIN_MS : nowMs;
+    this.#pushAtMs = Math.min(this.#pushAtMs, Math.max(nowMs + PUSH_DELAY_MS, restMs));
   }
 
-  #push(out: RecordActions): void {
+  #push(nowMs: number, out: RecordActions): void {
     const news = this.#news;
+    this.#pushedMs = nowMs;
     this.#news = [];
     this.#pushAtMs = Number.POSITIVE_INFINITY;
     for (const peer of this.#pick(PUSH_FANOUT)) {

@@ -46,6 +46,20 @@ class Bench {
     }
   }
 
+  /** Its cost, in ms. */
+  price(number: number, costMs: number): void {
+    this.#costs.set(idOf(number), costMs);
+    this.tell();
+  }
+
+  /** So many others list links, to each of these. */
+  growMeshAround(count: number, numbers: readonly number[]): void {
+    const links = new Map(numbers.map((number) => [idOf(number), costStep(20)]));
+    for (let number = 100; number < 100 + count; number++) {
+      this.room.onChange({ owner: idOf(number), record: recordOf(links) }, false);
+    }
+  }
+
   tell(): void {
     this.room.setCosts(new Map(this.#costs), this.nowMs);
   }
@@ -146,5 +160,42 @@ describe('the links record', () => {
     bench.run(4000);
     assert.deepEqual(bench.said.at(-1)?.[1], 1, 'with the next news');
     assert.equal(bench.said.length, 3);
+  });
+
+  it('of a node in a large mesh is not written for links that stand in for others for a while', () => {
+    const bench = new Bench();
+    bench.growMeshAround(65, [1, 2, 3, 4, 5, 6]);
+    for (const number of [1, 2, 3, 4]) bench.meet(number);
+    bench.run(10_000);
+    assert.deepEqual(bench.said, [[4000, 4]]);
+    bench.lose(1);
+    bench.meet(5);
+    bench.price(2, 60);
+    bench.run(100_000);
+    bench.meet(1);
+    bench.price(2, 20);
+    bench.lose(5);
+    bench.run(200_000);
+    assert.equal(bench.said.length, 1, 'all is as it was');
+    bench.lose(1);
+    bench.meet(5);
+    bench.run(179_000);
+    assert.equal(bench.said.length, 1);
+    bench.run(2000);
+    assert.deepEqual(bench.said.at(-1)?.[1], 4, 'it lasted');
+  });
+
+  it('of a node in a large mesh tells of a link soon when one of its ends has few others', () => {
+    const bench = new Bench();
+    bench.growMeshAround(65, [1, 2, 3, 4, 5, 6]);
+    for (const number of [1, 2, 3, 4]) bench.meet(number);
+    bench.run(10_000);
+    bench.meet(7);
+    bench.run(3000);
+    assert.deepEqual(bench.said.at(-1)?.[1], 5, 'nobody else lists it');
+    for (const number of [1, 2, 3]) bench.lose(number);
+    bench.meet(5);
+    bench.run(3000);
+    assert.deepEqual(bench.said.at(-1)?.[1], 3, 'most of what was listed is gone');
   });
 });
