@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
 
-import { missedByMesh, missedByStore } from './limits.js';
-import { measure, type Figures } from './measure.js';
+import type { Idle } from '../../test/sim/scale-scenarios.js';
+import { harmOf, missedByMesh, missedByStore } from './limits.js';
+import { measure, PHASES, type Figures, type Phase } from './measure.js';
 import { storeOf } from './store.js';
 
 /*
@@ -9,6 +10,7 @@ import { storeOf } from './store.js';
  * code is 1 when a limit is missed.
  *
  * usage: node --expose-gc dist/bench/control/main.js [--nodes 10,30,100,200,1000] [--store 10000] [--seed n] [--kinds]
+ *        [--only lostPush,newcomer,away,partition,pause]
  */
 
 const { values } = parseArgs({
@@ -19,8 +21,10 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     /** Also: what the bytes at rest are, and who was disturbed. */
     kinds: { type: 'boolean', default: false },
+    only: { type: 'string', default: PHASES.join() },
   },
 });
+const phases = new Set<Phase>(PHASES.filter((phase) => values.only.split(',').includes(phase)));
 
 const COLUMNS: readonly (readonly [string, (figures: Figures) => string])[] = [
   ['nodes', ({ nodes }) => String(nodes)],
@@ -28,14 +32,16 @@ const COLUMNS: readonly (readonly [string, (figures: Figures) => string])[] = [
   ['most', ({ linksMost }) => String(linksMost)],
   ['idle B/s', (figures) => figures.idle.meanBytesPerSecond.toFixed(0)],
   ['most B/s', (figures) => figures.idle.mostBytesPerSecond.toFixed(0)],
-  ['newcomer s', ({ newcomerMs }) => seconds(newcomerMs)],
-  ['told all s', ({ toldMs }) => seconds(toldMs)],
-  ['lost push s', ({ lostPushMs }) => seconds(lostPushMs)],
-  ['healed s', ({ healMs }) => seconds(healMs)],
-  ['disturbed', ({ disturbances }) => String(disturbances.length)],
-  ['paused B/s', (figures) => figures.pauseBytesPerSecond.toFixed(0)],
-  ['away s', ({ awayMs }) => seconds(awayMs)],
-  ['away harm', ({ awayHarm }) => String(awayHarm)],
+  ['newcomer s', ({ newcomer }) => cell(newcomer, (of) => seconds(of.knowsAllMs))],
+  ['told all s', ({ newcomer }) => cell(newcomer, (of) => seconds(of.knownToAllMs))],
+  ['lost push s', ({ lostPush }) => cell(lostPush, (of) => seconds(of.foundMs))],
+  ['healed s', ({ partition }) => cell(partition, (of) => seconds(of.healMs))],
+  ['cut B/s', ({ partition }) => cell(partition, (of) => of.cutBytesPerSecond.toFixed(0))],
+  ['healing B/s', ({ partition }) => cell(partition, (of) => of.healBytesPerSecond.toFixed(0))],
+  ['disturbed', ({ pause }) => cell(pause, (of) => String(of.disturbances.length))],
+  ['paused B/s', ({ pause }) => cell(pause, (of) => of.meanBytesPerSecond.toFixed(0))],
+  ['away s', ({ away }) => cell(away, (of) => seconds(of.sameMs))],
+  ['away harm', ({ away }) => cell(away, (of) => String(harmOf(of)))],
   ['handshakes', ({ handshakes }) => String(handshakes)],
   ['signatures', ({ verifications }) => String(verifications)],
   ['heap MB', ({ heapMegabytes }) => heapMegabytes.toFixed(0)],
@@ -46,6 +52,10 @@ function seconds(ms: number | undefined): string {
   return ms === undefined ? 'never' : (ms / 1000).toFixed(2);
 }
 
+function cell<Of>(figures: Of | undefined, textOf: (figures: Of) => string): string {
+  return figures === undefined ? '-' : textOf(figures);
+}
+
 function print(cells: readonly string[]): void {
   process.stdout.write(`${cells.map((cell) => cell.padStart(12)).join('')}\n`);
 }
@@ -54,19 +64,27 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
+function sayKinds(when: string, kinds: Idle['kinds'] = []): void {
+  for (const [kind, rate] of kinds) say(`  ${when}: ${kind} ${rate.toFixed(1)} B/s`);
+}
+
 const missed: string[] = [];
 const all: Figures[] = [];
 print(COLUMNS.map(([title]) => title));
 for (const nodes of values.nodes.split(',').filter(Boolean).map(Number)) {
-  const figures = await measure(nodes, Number(values.seed), (step) => {
+  const figures = await measure(nodes, Number(values.seed), phases, (step) => {
     process.stderr.write(`${new Date().toISOString()} ${nodes} nodes: ${step}\n`);
   });
   all.push(figures);
   print(COLUMNS.map(([, textOf]) => textOf(figures)));
   missed.push(...missedByMesh(figures));
   if (!values.kinds) continue;
-  for (const [kind, rate] of figures.idle.kinds) say(`  ${kind} ${rate.toFixed(1)} B/s`);
-  for (const disturbance of figures.disturbances.slice(0, 20)) say(`  ${disturbance}`);
+  const { idle, partition, pause } = figures;
+  sayKinds('at rest', idle.kinds);
+  sayKinds('cut', partition?.cutKinds);
+  sayKinds('after the cut', partition?.healKinds);
+  sayKinds('beside a pause', pause?.kinds);
+  for (const disturbance of pause?.disturbances.slice(0, 20) ?? []) say(`  ${disturbance}`);
 }
 
 const [first, last] = [all.at(0), all.at(-1)];
@@ -75,7 +93,7 @@ if (first && last && first !== last) {
     `× ${((of(last) ?? NaN) / (of(first) ?? NaN)).toFixed(1)}`;
   say(
     `from ${first.nodes} to ${last.nodes} nodes: links ${growth((f) => f.linksMean)}, ` +
-      `bytes at rest ${growth((f) => f.idle.meanBytesPerSecond)}, newcomer ${growth((f) => f.newcomerMs)}, ` +
+      `bytes at rest ${growth((f) => f.idle.meanBytesPerSecond)}, newcomer ${growth((f) => f.newcomer?.knowsAllMs)}, ` +
       `heap of all ${growth((f) => f.heapMegabytes)}, cpu of all ${growth((f) => f.cpuMs)}`,
   );
 }

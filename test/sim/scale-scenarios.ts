@@ -11,6 +11,8 @@ import { Traffic } from './traffic.js';
  */
 
 const DAY_MS = 24 * 3_600_000;
+/** What a mesh sends to grow together is watched for so long. */
+const AFTER_PARTITION_MS = 60_000;
 /** Events that say that a member was lost, was retired, or does not count any more. */
 const DISTURBANCES: ReadonlySet<string> = new Set([
   'peer-lost',
@@ -60,26 +62,55 @@ export async function newcomer(mesh: Mesh): Promise<Newcomer> {
   return { knowsAllMs, knownToAllMs: isTold ? sim.time.nowMs() - startMs : undefined };
 }
 
-/** Cuts a share of the nodes off for `forMs`; both parts say something meanwhile. @returns how long digests differ then. */
+export interface Partition {
+  /** From its end until all digests are the same and all heard what was said apart; undefined: not in time. */
+  readonly healMs: number | undefined;
+  /** What a node sent a second while it lasted, on average and of what … */
+  readonly cutBytesPerSecond: number;
+  readonly cutKinds: readonly (readonly [string, number])[];
+  /** … and in the minute after it. */
+  readonly healBytesPerSecond: number;
+  readonly healKinds: readonly (readonly [string, number])[];
+}
+
+/** Cuts a share of the nodes off for `forMs`; both parts say something meanwhile. */
 export async function partition(
   { sim, nodes, words }: Mesh,
   share: number,
   forMs: number,
-): Promise<number | undefined> {
+): Promise<Partition> {
   const apart = nodes.slice(0, Math.round(nodes.length * share));
   const addresses = new Set(apart.map(({ address }) => address));
   sim.network.divide((from, to) => addresses.has(from) !== addresses.has(to));
+  const cut = new Traffic(sim);
   await sim.run(forMs / 2);
   const speakers = [nodes[0], nodes.at(-1)].filter((node) => node !== undefined);
   const word = `said apart at ${sim.time.nowMs()}`;
   for (const speaker of speakers) words.of(speaker).say(word);
   await sim.run(forMs / 2);
   sim.network.divide(undefined);
+  cut.stop();
+  const heal = new Traffic(sim);
+  const endMs = sim.time.nowMs();
   const haveAllHeard = (): boolean =>
     nodes.every((node) =>
       speakers.every((speaker) => speaker === node || words.of(node).hasHeard(speaker.id, word)),
     );
-  return comesTrue(sim, () => areSame(nodes) && haveAllHeard(), 300_000);
+  const healMs = await comesTrue(sim, () => areSame(nodes) && haveAllHeard(), 300_000);
+  await sim.run(Math.max(0, endMs + AFTER_PARTITION_MS - sim.time.nowMs()));
+  heal.stop();
+  const ofEach = ({ kinds }: Traffic): readonly (readonly [string, number])[] =>
+    kinds.map(([kind, rate]) => [kind, rate / nodes.length]);
+  const sum = (kinds: readonly (readonly [string, number])[]): number =>
+    kinds.reduce((total, [, rate]) => total + rate, 0);
+  const [cutKinds, healKinds] = [ofEach(cut), ofEach(heal)];
+  return {
+    healMs,
+    cutBytesPerSecond: sum(cutKinds),
+    cutKinds,
+    healBytesPerSecond: sum(healKinds),
+    healKinds,
+  };
 }
 
 export interface Paused {

@@ -9,12 +9,14 @@ interface Due {
   isCancelled: boolean;
 }
 
+const SWEEP_FROM = 4096;
 const WALL_AT_ZERO_MS = Date.UTC(2026, 0, 1);
 
 /** One clock for a whole simulation: it stands still unless `run` moves it, and wakes each sleeper in order. */
 export class VirtualTime implements Clock, Scheduler, Timers {
-  /** A binary heap by (atMs, order). */
-  readonly #heap: Due[] = [];
+  /** A binary heap by (atMs, order), cancelled ones among them until they come up or outnumber the others. */
+  #heap: Due[] = [];
+  #cancelled = 0;
   #nowMs = 1000;
   #order = 0;
 
@@ -44,7 +46,10 @@ export class VirtualTime implements Clock, Scheduler, Timers {
     };
     this.#push(due);
     return () => {
+      if (due.isCancelled) return;
       due.isCancelled = true;
+      this.#cancelled += 1;
+      if (this.#cancelled > SWEEP_FROM && this.#cancelled > this.#heap.length / 2) this.#sweep();
     };
   }
 
@@ -64,6 +69,8 @@ export class VirtualTime implements Clock, Scheduler, Timers {
         return isDone();
       }
       this.#pop();
+      // What cancels it from now on cancels nothing.
+      next.isCancelled = true;
       this.#nowMs = Math.max(this.#nowMs, next.atMs);
       next.callback();
       // All that is due at this moment, then whatever promises made of it.
@@ -77,37 +84,50 @@ export class VirtualTime implements Clock, Scheduler, Timers {
   }
 
   #peek(): Due | undefined {
-    while (this.#heap[0]?.isCancelled) this.#pop();
+    while (this.#heap[0]?.isCancelled) {
+      this.#pop();
+      this.#cancelled -= 1;
+    }
     return this.#heap[0];
+  }
+
+  /** Each turn of a daemon cancels a timer that is seconds away: a thousand daemons leave a million. */
+  #sweep(): void {
+    this.#cancelled = 0;
+    // A sorted array is a heap.
+    this.#heap = this.#heap
+      .filter(({ isCancelled }) => !isCancelled)
+      .sort((a, b) => (isBefore(a, b) ? -1 : 1));
   }
 
   #push(due: Due): void {
     const heap = this.#heap;
-    heap.push(due);
-    let index = heap.length - 1;
+    let index = heap.push(due) - 1;
     while (index > 0) {
       const parent = (index - 1) >> 1;
-      if (!isBefore(heap[index]!, heap[parent]!)) return;
-      [heap[index], heap[parent]] = [heap[parent]!, heap[index]!];
+      const above = heap[parent]!;
+      if (!isBefore(due, above)) break;
+      heap[index] = above;
       index = parent;
     }
+    heap[index] = due;
   }
 
   #pop(): void {
     const heap = this.#heap;
     const last = heap.pop();
     if (heap.length === 0 || !last) return;
-    heap[0] = last;
     let index = 0;
     for (;;) {
-      const left = 2 * index + 1;
-      let least = index;
-      if (left < heap.length && isBefore(heap[left]!, heap[least]!)) least = left;
-      if (left + 1 < heap.length && isBefore(heap[left + 1]!, heap[least]!)) least = left + 1;
-      if (least === index) return;
-      [heap[index], heap[least]] = [heap[least]!, heap[index]!];
-      index = least;
+      let child = 2 * index + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child += 1;
+      const below = heap[child]!;
+      if (!isBefore(below, last)) break;
+      heap[index] = below;
+      index = child;
     }
+    heap[index] = last;
   }
 }
 
