@@ -47,6 +47,11 @@ import type { MeshRecords } from './mesh-records.js';
 import type { StateStore } from './ports.js';
 import type { RecordRoom } from './record-room.js';
 
+/** Of the store (ipam/estate.ts): who has an address. */
+const ALLOCATION_CELL = 'a/';
+/** That may wait for another commit so long. */
+const LONGEST_UNWRITTEN_MS = 1000;
+
 /*
  * The machine of ipam/ in its mesh: members and titles come from the records, messages go by the links, cells to the
  * state store, and what this host asks is a promise.
@@ -100,6 +105,8 @@ export class MeshIpam implements RecordRoom, AddressSource {
   /** As told last. */
   #view: { readonly [Of in keyof MemberView]: Set<PeerId> } | undefined;
   #membersRevision = -1;
+  /** When what waits to be written is written by itself. */
+  #writeAtMs = Infinity;
 
   constructor(components: MeshIpamComponents, options: MeshIpamOptions) {
     this.#components = components;
@@ -178,7 +185,7 @@ export class MeshIpam implements RecordRoom, AddressSource {
   // ── in the loop ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   get turnDeadlineMs(): number {
-    return this.#ipam?.nextDeadlineMs ?? Infinity;
+    return Math.min(this.#writeAtMs, this.#ipam?.nextDeadlineMs ?? Infinity);
   }
 
   /** The records are restored. */
@@ -238,6 +245,10 @@ export class MeshIpam implements RecordRoom, AddressSource {
   follow(nowMs: number, out: Actions): void {
     const titles = this.#titles;
     this.#titles = [];
+    if (nowMs >= this.#writeAtMs) {
+      this.#writeAtMs = Infinity;
+      this.#components.state.writeIpamCells([]);
+    }
     if (!this.#ipam) return;
     if (titles.length > 0) {
       this.#with(nowMs, out, (ipam, actions) => {
@@ -277,9 +288,18 @@ export class MeshIpam implements RecordRoom, AddressSource {
     const actions = new IpamActions();
     act(this.#ipam, actions);
     let cells: (readonly [string, string | undefined])[] = [];
+    const answers: (() => void)[] = [];
     for (const action of actions.list) {
       if (action.kind === 'persist') {
         cells.push([ipamCellKey(action.key, this.#network), action.value]);
+        continue;
+      }
+      if (action.kind === 'answer') {
+        answers.push(() => {
+          const settle = this.#answers.get(action.id);
+          this.#answers.delete(action.id);
+          settle?.(action.outcome);
+        });
         continue;
       }
       if (cells.length > 0) this.#components.state.writeIpamCells(cells);
@@ -297,12 +317,6 @@ export class MeshIpam implements RecordRoom, AddressSource {
         case 'tell':
           this.#tell(action.to, action.titles, nowMs, out);
           break;
-        case 'answer': {
-          const settle = this.#answers.get(action.id);
-          this.#answers.delete(action.id);
-          settle?.(action.outcome);
-          break;
-        }
         case 'clash':
           this.#emitClash(action.clash, action.isOurs);
           break;
@@ -319,7 +333,20 @@ export class MeshIpam implements RecordRoom, AddressSource {
         }
       }
     }
-    if (cells.length > 0) this.#components.state.writeIpamCells(cells);
+    if (cells.length > 0) this.#writeLast(cells, nowMs);
+    for (const answer of answers) answer();
+  }
+
+  /**
+   * What follows from them is this host's business alone. Whose address it is comes to disk with the attachment that it
+   * is for: one commit. Where that never comes, nobody has the address: at the start it is taken back from owners that
+   * are no attachments.
+   */
+  #writeLast(cells: readonly (readonly [string, string | undefined])[], nowMs: number): void {
+    const prefix = ipamCellKey(ALLOCATION_CELL, this.#network);
+    const mayWait = cells.every(([key]) => key.startsWith(prefix));
+    this.#components.state.writeIpamCells(cells, mayWait);
+    if (mayWait) this.#writeAtMs = Math.min(this.#writeAtMs, nowMs + LONGEST_UNWRITTEN_MS);
   }
 
   #publish(title: Title, nowMs: number, out: Actions): void {

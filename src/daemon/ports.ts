@@ -73,8 +73,14 @@ export interface StateStore {
   writeDeclared(key: string, value: object | undefined): void;
   /** Cells of address management, as written: see ipam/estate.ts. */
   ipamCells(): Iterable<readonly [string, string]>;
-  /** All of them, on disk when it returns; no value: the cell goes. @throws OVL_STATE_DIR */
-  writeIpamCells(cells: readonly (readonly [string, string | undefined])[]): void;
+  /**
+   * All of them, on disk when it returns; no value: the cell goes. Those that may wait are on disk with whatever cell or
+   * attachment is written next, in one transaction with it. @throws OVL_STATE_DIR
+   */
+  writeIpamCells(
+    cells: readonly (readonly [string, string | undefined])[],
+    mayWait?: boolean,
+  ): void;
   ownAddress(): string | undefined;
   saveOwnAddress(cidr: string): void;
   /** Did a process on this state directory ever run with that instance? */

@@ -116,6 +116,8 @@ class LmdbStateStore implements OpenStateStore {
   });
   readonly #declaredTable: Database<unknown, string>;
   readonly #ipamTable: Database<unknown, string>;
+  /** Of address management: in no transaction yet. */
+  readonly #waitingCells = new Map<string, string | undefined>();
   readonly #log: Logger;
   /** In order of addition, value: the key's number. */
   readonly #contacts = new Map<string, string>();
@@ -223,16 +225,28 @@ class LmdbStateStore implements OpenStateStore {
   }
 
   #writeAttachments(writes: readonly AttachmentWrite[]): void {
+    this.#transact(() => {
+      for (const { id, value } of writes) {
+        if (value) this.#attachmentTable.putSync(id, value);
+        else this.#attachmentTable.removeSync(id);
+      }
+    });
+  }
+
+  /** One commit with the cells that wait. @throws OVL_STATE_DIR, with nothing written */
+  #transact(put: () => void): void {
     try {
-      this.#attachmentTable.transactionSync(() => {
-        for (const { id, value } of writes) {
-          if (value) this.#attachmentTable.putSync(id, value);
-          else this.#attachmentTable.removeSync(id);
+      this.#root.transactionSync(() => {
+        for (const [key, value] of this.#waitingCells) {
+          if (value === undefined) this.#ipamTable.removeSync(key);
+          else this.#ipamTable.putSync(key, value);
         }
+        put();
       });
     } catch (error) {
       throw stateDirError('state.mdb', 'Cannot write', error);
     }
+    this.#waitingCells.clear();
   }
 
   *declared(prefix: string): Iterable<readonly [string, unknown]> {
@@ -252,22 +266,19 @@ class LmdbStateStore implements OpenStateStore {
   }
 
   *ipamCells(): Iterable<readonly [string, string]> {
+    this.writeIpamCells([]);
     for (const { key, value } of this.#ipamTable.getRange()) {
       if (typeof value === 'string') yield [key, value];
     }
   }
 
-  writeIpamCells(cells: readonly (readonly [string, string | undefined])[]): void {
-    try {
-      this.#ipamTable.transactionSync(() => {
-        for (const [key, value] of cells) {
-          if (value === undefined) this.#ipamTable.removeSync(key);
-          else this.#ipamTable.putSync(key, value);
-        }
-      });
-    } catch (error) {
-      throw stateDirError('state.mdb', 'Cannot write', error);
-    }
+  writeIpamCells(
+    cells: readonly (readonly [string, string | undefined])[],
+    mayWait = false,
+  ): void {
+    for (const [key, value] of cells) this.#waitingCells.set(key, value);
+    if (mayWait || this.#waitingCells.size === 0) return;
+    this.#transact(() => undefined);
   }
 
   ownAddress(): string | undefined {
@@ -297,6 +308,7 @@ class LmdbStateStore implements OpenStateStore {
     this.#ownAddress = undefined;
     this.#write(this.#root.remove('ownAddress'));
     // So do its titles.
+    this.#waitingCells.clear();
     this.#write(this.#ipamTable.clearAsync().then(() => true));
   }
 
@@ -308,14 +320,24 @@ class LmdbStateStore implements OpenStateStore {
     this.#write(this.#root.remove('ownAddress'));
     this.#write(this.#recordTable.clearAsync().then(() => true));
     this.#write(this.#attachmentTable.clearAsync().then(() => true));
+    this.#waitingCells.clear();
     this.#write(this.#ipamTable.clearAsync().then(() => true));
     this.#write(this.#declaredTable.clearAsync().then(() => true));
   }
 
   close(): Promise<void> {
     this.#attachmentWrites.flush();
+    if (this.#closing === undefined && this.#waitingCells.size > 0) this.#writeWaiting();
     this.#closing ??= this.#root.flushed.then(() => this.#root.close());
     return this.#closing;
+  }
+
+  #writeWaiting(): void {
+    try {
+      this.writeIpamCells([]);
+    } catch (error) {
+      this.#write(Promise.reject(error instanceof Error ? error : new Error(String(error))));
+    }
   }
 
   /** A full disk must not stop the mesh: it is said, and what is in memory goes on. */

@@ -92,7 +92,10 @@ export type IpamAction =
   | { readonly kind: 'publish'; readonly title: Title }
   /** Hand these records to a peer now, as far as their records are known. */
   | { readonly kind: 'tell'; readonly to: PeerId; readonly titles: readonly Title[] }
-  /** On disk before any later action is done; undefined: the cell goes. */
+  /**
+   * On disk before any later action is done but an answer; undefined: the cell goes. Who has an address may come there
+   * with the attachment that it is for, since the start takes it back from owners that are none.
+   */
   | { readonly kind: 'persist'; readonly key: string; readonly value: string | undefined }
   | { readonly kind: 'answer'; readonly id: number; readonly outcome: Outcome }
   | { readonly kind: 'clash'; readonly clash: Clash; readonly isOurs: boolean }

@@ -163,6 +163,50 @@ describe('state store', () => {
     assert.deepEqual([...openStore().recordCells()], []);
   });
 
+  it('writes cells that may wait with what is written next, the last word of each', async () => {
+    const store = openStore();
+    const onDisk = (): unknown[] => {
+      const copy = join(parent, 'copy.mdb');
+      writeFileSync(copy, readFileSync(join(stateDir, 'state.mdb')));
+      const root = open<unknown, string>({
+        path: copy,
+        noSubdir: true,
+        encoding: 'json',
+        maxDbs: 8,
+      });
+      const cells = [...root.openDB<unknown, string>('ipam', { encoding: 'json' }).getRange()];
+      void root.close();
+      for (const name of [copy, `${copy}-lock`]) rmSync(name, { force: true });
+      return cells.map(({ key, value }) => [key, value]);
+    };
+    store.writeIpamCells([['a/1', 'uweb']], true);
+    store.writeIpamCells([['a/2', 'udb']], true);
+    assert.deepEqual(onDisk(), []);
+    await store.writeAttachment('web', { ifName: 'eth-ovl' });
+    assert.deepEqual(onDisk(), [
+      ['a/1', 'uweb'],
+      ['a/2', 'udb'],
+    ]);
+    store.writeIpamCells([['a/1', 'fweb']], true);
+    store.writeIpamCells([['a/2', undefined]], true);
+    store.writeIpamCells([['t/3', 'title']]);
+    assert.deepEqual(onDisk(), [
+      ['a/1', 'fweb'],
+      ['t/3', 'title'],
+    ]);
+    store.writeIpamCells([['a/1', undefined]], true);
+    assert.deepEqual([...store.ipamCells()], [['t/3', 'title']]);
+    store.writeIpamCells([['a/4', 'uweb']], true);
+    await store.close();
+    assert.deepEqual(
+      [...openStore().ipamCells()],
+      [
+        ['a/4', 'uweb'],
+        ['t/3', 'title'],
+      ],
+    );
+  });
+
   it('keeps attachments until they are removed, and forgets them on clear', async () => {
     const first = openStore();
     await Promise.all([
