@@ -7,7 +7,8 @@ const SUMMARY_AT = 26;
 
 const USAGE = 'Usage: ';
 
-const EXIT_CODES = [
+/** What they mean, for people. */
+export const EXIT_CODES = [
   'Exit codes: 0 done, also when it was so already; 1 refused or failed;',
   '2 bad usage; 3 daemon not reachable.',
 ];

@@ -10,6 +10,7 @@ const PAGES = [
   'THIRD-PARTY.md',
   'docs/architecture.md',
   'docs/operations.md',
+  'docs/overlayctl.md',
 ];
 
 describe('README and its pages', () => {
