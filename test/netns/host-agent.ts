@@ -40,6 +40,9 @@ function perform(call: HostCall): Promise<unknown> {
       return host.setAddresses(call.cidrs);
     case 'probeAddress':
       return host.probeAddress(call.address);
+    case 'downNow':
+      host.downNow();
+      return Promise.resolve();
     case 'preflight':
     case 'warnings':
     case 'down':

@@ -2,7 +2,7 @@ import type { Mac } from '../../src/model/mac.js';
 
 /** What host-interface.test.ts asks its agent for. */
 export type HostCall =
-  | { readonly method: 'preflight' | 'warnings' | 'down' | 'removeEverything' }
+  | { readonly method: 'preflight' | 'warnings' | 'down' | 'downNow' | 'removeEverything' }
   | { readonly method: 'up'; readonly mac: Mac }
   | { readonly method: 'setAddresses'; readonly cidrs: readonly string[] }
   | { readonly method: 'probeAddress'; readonly address: string };

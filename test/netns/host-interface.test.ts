@@ -247,6 +247,26 @@ describe('host interface in a network namespace', function () {
     assert.deepEqual(links(), []);
   });
 
+  it('downNow removes what up took at once, and leaves a bridge with attachments and what is not ours', async () => {
+    const idle = startAgent();
+    const host = await startedHost();
+    await idle.must({ method: 'downNow' });
+    assert.deepEqual(links(), ['overlay0', 'overlay0-t'], 'another one has it');
+    ipIn('link', 'add', 'port0', 'type', 'veth', 'peer', 'name', 'end');
+    ipIn('link', 'set', 'port0', 'master', 'overlay0');
+    await host.must({ method: 'downNow' });
+    assert.deepEqual(links(), ['overlay0', 'overlay0-t']);
+    ipIn('link', 'delete', 'port0');
+    ipIn('link', 'set', 'overlay0', 'alias', 'somebody');
+    await host.must({ method: 'downNow' });
+    assert.deepEqual(links(), ['overlay0', 'overlay0-t']);
+    ipIn('link', 'set', 'overlay0', 'alias', `overlayd:a1b2c3d4:00112233`);
+    ipIn('link', 'delete', 'overlay0-t');
+    await host.must({ method: 'downNow' });
+    assert.deepEqual(links(), []);
+    await host.must({ method: 'downNow' });
+  });
+
   it('down keeps a bridge with attachments, without the own address; reset removes it', async () => {
     const host = await startedHost();
     await host.must({ method: 'setAddresses', cidrs: ['10.47.0.9/12'] });
