@@ -31,6 +31,7 @@ import type { Exposure } from '../workload/exposures.js';
 import { DEFAULT_NETWORK, type Attachment } from '../workload/model.js';
 import type { NameServer } from '../workload/ports.js';
 import { nameOf } from '../workload/request.js';
+import { LocalAskers } from './local-askers.js';
 import { MeshNames } from './mesh-names.js';
 import type { OsModule } from './os-port.js';
 import type { HostWarning, StateStore, Timers } from './ports.js';
@@ -111,6 +112,7 @@ export class NameService implements DnsControl {
   /** Further networks of who asks, by network and address: those for whom the guard is in force. */
   #also: ReadonlyMap<string, readonly NetworkId[]> = new Map();
   #guarded: string | undefined;
+  #targets = new LocalAskers([], () => DEFAULT_NETWORK_ID);
 
   constructor(components: NameServiceComponents, options: NameServiceOptions) {
     const { clock, rng, timers, state, os, warn } = components;
@@ -137,6 +139,7 @@ export class NameService implements DnsControl {
       timers,
       forwarder: this.#forwarder,
       responder: new Responder({ zone: this.#zone, rng }),
+      mayForward: (network, client) => this.#isHere(network, client),
       alsoOf: (network, client) => this.#also.get(`${network} ${client}`) ?? [],
       openBoundSocket: (...words) => os.openBoundSocket(...words),
     });
@@ -236,6 +239,7 @@ export class NameService implements DnsControl {
 
   setAttached(attached: readonly Attachment[]): void {
     this.#attached = attached;
+    this.#targets = new LocalAskers(attached, this.#options.idOf);
     this.#tell();
   }
 
@@ -355,6 +359,15 @@ export class NameService implements DnsControl {
         const why = error instanceof Error ? error.message : String(error);
         warn(`Targets on several networks hear the names of one alone: ${why}`);
       });
+  }
+
+  /**
+   * Whether a query comes from a target of this host or from the host itself. One that says so and is elsewhere gets
+   * nothing of it: the answer goes to the target.
+   */
+  #isHere(network: NetworkId, client: string): boolean {
+    const isHost = this.#places.get(network)?.servers.some(({ address }) => address === client);
+    return isHost === true || this.#targets.has(network, client);
   }
 
   #askers(): readonly NetworkAsker[] {

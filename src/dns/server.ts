@@ -4,10 +4,11 @@ import { createServer, isIP, type Server } from 'node:net';
 import type { Clock } from '../base/clock.js';
 import { OverlayError } from '../base/errors.js';
 import type { Timers } from '../daemon/ports.js';
-import type { Responder, Transport } from './answer.js';
+import { failureReply, type Responder, type Transport } from './answer.js';
 import { ClientRate } from './client-rate.js';
 import { clientKey, literalOnly } from './exchange.js';
 import type { Forwarder } from './forwarder.js';
+import { RCODE } from './query.js';
 import { TcpClients, type Answer } from './tcp-clients.js';
 
 /** Asked of the kernel, which gives what its limit allows: queries wait there while JavaScript is busy elsewhere. */
@@ -36,6 +37,8 @@ export interface DnsCounters {
   malformed: number;
   /** Beyond what one client may ask in a second. */
   rateLimited: number;
+  /** About others' names, by who is none of this host. */
+  refused: number;
   /** Our own queries to upstream servers that came back to us. */
   looped: number;
 }
@@ -47,6 +50,8 @@ export interface DnsServerComponents {
   readonly forwarder: Forwarder;
   /** Further networks whose names a client of a network may hear, by its bare address. None but where it is sure who asks. */
   readonly alsoOf?: (network: number, client: string) => readonly number[];
+  /** Whether names that are not ours are asked for on behalf of a client of a network, by its bare address. Without: of all. */
+  readonly mayForward?: (network: number, client: string) => boolean;
   /** For bindings with a device (daemon/os-port.ts). */
   readonly openBoundSocket?: OpenBoundSocket;
 }
@@ -79,6 +84,7 @@ export class DnsServer {
     forwarded: 0,
     malformed: 0,
     rateLimited: 0,
+    refused: 0,
     looped: 0,
   };
 
@@ -246,7 +252,8 @@ export class DnsServer {
       this.#counters.looped += 1;
       return undefined;
     }
-    const also = this.#components.alsoOf?.(network, address.split('%')[0] ?? '') ?? [];
+    const client = address.split('%')[0] ?? '';
+    const also = this.#components.alsoOf?.(network, client) ?? [];
     const verdict = responder.answer(bytes, network, transport, also);
     switch (verdict.kind) {
       case 'reply':
@@ -255,6 +262,10 @@ export class DnsServer {
         this.#counters.malformed += 1;
         return undefined;
       case 'forward':
+        if (this.#components.mayForward?.(network, client) === false) {
+          this.#counters.refused += 1;
+          return failureReply(bytes, verdict.query, transport, RCODE.refused);
+        }
         this.#counters.forwarded += 1;
         return forwarder.forward({ bytes, query: verdict.query, transport, client: address });
     }

@@ -127,6 +127,20 @@ describe('names for attached namespaces', function () {
     await writeFile(`/etc/netns/${alice.namespace}/resolv.conf`, 'nameserver 192.0.2.1\n');
   });
 
+  it('that are not ours are asked for on behalf of this host and its targets alone', async () => {
+    const [v4 = '', v6 = ''] = await serversOf(onBob);
+    const other = ['web.overlay.internal', '+noall', '+comments', '+answer'];
+    await a.ip(['route', 'add', v4, 'dev', 'eth-ovl']);
+    for (const server of [v4, `${v6}%eth-ovl`]) {
+      // A member's target that asks another host's server hears the names of the mesh, and of no other.
+      assert.deepEqual(await short(a, `@${server}`, `db.${DOMAIN}`), ['192.168.0.3']);
+      assert.match(await dig(a, `@${server}`, ...other), /status: REFUSED/);
+      assert.doesNotMatch(await dig(b, `@${server}`, ...other), /status: REFUSED/);
+    }
+    assert.doesNotMatch(await dig(bob, `@${v4}`, ...other), /status: REFUSED/);
+    await a.ip(['route', 'del', v4, 'dev', 'eth-ovl']);
+  });
+
   it('can be added, several addresses under one, 50 by EDNS0 and TCP', async () => {
     const many = Array.from({ length: 50 }, (_, i) => `10.40.0.${i + 1}`);
     await ctl(onBob, 'dns', 'add', 'many', ...many.slice(0, 32));

@@ -25,9 +25,11 @@ describe('the DNS server', () => {
   let zone = new Zone(DEFAULT_DOMAIN);
   let forwarder: Forwarder;
   let server: DnsServer;
+  let strangers: Set<string>;
 
   beforeEach(() => {
     upstreams.length = 0;
+    strangers = new Set();
     clockMs = 0;
     zone = new Zone(DEFAULT_DOMAIN);
     zone.put('web', { network: 0, name: 'web', addresses: ['10.32.0.5'] });
@@ -41,6 +43,7 @@ describe('the DNS server', () => {
       timers,
       forwarder,
       responder: new Responder({ zone, rng }),
+      mayForward: (network, client) => !strangers.has(`${network} ${client}`),
     });
   });
   afterEach(async () => {
@@ -142,6 +145,22 @@ describe('the DNS server', () => {
     await upstream.stop();
   });
 
+  it('asks for other names only on behalf of those it may', async () => {
+    const upstream = new FakeUpstream(() => ({ address: '192.0.2.9' }));
+    upstreams.push(await upstream.start());
+    const port = await server.open(LOOPBACK);
+    strangers.add('1 127.0.0.1');
+    assert.equal((await askUdp(port, queryFor('example.com'))).rcode, 'NOERROR');
+    strangers.add('0 127.0.0.1');
+    assert.equal((await askUdp(port, queryFor('example.com'))).rcode, 'REFUSED');
+    const socket = await dial(port);
+    socket.end(withLength(queryFor('example.com')));
+    assert.equal((await replies(socket, 1))[0]?.rcode, 'REFUSED');
+    assert.deepEqual(dataOf(await askUdp(port, queryFor('web'))), ['10.32.0.5']);
+    assert.deepEqual([server.counters.forwarded, server.counters.refused], [1, 2]);
+    await upstream.stop();
+  });
+
   it('answers its own queries with silence when they are turned back to it', async () => {
     const port = await server.open(LOOPBACK);
     upstreams.push({ address: '127.0.0.1', port });
@@ -156,6 +175,7 @@ describe('the DNS server', () => {
       forwarded: 1,
       malformed: 0,
       rateLimited: 0,
+      refused: 0,
       looped: 1,
     });
     client.close();
