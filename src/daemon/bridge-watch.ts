@@ -1,3 +1,4 @@
+import { HostLook } from './host-look.js';
 import type { NetworkWatcher, Timers } from './ports.js';
 
 /*
@@ -35,62 +36,40 @@ export interface BridgeWatchComponents {
 
 export class BridgeWatch {
   readonly #components: BridgeWatchComponents;
+  readonly #looking: HostLook;
   readonly #failed = new Set<string>();
-  #cancel: (() => void) | undefined;
-  #unwatch: (() => void) | undefined;
-  #work: Promise<void> | undefined;
   #isNews = false;
-  #isStopped = false;
 
   constructor(components: BridgeWatchComponents) {
     this.#components = components;
+    const { timers, network } = components;
+    this.#looking = new HostLook({
+      ...{ timers, network },
+      look: () => this.#lookAtNews(),
+      delayMs: (isTold) => (isTold && this.#failed.size === 0 ? LOOK_MS : LOOK_SOON_MS),
+      onNews: () => {
+        this.#isNews = true;
+        this.#looking.now();
+      },
+    });
   }
 
   start(): void {
-    if (this.#isStopped) return;
-    try {
-      this.#unwatch = this.#components.network.watch([], () => {
-        this.#onNews();
-      });
-    } catch {
-      // Then the looks are frequent; that there is no word is said where routes are followed (daemon.ts).
-    }
-    this.#arm();
+    this.#looking.start();
   }
 
   /** Waits for what is under way; nothing begins after this. */
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    this.#unwatch?.();
-    this.#cancel?.();
-    await this.#work;
+  stop(): Promise<void> {
+    return this.#looking.stop();
   }
 
   /** What comes while something is made again is looked at behind it. */
-  #onNews(): void {
-    if (this.#isStopped) return;
-    this.#isNews = true;
-    if (this.#work !== undefined) return;
-    this.#cancel?.();
-    this.#work = this.#lookAtNews().finally(() => {
-      this.#work = undefined;
-      this.#arm();
-    });
-  }
-
   async #lookAtNews(): Promise<void> {
-    while (this.#isNews && !this.#isStopped) {
+    this.#isNews = true;
+    while (this.#isNews && !this.#looking.isStopped) {
       this.#isNews = false;
       await this.#look();
     }
-  }
-
-  #arm(): void {
-    if (this.#isStopped) return;
-    const isSoon = this.#unwatch === undefined || this.#failed.size > 0;
-    this.#cancel = this.#components.timers.set(isSoon ? LOOK_SOON_MS : LOOK_MS, () => {
-      this.#onNews();
-    });
   }
 
   async #look(): Promise<void> {

@@ -1,3 +1,4 @@
+import { HostLook } from './host-look.js';
 import type { HostWarning, NetworkWatcher, Timers } from './ports.js';
 
 /*
@@ -21,16 +22,22 @@ export interface PoolWatchComponents {
 
 export class PoolWatch {
   readonly #components: PoolWatchComponents;
+  readonly #looking: HostLook;
   #warnings: readonly HostWarning[] = [];
   #seen = '';
   #isNews = false;
-  #cancel: (() => void) | undefined;
-  #unwatch: (() => void) | undefined;
-  #work: Promise<void> = Promise.resolve();
-  #isStopped = false;
 
   constructor(components: PoolWatchComponents) {
     this.#components = components;
+    const { timers, network } = components;
+    this.#looking = new HostLook({
+      ...{ timers, network },
+      look: () => this.#look().catch(() => undefined),
+      delayMs: () => LOOK_MS,
+      onNews: () => {
+        this.#isNews = true;
+      },
+    });
   }
 
   /** Those that stand now. */
@@ -39,34 +46,12 @@ export class PoolWatch {
   }
 
   start(): void {
-    if (this.#isStopped) return;
-    try {
-      this.#unwatch = this.#components.network.watch([], () => {
-        this.#isNews = true;
-      });
-    } catch {
-      // Said where routes are followed (daemon.ts); pools that come are looked at all the same.
-    }
-    this.#arm();
+    this.#looking.start();
   }
 
   /** Waits for what is under way; nothing begins after this. */
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    this.#unwatch?.();
-    this.#cancel?.();
-    await this.#work;
-  }
-
-  #arm(): void {
-    if (this.#isStopped) return;
-    this.#cancel = this.#components.timers.set(LOOK_MS, () => {
-      this.#work = this.#look()
-        .catch(() => undefined)
-        .finally(() => {
-          this.#arm();
-        });
-    });
+  stop(): Promise<void> {
+    return this.#looking.stop();
   }
 
   async #look(): Promise<void> {
