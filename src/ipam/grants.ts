@@ -18,8 +18,10 @@ import { chainAfter, NO_HOLDER, titleText, type Title } from './title.js';
 
 type Ask = Extract<IpamMessage, { kind: 'ask' }>;
 
-/** Pieces that a title with holes is written anew in, when its heir is gone. */
+/** Titles that are written anew at once for other heirs; the rest when it is tidied next. */
 const MAX_PIECES = 32;
+/** A block of more titles gets one heir, so that they can be joined. */
+const TITLES_A_BLOCK = 2;
 
 /*
  * Both ends of a grant that this node is part of as the holder who gives, or as the witness who countersigns.
@@ -294,8 +296,7 @@ export class Grants {
     if (!heir) return;
     const spans = this.#estate.ownSpans(pool).filter(({ title }) => !this.#estate.heirOf(title));
     const pieces = spans.flatMap(({ first, last }) => cidrsOfRange(pool.range.family, first, last));
-    if (pieces.length > MAX_PIECES) return;
-    for (const block of pieces) {
+    for (const block of pieces.slice(0, MAX_PIECES)) {
       if (this.#estate.isPending(pool.id, block)) continue;
       if (ledger.titlesIfHeldBy(pool.id, block, self)) {
         this.#write(pool, block, self, [heir], undefined, 0, out);
@@ -303,7 +304,7 @@ export class Grants {
     }
   }
 
-  /** One title instead of several, where the same heir can see to it. */
+  /** One title instead of several: at once where the same heir can see to it, else once they have the same. */
   #join(pool: Pool, out: IpamActions): void {
     const { ledger, members, self } = this.#estate;
     for (const block of ledger.blocksOf(pool.id, self)) {
@@ -311,11 +312,38 @@ export class Grants {
       const hidden = held.filter((title) => cidrContains(block, title.block));
       const [first] = hidden;
       if (!first || hidden.length < 2 || this.#estate.isPending(pool.id, block)) continue;
+      if (held.some((title) => this.#estate.isLate(title))) continue;
       const heir = this.#estate.heirOf(first);
-      if (heir && !members.isReachable(heir)) continue;
-      if (held.some((title) => this.#estate.heirOf(title) !== heir || this.#estate.isLate(title)))
-        continue;
-      this.#write(pool, block, self, first.chain, heir, 0, out);
+      if (held.some((title) => this.#estate.heirOf(title) !== heir)) {
+        if (held.length > TITLES_A_BLOCK) this.#nameOneHeir(pool, block, out);
+      } else if (!heir || members.isReachable(heir)) {
+        this.#write(pool, block, self, first.chain, heir, 0, out);
+      }
+    }
+  }
+
+  /** Whoever is heir of most of a block becomes that of the rest. The heirs until then see to it. */
+  #nameOneHeir(pool: Pool, block: Cidr, out: IpamActions): void {
+    const { ledger, members, self } = this.#estate;
+    const spans = ledger.spansIn(pool.id, block);
+    const sizes = new Map<PeerId, { size: bigint; readonly chain: readonly PeerId[] }>();
+    for (const { first, last, title } of spans) {
+      const heir = this.#estate.heirOf(title);
+      if (!heir || !members.isReachable(heir)) continue;
+      const of = sizes.get(heir) ?? { size: 0n, chain: title.chain };
+      of.size += last - first + 1n;
+      sizes.set(heir, of);
+    }
+    const [main] = [...sizes].sort(([, a], [, b]) => (a.size < b.size ? 1 : -1));
+    if (!main) return;
+    const [chosen, { chain }] = main;
+    let left = MAX_PIECES;
+    for (const { first, last, title } of spans) {
+      const heir = this.#estate.heirOf(title);
+      if (!heir || heir === chosen || !members.isReachable(heir)) continue;
+      for (const piece of cidrsOfRange(pool.range.family, first, last)) {
+        if (left-- > 0) this.#write(pool, piece, self, chain, heir, 0, out);
+      }
     }
   }
 

@@ -86,6 +86,7 @@ export class Island {
   #flying: InFlight[] = [];
   #requests = new Map<number, { node: Node; atMs: number }>();
   #nextRequest = 1;
+  #forgotten: ReadonlySet<PeerId> = new Set();
 
   constructor({ seed, pool, loss = 0, repeats = 0, crashes = 0, delayMs = 20 }: IslandOptions) {
     this.rng = seededRng(seed);
@@ -154,6 +155,39 @@ export class Island {
     node.isRemoved = true;
     at.gone.add(node.id);
     for (const other of this.#neighbours(at)) this.#post(at, other.id, this.#gossipOf(at));
+    this.followMembers();
+  }
+
+  /**
+   * The removed that no title of any node mentions are left out from here on, so that a long walk costs by the living.
+   * Nobody may be about to speak of them: what is under way was said by those who live.
+   */
+  forgetRemoved(): void {
+    const titles = this.nodes
+      .filter((node) => !node.isRemoved)
+      .map(({ ipam }) => ipam.ledger.all());
+    const mentioned = new Set(
+      titles
+        .flat()
+        .flatMap(({ holder, grantor, witness, chain }) => [
+          ...[holder, grantor, ...chain],
+          ...(witness ? [witness] : []),
+        ]),
+    );
+    const gone = this.nodes.filter(({ id, isRemoved }) => isRemoved && !mentioned.has(id));
+    const ids = new Set(gone.map(({ id }) => id));
+    this.#flying = this.#flying.filter(({ from, to }) => !ids.has(from) && !ids.has(to));
+    for (const { parcel } of this.#flying) {
+      if (parcel.kind === 'titles') assert(parcel.titles.every(({ holder }) => !ids.has(holder)));
+    }
+    this.#forgotten = new Set([...this.#forgotten, ...ids]);
+    for (const node of gone) this.nodes.splice(this.nodes.indexOf(node), 1);
+    for (const { known, gone: removed } of this.nodes) {
+      for (const id of ids) {
+        known.delete(id);
+        removed.delete(id);
+      }
+    }
     this.followMembers();
   }
 
@@ -364,8 +398,10 @@ export class Island {
     } else {
       titles(parcel.node.titles);
       const size = node.gone.size + node.known.size;
-      for (const peer of parcel.node.gone) node.gone.add(peer);
-      for (const peer of parcel.node.known) if (peer !== node.id) node.known.add(peer);
+      for (const peer of parcel.node.gone) if (!this.#forgotten.has(peer)) node.gone.add(peer);
+      for (const peer of parcel.node.known) {
+        if (peer !== node.id && !this.#forgotten.has(peer)) node.known.add(peer);
+      }
       if (node.gone.size + node.known.size > size) {
         const reachable = new Set(this.#neighbours(node).map(({ id }) => id));
         this.act(node, (out) => {

@@ -98,6 +98,22 @@ describe('addresses of a mesh', () => {
     assert.equal(mesh.address(node, 'other', at(first)), first);
   });
 
+  it('are whoever’s chooses them once they are detached, also on another node and at once', () => {
+    const { mesh, nodes } = settled(2);
+    const [founder, other] = nodes as [Node, Node];
+    for (const [from, to] of [
+      [founder, other],
+      [other, founder],
+      [other, other],
+    ] as const) {
+      const taken = mesh.address(from, 'web');
+      assert.equal(refusal(mesh, to, 'db', at(taken)).code, 'in use');
+      mesh.release(from, 'web');
+      assert.equal(mesh.address(to, 'db', at(taken)), taken);
+      mesh.release(to, 'db');
+    }
+  });
+
   it('survive kill -9', () => {
     const { mesh, nodes } = settled(3);
     const before = nodes.map((node) => mesh.address(node, 'web'));
@@ -159,6 +175,42 @@ describe('addresses of a mesh', () => {
       [nodes[0]!.id],
     );
     assert.equal(pool!.titles, 1);
+  });
+});
+
+describe('many small blocks side by side', () => {
+  it('become one, whoever gave them', () => {
+    const { mesh, nodes } = settled(3);
+    const [founder, b, c] = nodes as [Node, Node, Node];
+    for (let n = 65; n < 96; n += 2) mesh.address(b, `b${n}`, at(`10.9.0.${n}`));
+    for (let n = 65; n < 96; n += 2) mesh.release(b, `b${n}`);
+    for (let n = 64; n < 96; n++) mesh.address(c, `c${n}`, at(`10.9.0.${n}`));
+    mesh.run(30_000);
+    assert(mesh.isOfOneMind());
+    const { ledger } = founder.ipam;
+    const [pool] = ledger.pools();
+    const held = ledger.titlesIfHeldBy(pool!.id, parseCidr('10.9.0.64/27')!, c.id);
+    assert(held && held.length <= 2, `${held?.length} titles`);
+  });
+
+  it('of several givers survive any of them, and a holder that dies meanwhile leaves all to one', () => {
+    for (let after = 0; after < 8000; after += 500) {
+      const { mesh, nodes } = settled(4);
+      const [founder, b, c, d] = nodes as [Node, Node, Node, Node];
+      for (let n = 65; n < 80; n += 2) mesh.address(b, `b${n}`, at(`10.9.0.${n}`));
+      for (let n = 65; n < 80; n += 2) mesh.release(b, `b${n}`);
+      for (let n = 64; n < 80; n++) mesh.address(c, `c${n}`, at(`10.9.0.${n}`));
+      mesh.run(after);
+      kill(mesh, b, d);
+      mesh.run(Math.floor(after / 3));
+      kill(mesh, c, d);
+      mesh.run(15_000);
+      for (let n = 64; n < 80; n++) mesh.address(d, `d${n}`, at(`10.9.0.${n}`));
+      mesh.address(founder, 'web');
+      mesh.run(10_000);
+      assert.deepEqual(mesh.duplicates(), []);
+      assert(mesh.isOfOneMind());
+    }
   });
 });
 

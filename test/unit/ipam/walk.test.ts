@@ -11,6 +11,9 @@ const NODES = 10;
 const OWNERS = 14;
 const WALKS = Number(process.env['IPAM_WALKS'] ?? 4);
 const STEPS = Number(process.env['IPAM_STEPS'] ?? 250);
+/** Everything heals, and what must hold then is looked at, each time so many steps were taken. */
+const CHAPTER = 1000;
+const FAULTS = { loss: 0.1, repeats: 0.1, crashes: 0.002 } as const;
 const SEED = process.env['IPAM_SEED'];
 
 class Walk {
@@ -22,11 +25,8 @@ class Walk {
   constructor(seed: number) {
     this.seed = seed;
     this.island = new Island({
-      seed,
-      pool: '10.9.0.0/24',
-      loss: 0.1,
-      repeats: 0.1,
-      crashes: 0.002,
+      ...{ seed, pool: '10.9.0.0/24' },
+      ...FAULTS,
     });
     const first = this.island.join();
     while (this.island.nodes.length < NODES) this.island.join(first);
@@ -69,6 +69,7 @@ class Walk {
     else island.run(Math.floor(island.rng.fraction() * 3000));
     island.run(Math.floor(island.rng.fraction() * 60));
     if (this.steps % 20 === 0) this.check();
+    if (this.steps % CHAPTER === 0) this.#nextChapter();
   }
 
   check(): void {
@@ -122,6 +123,15 @@ class Walk {
     while (island.up.length < NODES) island.join(island.pick(island.up));
     island.run(2500);
     island.loss = loss;
+  }
+
+  #nextChapter(): void {
+    const { island } = this;
+    this.settle();
+    this.#isCut = false;
+    island.forgetRemoved();
+    this.#refill();
+    Object.assign(island, FAULTS);
   }
 
   /** Everything heals: whoever asks gets an address, all know the same, nothing is the dead's. */
