@@ -419,7 +419,10 @@ export interface IpamControl {
   ipam(network?: string): IpamDocument;
   /** Address, `a-b` or cidr, less what is excepted. @throws OVL_ADDRESS_INVALID, OVL_ADDRESS_IN_USE, OVL_ADDRESS_UNAVAILABLE */
   reserveAddress(range: string, except: readonly string[], network?: string): Promise<void>;
-  /** No error when it was not reserved. @throws OVL_ADDRESS_INVALID */
+  /**
+   * No error when it was not reserved and is free here.
+   * @throws OVL_ADDRESS_INVALID, OVL_ADDRESS_IN_USE, OVL_ADDRESS_UNAVAILABLE where the space is another node's
+   */
   releaseAddress(range: string, network?: string): Promise<void>;
   /** @throws OVL_ADDRESS_INVALID, OVL_POOL_OVERLAP */
   addPool(range: string, network?: string): Promise<void>;

@@ -444,6 +444,11 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       daemon.tell({ level: 'warn', code: 'host-warning', message: `${message} (${code})`, cure });
     },
   });
+  daemon.nameUsersBy((network, address) => {
+    const { addresses } = exposures.on(network);
+    const isExposed = addresses.some((cidr) => cidr.split('/')[0] === address);
+    return workloads.holderOf(network, address) ?? (isExposed ? 'this host (exposed)' : undefined);
+  });
   daemon.onFatal((error) => {
     inputs.onFatal(error);
   });

@@ -130,6 +130,8 @@ export interface Daemon {
   addressDocument(network?: string): IpamDocument;
   /** Ranges of a network's pools, cidr texts. */
   poolsOf(network: NetworkId): readonly string[];
+  /** Who has an address on this host, as people call it; for what is said to them. */
+  nameUsersBy(userOf: (network: string, address: string) => string | undefined): void;
   /** Addresses of the default network's pools. */
   readonly addresses: AddressSource & AddressPools;
   /** How operators touch those of a network, by name. @throws OVL_NOT_FOUND, OVL_USAGE */
@@ -191,6 +193,7 @@ class OverlayDaemon implements Daemon {
   #onFatal: (error: unknown) => void = () => undefined;
   #onReset: () => void = () => undefined;
   #onCloned: () => void = () => undefined;
+  #userOf: (network: string, address: string) => string | undefined = () => undefined;
   readonly #instance: Uint8Array;
   #clones: CloneWatch | undefined;
 
@@ -277,6 +280,10 @@ class OverlayDaemon implements Daemon {
   addressDocument(network?: string): IpamDocument {
     const id = network === undefined ? undefined : this.networks.find(network).id;
     return this.#allAddresses.document(id);
+  }
+
+  nameUsersBy(userOf: (network: string, address: string) => string | undefined): void {
+    this.#userOf = userOf;
   }
 
   poolsOf(network: NetworkId): readonly string[] {
@@ -619,6 +626,7 @@ class OverlayDaemon implements Daemon {
           this.#post(run);
         },
         admitPool: admitPool ?? (() => Promise.resolve()),
+        userOf: (network, address) => this.#userOf(network, address),
         nodeAddresses: () => [...this.#keeper.cidrs, ...this.#directory.takenAddresses()],
       },
       {

@@ -9,7 +9,7 @@ import { decodeIpamMessage, encodeIpamMessage } from '../ipam/codec.js';
 import { Ipam, type Want } from '../ipam/ipam.js';
 import { putInEnvelope } from '../ipam/envelope.js';
 import type { MemberView } from '../ipam/members.js';
-import { grantableRange, subtract } from '../ipam/space.js';
+import { grantableRange, intersect, subtract } from '../ipam/space.js';
 import {
   createdMsOfPool,
   decodeTitle,
@@ -26,12 +26,12 @@ import type { Links } from '../link/links.js';
 import {
   cidrHas,
   cidrsEqual,
+  cidrsOverlap,
   formatAddress,
   formatCidr,
   formatRange,
   parseAddress,
   parseCidr,
-  parseRange,
   type AddressRange,
   type Cidr,
   type IpAddress,
@@ -42,6 +42,19 @@ import { bodyOfRecord, keyOfRecord, type SignedRecord } from '../records/signed-
 import { RECORD_KIND } from '../wire/record.js';
 import { NoAddresses } from '../workload/no-addresses.js';
 import type { AddressSource } from '../workload/ports.js';
+import {
+  heldElsewhere,
+  inNoPool,
+  mustBeUsablePool,
+  mustParsePool,
+  mustParseRange,
+  noSuchPool,
+  notASubnet,
+  nothingLeft,
+  refusedError,
+  stillInUse,
+  type Purpose,
+} from './address-answers.js';
 import { ipamCellKey, ipamCellsOf } from './ipam-cells.js';
 import type { MeshRecords } from './mesh-records.js';
 import type { StateStore } from './ports.js';
@@ -73,6 +86,8 @@ export interface MeshIpamComponents {
   readonly post: (run: (nowMs: number, out: Actions) => void) => void;
   /** Own addresses of nodes, of this one too. */
   readonly nodeAddresses: () => readonly string[];
+  /** Who has an address on this host, as people call it. */
+  readonly userOf: (network: string, address: string) => string | undefined;
   /** Refuses a range that cannot be a pool on this host, beside the pools there are. @throws OVL_POOL_OVERLAP */
   readonly admitPool: (range: string, pools: readonly string[]) => Promise<void>;
 }
@@ -391,10 +406,10 @@ export class MeshIpam implements RecordRoom, AddressSource {
     }
     const text = subnet ?? this.#options.defaultSubnet;
     const cidr = text === undefined ? undefined : parseCidr(text, 'cut');
-    if (text !== undefined && !cidr) throw unavailable(text, `'${text}' is not a subnet`);
+    if (text !== undefined && !cidr) throw notASubnet(text);
     const outcome = await this.#request(owner, { kind: 'any', subnet: cidr });
     if (outcome.ok) return `${formatAddress(outcome.address)}/${outcome.bits}`;
-    throw this.#refused(text ?? '', outcome.refusal);
+    throw this.#refused('give', text ?? '', outcome.refusal);
   }
 
   async claim(owner: string, cidr: string): Promise<void> {
@@ -402,7 +417,7 @@ export class MeshIpam implements RecordRoom, AddressSource {
     if (!address) return;
     const outcome = await this.#request(owner, { kind: 'address', address });
     if (outcome.ok || outcome.refusal.code === 'outside') return;
-    throw this.#refused(cidr, outcome.refusal);
+    throw this.#refused('give', cidr, outcome.refusal);
   }
 
   release(owner: string, cidr: string): void {
@@ -489,23 +504,52 @@ export class MeshIpam implements RecordRoom, AddressSource {
       [whole],
       holes.filter((hole) => hole.family === family),
     );
-    if (left.length === 0) return;
+    if (left.length === 0) throw nothingLeft(text, holes);
     const ranges = left.map((range) => ({ family, ...range }));
     const outcome = await this.#request('', { kind: 'reserve', ranges });
-    if (!outcome.ok) throw this.#refused(text, outcome.refusal);
+    if (!outcome.ok) throw this.#refused('reserve', text, outcome.refusal);
   }
 
-  /** No error when they were not reserved. @throws OVL_ADDRESS_INVALID */
+  /**
+   * Takes back what is reserved of a range. No error when nothing was, as long as nothing else stands where it would.
+   * @throws OVL_ADDRESS_INVALID, OVL_ADDRESS_IN_USE where it is in use here, OVL_ADDRESS_UNAVAILABLE where it is others'
+   */
   async unreserve(text: string): Promise<void> {
     const range = mustParseRange(text);
-    await new Promise<void>((resolve) => {
-      this.#components.post((nowMs, out) => {
-        this.#with(nowMs, out, (ipam, actions) => {
-          ipam.unreserve(range, nowMs, actions);
-        });
-        resolve();
-      });
+    await this.#run((ipam, actions, nowMs) => {
+      if (!ipam.reserved().some((other) => haveCommon(other, range))) {
+        this.#mustBeFree(text, range, ipam);
+      }
+      ipam.unreserve(range, nowMs, actions);
     });
+  }
+
+  #mustBeFree(text: string, range: AddressRange, ipam: Ipam): void {
+    const { nameOf, nodeAddresses } = this.#components;
+    const { first } = range;
+    const isOne = first === range.last;
+    const address = { family: range.family, value: first };
+    const used = ipam.used().find((each) => isIn(range, each.address));
+    const own = isOne ? this.#userOf(formatAddress(address)) : undefined;
+    if (used) throw stillInUse(text, used.address, this.#userOf(formatAddress(used.address)));
+    if (own !== undefined) throw stillInUse(text, address, own);
+    const isNode = (cidr: string): boolean => {
+      const node = parseAddress(cidr.split('/')[0] ?? '');
+      return node?.family === address.family && node.value === first;
+    };
+    if (isOne && nodeAddresses().some(isNode)) throw stillInUse(text, address, 'a node as its own');
+    const { ledger } = ipam;
+    const spans = ledger
+      .pools()
+      .flatMap((pool) =>
+        pool.range.family === range.family
+          ? ledger.spans(pool.id).filter((span) => intersect(span, range) !== undefined)
+          : [],
+      );
+    const [head] = spans;
+    if (!head) throw inNoPool(text);
+    if (spans.some(({ title }) => title.holder === this.#options.self)) return;
+    throw heldElsewhere(text, nameOf(head.title.holder));
   }
 
   /** One more pool. @throws OVL_ADDRESS_INVALID for a range that overlaps another, OVL_POOL_OVERLAP */
@@ -513,20 +557,14 @@ export class MeshIpam implements RecordRoom, AddressSource {
     const range = mustParsePool(text);
     const { pools } = this;
     if (pools.includes(formatCidr(range))) return;
+    mustBeUsablePool(text, range);
     await this.#components.admitPool(formatCidr(range), pools);
-    await new Promise<void>((resolve, reject) => {
-      this.#components.post((nowMs, out) => {
-        this.#with(nowMs, out, (ipam, actions) => {
-          const other = ipam.addPool(range, nowMs, actions);
-          if (!other) resolve();
-          else if (cidrsEqual(other.range, range)) resolve();
-          else {
-            const cure = 'Choose a range beside it.';
-            const message = `${text} overlaps the pool ${formatCidr(other.range)}`;
-            reject(new OverlayError('OVL_ADDRESS_INVALID', message, { value: text, cure }));
-          }
-        });
-      });
+    await this.#run((ipam, actions, nowMs) => {
+      const other = ipam.addPool(range, nowMs, actions);
+      if (!other || cidrsEqual(other.range, range)) return;
+      const cure = 'Choose a range beside it.';
+      const message = `${text} overlaps the pool ${formatCidr(other.range)}`;
+      throw new OverlayError('OVL_ADDRESS_INVALID', message, { value: text, cure });
     });
   }
 
@@ -540,7 +578,10 @@ export class MeshIpam implements RecordRoom, AddressSource {
       const address = parseAddress(cidr.split('/')[0] ?? '');
       return address !== undefined && cidrHas(pool, address);
     });
-    const isPool = this.#ipam?.pools().some(({ pool: { range } }) => cidrsEqual(range, pool));
+    const ranges = this.#ipam?.ledger.pools().map(({ range }) => range) ?? [];
+    const isPool = ranges.some((range) => cidrsEqual(range, pool));
+    const near = ranges.find((range) => cidrsOverlap(range, pool));
+    if (!isPool && near) throw noSuchPool(text, near);
     if (isPool && node !== undefined) {
       throw new OverlayError(
         'OVL_ADDRESS_IN_USE',
@@ -549,18 +590,26 @@ export class MeshIpam implements RecordRoom, AddressSource {
       );
     }
     const outcome = await this.#request('', { kind: 'end', pool });
-    if (outcome.ok) return;
-    const { code, text: why, peer } = outcome.refusal;
-    const who = peer && peer !== this.#options.self ? ` (${this.#components.nameOf(peer)})` : '';
-    const cures = {
-      'in use': 'Detach what uses it, or release what is reserved, there.',
-      reserved: 'Add another pool first.',
-    };
-    throw new OverlayError(
-      code === 'in use' ? 'OVL_ADDRESS_IN_USE' : 'OVL_ADDRESS_UNAVAILABLE',
-      `The pool ${text} cannot be removed: ${why}${who}`,
-      { value: text, cure: code === 'in use' || code === 'reserved' ? cures[code] : CURES[code] },
-    );
+    if (!outcome.ok) throw this.#refused('end', text, outcome.refusal);
+  }
+
+  /** In the loop. @throws OVL_ADDRESS_UNAVAILABLE before the start; what `act` throws */
+  #run(act: (ipam: Ipam, actions: IpamActions, nowMs: number) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#components.post((nowMs, out) => {
+        let failure: Error | undefined;
+        if (!this.#ipam) failure = this.#refused('give', '', STARTING);
+        this.#with(nowMs, out, (ipam, actions) => {
+          try {
+            act(ipam, actions, nowMs);
+          } catch (error) {
+            failure = error instanceof Error ? error : new Error(String(error));
+          }
+        });
+        if (failure) reject(failure);
+        else resolve();
+      });
+    });
   }
 
   #request(owner: string, want: Want): Promise<Outcome> {
@@ -570,8 +619,7 @@ export class MeshIpam implements RecordRoom, AddressSource {
       this.#components.post((nowMs, out) => {
         if (!this.#ipam) {
           this.#answers.delete(id);
-          const text = 'this node is still starting';
-          resolve({ ok: false, refusal: { code: 'no pool', text, peer: undefined } });
+          resolve({ ok: false, refusal: STARTING });
           return;
         }
         this.#with(nowMs, out, (ipam, actions) => {
@@ -581,54 +629,33 @@ export class MeshIpam implements RecordRoom, AddressSource {
     });
   }
 
-  #refused(value: string, { code, text, peer }: Refusal): OverlayError {
+  #refused(purpose: Purpose, value: string, refusal: Refusal): OverlayError {
+    const { peer, address } = refusal;
     const isUs = peer === this.#options.self;
-    const who = peer && !isUs ? ` (${this.#components.nameOf(peer)})` : '';
-    if (code === 'in use') {
-      return new OverlayError('OVL_ADDRESS_IN_USE', `${value} cannot be given: ${text}${who}`, {
-        value,
-        cure: 'Choose another one, or leave it out and get a free one.',
-      });
-    }
-    const what = value === '' ? 'No address can be given' : `No address of ${value} can be given`;
-    return unavailable(value, `${what}: ${text}${who}`, code);
+    return refusedError(purpose, value, refusal, {
+      peer: peer && !isUs ? ` (${this.#components.nameOf(peer)})` : '',
+      user: address && this.#userOf(address),
+    });
+  }
+
+  #userOf(address: string): string | undefined {
+    const { network } = this.#options;
+    return this.#components.userOf(network?.name ?? DEFAULT_NETWORK, address);
   }
 }
 
-const CURES: Readonly<Record<Exclude<Refusal['code'], 'in use'>, string>> = {
-  full: 'Detach what is not needed, remove peers that are gone for good, or add a pool (overlayctl ipam pool).',
-  waiting: 'Try again when that peer is back; if it is gone for good, remove it.',
-  'no pool': 'Try again in a few seconds; without other nodes a pool is founded after ten.',
-  outside: 'Name a subnet of a pool (overlayctl ipam status).',
-  reserved: 'Choose another one.',
-  removed: "Run 'overlayctl reset' here and start it again: it joins with a new identity.",
+const STARTING: Refusal = {
+  code: 'no pool',
+  text: 'this node is still starting',
+  peer: undefined,
 };
 
-function unavailable(
-  value: string,
-  message: string,
-  code: Exclude<Refusal['code'], 'in use'> = 'outside',
-): OverlayError {
-  return new OverlayError('OVL_ADDRESS_UNAVAILABLE', message, { value, cure: CURES[code] });
+function isIn({ family, first, last }: AddressRange, address: IpAddress): boolean {
+  return address.family === family && first <= address.value && address.value <= last;
 }
 
-function mustParsePool(text: string): Cidr {
-  const range = parseCidr(text);
-  if (range) return range;
-  throw new OverlayError('OVL_ADDRESS_INVALID', `'${text}' is not a range of addresses`, {
-    value: text,
-    cure: 'Give it by its first address and length, like 10.80.0.0/16 or fd12:3456::/64.',
-  });
-}
-
-/** @throws OVL_ADDRESS_INVALID */
-function mustParseRange(text: string): AddressRange {
-  const range = parseRange(text);
-  if (range) return range;
-  throw new OverlayError('OVL_ADDRESS_INVALID', `'${text}' is no address and no range of them`, {
-    value: text,
-    cure: 'Give it like 10.32.0.9, 10.32.0.9-10.32.0.20 or 10.32.1.0/24.',
-  });
+function haveCommon(a: AddressRange, b: AddressRange): boolean {
+  return a.family === b.family && intersect(a, b) !== undefined;
 }
 
 function haveSame(a: ReadonlySet<PeerId>, b: ReadonlySet<PeerId>): boolean {

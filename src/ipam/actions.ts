@@ -71,6 +71,8 @@ export interface Refusal {
   readonly text: string;
   /** Who is in the way. */
   readonly peer: PeerId | undefined;
+  /** What is in use on this node. */
+  readonly address?: string;
 }
 
 export type Outcome =

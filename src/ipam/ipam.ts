@@ -470,7 +470,7 @@ export class Ipam {
       }
       const found = this.#estate.allocations.at(address);
       if (found && found.freedMs === undefined && found.owner !== owner) {
-        return final('in use', `${formatAddress(address)} is in use here`, this.#estate.self);
+        return this.#usedHere(address);
       }
       this.#estate.use(address, owner, out);
       return { address, bits };
@@ -500,7 +500,7 @@ export class Ipam {
       const part = usable && intersect(range, usable);
       if (!part) return final('reserved', `${formatRange(range)} is never handed out`);
       const user = this.#userIn(pool, part);
-      if (user) return final('in use', `${formatAddress(user)} is in use here`, this.#estate.self);
+      if (user) return this.#usedHere(user);
       const missing = this.#collect(pool, part, nowMs, out);
       if (missing?.isFinal) return missing;
       failure ??= missing;
@@ -528,11 +528,18 @@ export class Ipam {
     const [reserved] = this.#estate.reservations.in(range);
     const user =
       this.#userIn(pool, whole) ?? (reserved && { family: range.family, value: reserved.first });
-    if (user) return final('in use', `${formatAddress(user)} is in use here`, this.#estate.self);
+    if (user) return this.#usedHere(user);
     const missing = this.#collect(pool, whole, nowMs, out);
     if (missing) return missing;
     this.#grants.end(pool, out);
     return { address, bits: range.bits };
+  }
+
+  #usedHere(address: IpAddress): Failure {
+    const bare = formatAddress(address);
+    const text = `${bare} is in use here`;
+    const peer = this.#estate.self;
+    return { refusal: { code: 'in use', text, peer, address: bare }, isFinal: true };
   }
 
   #userIn({ range: { family } }: Pool, { first, last }: Range): IpAddress | undefined {

@@ -80,6 +80,7 @@ describe('overlayctl and a real daemon', () => {
       },
       { domain: 'overlay.internal', owner: 'host' },
     );
+    a.daemon.nameUsersBy((network, address) => workloads.holderOf(network, address));
     const more = {
       ...workloadControl(
         workloads,
@@ -330,6 +331,93 @@ describe('overlayctl and a real daemon', () => {
     for (const text of ['10.33.0.9-10.33.0.1', '10.33.0.1-fd00::1', 'all', '10.33.0.1/24']) {
       assert.match((await ctl('ipam', 'reserve', text)).err, /OVL_ADDRESS_INVALID/);
     }
+  });
+
+  it('says who uses an address that is to be released or reserved, and changes nothing', async () => {
+    host.namespaces.set('web', 7);
+    assert.equal((await ctl('attach', '10.32.0.9/12', 'web')).code, 0);
+    for (const text of ['10.32.0.9', '10.32.0.0/28', '10.32.0.1-10.32.0.20']) {
+      const released = await ctl('ipam', 'release', text);
+      assert.equal(released.code, 1);
+      assert.match(
+        released.err,
+        /is reserved here: 10\.32\.0\.9 is in use by web \(OVL_ADDRESS_IN_USE\).*detach web/s,
+      );
+      const kept = await ctl('ipam', 'reserve', text);
+      assert.equal(kept.code, 1);
+      assert.match(
+        kept.err,
+        /cannot be reserved: 10\.32\.0\.9 is in use here by web \(OVL_ADDRESS_IN_USE\).*--except/s,
+      );
+    }
+    host.namespaces.set('db', 8);
+    assert.match((await ctl('attach', '10.32.0.9/12', 'db')).err, /in use here by web/);
+    assert.deepEqual(a.daemon.addresses.document().reserved, []);
+    // What is reserved of a range goes, whatever else is there.
+    await ctl('ipam', 'reserve', '10.32.0.0/28', '--except', '10.32.0.9');
+    assert.equal((await ctl('ipam', 'release', '10.32.0.0/28')).code, 0);
+    assert.deepEqual(a.daemon.addresses.document().reserved, []);
+    // Free, and not reserved: it stands as asked. So does what was freed this very moment, for who names it.
+    assert.equal((await ctl('ipam', 'release', '10.32.0.77')).code, 0);
+    assert.equal((await ctl('detach', 'web')).code, 0);
+    assert.equal((await ctl('attach', '10.32.0.9/12', 'db')).out, '10.32.0.9/12\n');
+  });
+
+  it('releases neither a node’s own address, nor what others hold, nor what is in no pool', async () => {
+    const own = a.daemon.control.status().self.addresses[0]?.split('/')[0] ?? '';
+    assert.match((await ctl('ipam', 'release', own)).err, /in use by a node as its own/);
+    assert.match((await ctl('ipam', 'release', '192.168.7.1')).err, /192\.168\.7\.1 is in no pool/);
+    const b = await linked();
+    await sim.until('one pool', () => b.daemon.addresses.document().pools.length === 1, 5000);
+    const reserved = b.daemon.addresses.reserve('10.32.9.0/28', []);
+    await sim.run(1000);
+    await reserved;
+    assert.match(
+      (await ctl('ipam', 'release', '10.32.9.4')).err,
+      /Nothing of 10\.32\.9\.4 is reserved here: the space is held by beta.*release' there/s,
+    );
+  });
+
+  it('lists pools, and refuses what is none, no word, or an option of another word', async () => {
+    await ctl('ipam', 'pool', 'add', '10.80.0.0/24');
+    const list = await ctl('ipam', 'pool', 'list');
+    assert.match(
+      list.out,
+      /^POOL +NETWORK +HOLDERS\n10\.\d+\.0\.0\/\d+ +default +1\n10\..* +default +1\n$/,
+    );
+    const pools = JSON.parse((await ctl('--json', 'ipam', 'pool', 'list')).out) as {
+      pools: { range: string }[];
+    };
+    assert.deepEqual(pools.pools.map(({ range }) => range).sort(), [
+      '10.32.0.0/12',
+      '10.80.0.0/24',
+    ]);
+    const wrong: [RegExp, ...string[]][] = [
+      [/no 'ipam pool rm'.*Usage/s, 'pool', 'rm', '10.80.0.0/24'],
+      [/'ipam pool' wants list, add or remove/, 'pool'],
+      [/'ipam pool list' takes no arguments/, 'pool', 'list', 'all'],
+      [/takes at most 3, got '10\.82\.0\.0\/24'/, 'pool', 'add', '10.81.0.0/24', '10.82.0.0/24'],
+      [/wants an address.* no '10\.32\.0\.8' behind it/, 'release', '10.32.0.9', '10.32.0.8'],
+      [/'ipam release' has no option --except/, 'release', '10.32.0.9', '--except', '10.32.0.9'],
+      [/'ipam pool' has no option --except/, 'pool', 'list', '--except', '10.32.0.9'],
+      [/leaves nothing of 10\.32\.0\.9/, 'reserve', '10.32.0.9', '--except', '10.32.0.0/24'],
+      [/'x' is no address/, 'reserve', '10.32.0.9', '--except', 'x'],
+      [/'10\.80\.0\.9' is not a range/, 'pool', 'add', '10.80.0.9'],
+      [/'10\.80\.0\.9\/24' is not a range/, 'pool', 'add', '10.80.0.9/24'],
+      [/has no address to hand out/, 'pool', 'add', '10.90.0.0/31'],
+      [/hosts do not use 127\.0\.0\.0\/8 for that/, 'pool', 'add', '127.1.0.0/16'],
+      [/hosts do not use fe80::\/10 for that/, 'pool', 'add', 'fe80::/64'],
+      [/it is too large/, 'pool', 'add', '64.0.0.0/4'],
+      [/10\.80\.0\.0\/25 is no pool: 10\.80\.0\.0\/24 is one/, 'pool', 'remove', '10.80.0.0/25'],
+      [/cannot be reserved: 192\.168\.7\.1 is in no pool/, 'reserve', '192.168.7.1'],
+      [/cannot be reserved: 10\.47\.255\.1 is never handed out/, 'reserve', '10.47.255.1'],
+    ];
+    for (const [said, ...words] of wrong) {
+      const { code, err } = await ctl('ipam', ...words);
+      assert.notEqual(code, 0, words.join(' '));
+      assert.match(err, said);
+    }
+    assert.equal(a.daemon.addresses.document().pools.length, 2);
   });
 
   it('refuses to attach with a code and a cure, and attaches nothing', async () => {

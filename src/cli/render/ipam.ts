@@ -39,3 +39,17 @@ export function renderIpam({
     ),
   ];
 }
+
+/** One line a pool: what there is, not who holds it. */
+export function renderPools({ pools }: Pick<IpamDocument, 'pools'>): string[] {
+  if (pools.length === 0) return ['There is no address pool yet.'];
+  const rows = pools.map(({ range, network, holders }) => [
+    printable(range),
+    printable(network),
+    String(holders.length),
+  ]);
+  return renderTable(
+    [{ title: 'POOL' }, { title: 'NETWORK' }, { title: 'HOLDERS', align: 'right' }],
+    rows,
+  );
+}
