@@ -25,8 +25,15 @@ interface Pace {
   readonly spareMs: number;
 }
 
-/** Relays are wanted within seconds, and what a record of ours costs the mesh is nothing. */
+/** Relays are wanted within seconds, and what a record of ours costs the mesh is little. */
 const FEW: Pace = { afterMs: 200, withinMs: 1000, goneMs: 200, spareMs: 200 };
+/**
+ * Where all of some dozen start together, each new one would be a record of every other. While all reach each other,
+ * nobody looks for a relay, and a newcomer that lacks somebody needs the links of the others, not theirs to it. So links
+ * that came wait for more. Not those that went, nor while this node or one that just said its links lacks somebody.
+ */
+const SOME: Pace = { afterMs: 2000, withinMs: 15_000, goneMs: 200, spareMs: 2000 };
+const SOME_FROM = 16;
 /**
  * Each record goes to a thousand, and each of those has sixteen links. One that went costs whoever tries it a refusal,
  * and most come back: a machine slept, a wire was pulled. Those that took their place meanwhile go when they come back,
@@ -63,6 +70,11 @@ export class LinksRoom implements RecordRoom {
   #changedMs: number | undefined;
   /** … and the first that can wait long, while no other does. */
   #lateMs: number | undefined;
+  /** Of the pace at which the change waits. */
+  #afterMs = 0;
+  #isSeeking = false;
+  /** Somebody lacks a peer that is reached from here, and cannot know. */
+  #isNeeded = false;
 
   /** @param isRelay Carries the traffic of others. */
   constructor(isRelay: boolean) {
@@ -88,15 +100,21 @@ export class LinksRoom implements RecordRoom {
       this.#isSaidEarlier = true;
       return;
     }
-    if (read?.ok) this.topology.setLinks(owner, read.value);
-    else this.topology.remove(owner);
+    if (read?.ok) {
+      this.topology.setLinks(owner, read.value);
+      this.#noteLacks(owner, read.value);
+    } else this.topology.remove(owner);
   }
 
-  /** Whom this node reaches directly, and at what cost in ms. */
-  setCosts(costs: ReadonlyMap<PeerId, number>, nowMs: number): void {
+  /**
+   * Whom this node reaches directly, and at what cost in ms. `isSeeking`: it looks for ways to others, so the mesh is
+   * not one in which all reach each other.
+   */
+  setCosts(costs: ReadonlyMap<PeerId, number>, nowMs: number, isSeeking = false): void {
     const isMore = [...costs.keys()].some((peer) => !this.#costs.has(peer));
     const isOther = isMore || costs.size !== this.#costs.size;
     this.#costs = costs;
+    this.#isSeeking = isSeeking;
     if (!this.#isRelay) return;
     const change = this.#change();
     if (change === 'none') {
@@ -104,7 +122,7 @@ export class LinksRoom implements RecordRoom {
       this.#rest();
       return;
     }
-    const { afterMs, withinMs, goneMs, spareMs } = this.#pace;
+    const { afterMs, withinMs, goneMs, spareMs } = this.#paceOf(change);
     const lateMs = { gone: goneMs, spare: spareMs, news: 0 }[change];
     if (lateMs > afterMs) {
       this.#changedMs = undefined;
@@ -112,7 +130,8 @@ export class LinksRoom implements RecordRoom {
       this.#sayFrom(this.#lateMs + lateMs, nowMs);
       return;
     }
-    if (this.#changedMs !== undefined && !isOther) return;
+    if (this.#changedMs !== undefined && !isOther && afterMs === this.#afterMs) return;
+    this.#afterMs = afterMs;
     this.#changedMs ??= nowMs;
     this.#sayFrom(Math.min(nowMs + afterMs, this.#changedMs + withinMs), nowMs);
   }
@@ -137,9 +156,36 @@ export class LinksRoom implements RecordRoom {
     say(this.kind, NO_KEY, encodeLinksRecord(this.#said));
   }
 
-  get #pace(): Pace {
-    const pace = this.topology.size > MANY_FROM ? MANY : FEW;
+  #paceOf(change: 'gone' | 'spare' | 'news'): Pace {
+    if (this.topology.size > MANY_FROM) return this.#patient(MANY);
+    const isUrgent = this.#isSeeking || this.#isNeeded || (!this.#isSaidEarlier && this.#hasLost);
+    return this.#patient(change !== 'gone' && this.#isMiddling && !isUrgent ? SOME : FEW);
+  }
+
+  /** What an earlier run listed may come back. */
+  #patient(pace: Pace): Pace {
     return this.#isSaidEarlier ? { ...pace, goneMs: Math.max(pace.goneMs, RETURN_MS) } : pace;
+  }
+
+  get #isMiddling(): boolean {
+    const { size } = this.topology;
+    return size > SOME_FROM && size <= MANY_FROM;
+  }
+
+  /** A link that was listed is gone. */
+  get #hasLost(): boolean {
+    return [...(this.#said?.keys() ?? [])].some((peer) => !this.#costs.has(peer));
+  }
+
+  /** Who just said its links, and is linked with us, lacks somebody whose link with us is not said yet. */
+  #noteLacks(owner: PeerId, listed: ReadonlyMap<PeerId, number>): void {
+    if (this.#changedMs === undefined || !this.#isMiddling || !this.#costs.has(owner)) return;
+    const isLacking = [...this.#costs.keys()].some((peer) => {
+      return peer !== owner && !listed.has(peer) && this.#said?.has(peer) !== true;
+    });
+    if (!isLacking) return;
+    this.#isNeeded = true;
+    this.#sayAtMs = Math.min(this.#sayAtMs, this.#changedMs + FEW.afterMs);
   }
 
   #sayFrom(atMs: number, nowMs: number): void {
@@ -151,6 +197,7 @@ export class LinksRoom implements RecordRoom {
     this.#sayAtMs = Number.POSITIVE_INFINITY;
     this.#changedMs = undefined;
     this.#lateMs = undefined;
+    this.#isNeeded = false;
   }
 
   #change(): 'none' | 'gone' | 'spare' | 'news' {

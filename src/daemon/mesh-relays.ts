@@ -221,6 +221,7 @@ export class MeshRelays {
       return path === paths?.active ? 'active' : 'working';
     };
     const answerMs = this.#components.links.dialer.answerMs(nowMs);
+    const { isSeeking } = this.#plan;
     for (const step of this.#plan.onDeadline(nowMs, { relays, answerMs, stateOf })) {
       if (step.kind === 'free') {
         this.#relays.free(step.label, nowMs, actions);
@@ -229,6 +230,7 @@ export class MeshRelays {
       const label = this.#relays.request(step.target, step.via, nowMs, actions);
       if (label !== undefined) this.#plan.onAsked(step.target, step.via, label);
     }
+    if (this.#plan.isSeeking !== isSeeking) this.#tellCosts(nowMs);
   }
 
   /** Who carries traffic, and what the links cost. */
@@ -279,7 +281,7 @@ export class MeshRelays {
     for (const [peer, { costMs, sinceMs }] of this.#neighbours) {
       if (costMs > 0 || nowMs - sinceMs >= SAMPLE_MS) costs.set(peer, costMs);
     }
-    this.#components.linksRoom.setCosts(costs, nowMs);
+    this.#components.linksRoom.setCosts(costs, nowMs, this.#plan.isSeeking);
   }
 
   #act(nowMs: number, out: Actions, run: (actions: RelayAction[]) => void): void {

@@ -54,6 +54,9 @@ export const ANTI_ENTROPY_MAX_MS = 30 * SECOND_MS;
 export const NEWS_COMPARED_MIN_MS = 2 * SECOND_MS;
 export const NEWS_COMPARED_MAX_MS = 5 * SECOND_MS;
 export const MAX_SYNCS = 2;
+/** New neighbours, and those that differ, are caught up with at once, so many of them; of more, one in 4 s. */
+export const CATCH_UPS_BURST = 6;
+export const CATCH_UPS_PER_SECOND = 0.25;
 /** A neighbour that asks and differs is asked back, this often at most. */
 export const SYNC_AGAIN_MS = SECOND_MS;
 

@@ -16,6 +16,8 @@ import {
   ANSWER_BYTES_PER_SECOND,
   ANTI_ENTROPY_MAX_MS,
   ANTI_ENTROPY_MIN_MS,
+  CATCH_UPS_BURST,
+  CATCH_UPS_PER_SECOND,
   ASK_BELOW_QUEUED,
   MAX_SYNCS,
   NEWS_COMPARED_MAX_MS,
@@ -38,9 +40,9 @@ import { VerifyQueue } from './verify-queue.js';
 /*
  * How records spread (docs/protocol.md §5):
  *
- *   news, ours or another's ─ 10 ms ─► pushed to 3 neighbours        a new neighbour, one that differs ─► Sync
+ *   news, ours or another's ─ 10 ms ─► pushed to 3 neighbours        a new neighbour, one that differs ─► due ─► Sync
  *   every 10-30 s, and 2-5 s after                                   whatever comes ─► VerifyQueue ─► store ─► news
- *   something new ─► one neighbour at random ─► Sync
+ *   something new ─► one that is due, or any neighbour ─► Sync
  *
  * Pushes to three reach nineteen of twenty members. Who has something new compares soon, so the last one is found within
  * seconds and a mesh that was cut in two agrees as fast as it grows together, while one at rest stays quiet.
@@ -69,8 +71,10 @@ export class Gossip {
   readonly #queue = new VerifyQueue();
   readonly #shares = new Shares();
   readonly #syncs = new Map<PeerId, Sync>();
-  /** To be caught up with, in this order. */
+  /** To be caught up with, in this order: a few at once, since after those one learns little from another. */
   readonly #due = new Set<PeerId>();
+  readonly #catchUps = new TokenBucket(CATCH_UPS_BURST, CATCH_UPS_PER_SECOND);
+  #catchUpAtMs = Number.POSITIVE_INFINITY;
   readonly #syncedAtMs = new Map<PeerId, number>();
   readonly #answers = new Map<PeerId, TokenBucket>();
   #neighbours: readonly PeerId[] = [];
@@ -88,7 +92,7 @@ export class Gossip {
 
   get nextDeadlineMs(): number {
     if (this.#queue.size > 0) return 0;
-    let next = Math.min(this.#pushAtMs, this.#store.nextDeadlineMs);
+    let next = Math.min(this.#pushAtMs, this.#catchUpAtMs, this.#store.nextDeadlineMs);
     if (this.#neighbours.length > 0) next = Math.min(next, this.#antiEntropyAtMs);
     for (const sync of this.#syncs.values()) next = Math.min(next, sync.nextDeadlineMs);
     return next;
@@ -172,8 +176,9 @@ export class Gossip {
     if (nowMs >= this.#antiEntropyAtMs) {
       this.#antiEntropyAtMs = nowMs + this.#pauseMs(ANTI_ENTROPY_MIN_MS, ANTI_ENTROPY_MAX_MS);
       for (const peer of this.#neighbours) this.#store.noteSession(peer, nowMs, out);
-      const [peer] = this.#pick(1);
-      if (peer) this.#due.add(peer);
+      const [waiting] = this.#due;
+      const peer = waiting ?? this.#pick(1)[0];
+      if (peer) this.#startSync(peer, nowMs, out);
     }
     for (const [peer, sync] of this.#syncs) {
       send(peer, sync.onDeadline(nowMs), out);
@@ -304,19 +309,33 @@ export class Gossip {
   }
 
   #startSyncs(nowMs: number, out: RecordActions): void {
+    this.#catchUpAtMs = Number.POSITIVE_INFINITY;
     for (const peer of this.#due) {
       if (this.#syncs.size >= MAX_SYNCS || this.#queue.size > ASK_BELOW_QUEUED) return;
-      this.#due.delete(peer);
-      if (this.#syncs.has(peer) || this.#queue.isDeafTo(peer, nowMs)) continue;
-      const sync = new Sync(peer, this.#store, () => this.#nextId());
-      this.#syncs.set(peer, sync);
-      this.#syncedAtMs.set(peer, nowMs);
-      send(peer, sync.start(nowMs), out);
+      if (!this.#catchUps.take(nowMs)) {
+        this.#catchUpAtMs = nowMs + this.#catchUps.waitMs(nowMs);
+        return;
+      }
+      this.#startSync(peer, nowMs, out);
     }
+  }
+
+  #startSync(peer: PeerId, nowMs: number, out: RecordActions): void {
+    if (this.#syncs.size >= MAX_SYNCS || this.#queue.size > ASK_BELOW_QUEUED) {
+      this.#due.add(peer);
+      return;
+    }
+    this.#due.delete(peer);
+    if (this.#syncs.has(peer) || this.#queue.isDeafTo(peer, nowMs)) return;
+    const sync = new Sync(peer, this.#store, () => this.#nextId());
+    this.#syncs.set(peer, sync);
+    this.#syncedAtMs.set(peer, nowMs);
+    send(peer, sync.start(nowMs), out);
   }
 
   /** The next comparison comes sooner; news that go on do not put it off. */
   #hasten(nowMs: number): void {
+    if (this.#antiEntropyAtMs <= nowMs + NEWS_COMPARED_MIN_MS) return;
     const soonMs = nowMs + this.#pauseMs(NEWS_COMPARED_MIN_MS, NEWS_COMPARED_MAX_MS);
     this.#antiEntropyAtMs = Math.min(this.#antiEntropyAtMs, soonMs);
   }

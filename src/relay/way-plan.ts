@@ -36,6 +36,10 @@ const SILENT_MS = 6000;
 /** Relays that refused, did not answer, or lead nowhere. */
 const FAILED_MS = 60_000;
 const FAILED_FIRST_MS = 2000;
+/** The links of all are worth knowing when a way is asked for: said after this part of the grace. */
+const SOUGHT_BEFORE = 3;
+/** Who is not found for so long is off, rather than out of reach. */
+const SEEKING_MS = 60_000;
 /** A way more than wanted is kept this long: what changed may change back. */
 const SURPLUS_MS = 60_000;
 /** Ways of this node, of all kinds. */
@@ -114,6 +118,7 @@ export class WayPlan {
   #tickMs = 0;
   /** How late the ticks are: a node that has no time must not take others to be unreachable. Halved by each tick. */
   #lateMs = 0;
+  #isSeeking = false;
 
   constructor(topology: Topology, self: PeerId) {
     this.#topology = topology;
@@ -122,6 +127,11 @@ export class WayPlan {
 
   get nextDeadlineMs(): number {
     return this.#open.size === 0 ? Number.POSITIVE_INFINITY : this.#tickMs;
+  }
+
+  /** Somebody is not reached directly although others were by then; a way may soon be asked for. */
+  get isSeeking(): boolean {
+    return this.#isSeeking && this.#open.size > 0;
   }
 
   /** Members that something was wanted for, ever. */
@@ -217,9 +227,11 @@ export class WayPlan {
     const steps: WayStep[] = [];
     let count = this.#targetOf.size;
     const state = `${this.#topology.revision} ${[...world.relays.keys()].join()}`;
+    this.#isSeeking = false;
     for (const id of this.#open) {
       const plan = this.#plans.get(id);
       if (!plan) continue;
+      this.#isSeeking ||= this.#isSought(plan, world, nowMs);
       this.#letGo(plan, world, nowMs, steps);
       const step = count < MAX_WAYS ? this.#ask(plan, world, state, nowMs) : undefined;
       if (step) steps.push(step);
@@ -313,6 +325,12 @@ export class WayPlan {
     const keptMs = failed === 0 ? 0 : failed < ROUTES ? SEARCH_AGAIN_MS : SEARCH_VAIN_MS;
     plan.found = keptMs === 0 ? undefined : { routes, untilMs: nowMs + keptMs };
     return routes;
+  }
+
+  #isSought({ target, sinceMs }: Plan, world: WayWorld, nowMs: number): boolean {
+    const forMs = nowMs - sinceMs;
+    if (target.isDirect || target.isResting === true) return false;
+    return forMs >= this.#graceMs(world) / SOUGHT_BEFORE && forMs < SEEKING_MS;
   }
 
   #graceMs({ answerMs }: WayWorld): number {

@@ -60,8 +60,14 @@ class Bench {
     }
   }
 
-  tell(): void {
-    this.room.setCosts(new Map(this.#costs), this.nowMs);
+  tell(isSeeking = false): void {
+    this.room.setCosts(new Map(this.#costs), this.nowMs, isSeeking);
+  }
+
+  /** A neighbour says whom it is linked with. */
+  hear(number: number, ...links: readonly number[]): void {
+    const listed = new Map(links.map((link) => [idOf(link), costStep(20)]));
+    this.room.onChange({ owner: idOf(number), record: recordOf(listed) }, false);
   }
 
   run(forMs: number): void {
@@ -135,6 +141,55 @@ describe('the links record', () => {
     other.meet(2);
     other.run(10_000);
     assert.deepEqual(other.said, [[1200, 2]]);
+  });
+
+  it('waits for more links where some dozen list theirs, at most a quarter of a minute', () => {
+    const bench = new Bench();
+    bench.growMesh(20);
+    bench.meet(1);
+    bench.run(10_000);
+    assert.deepEqual(bench.said, [[3000, 1]]);
+    for (let number = 2; number <= 25; number++) {
+      bench.meet(number);
+      bench.run(1000);
+    }
+    bench.run(10_000);
+    assert.deepEqual(bench.said.slice(1), [
+      [26_000, 16],
+      [36_000, 25],
+    ]);
+  });
+
+  it('does not wait there when a link is lost, or while this node looks for ways', () => {
+    const bench = new Bench();
+    bench.growMesh(20);
+    bench.meet(1);
+    bench.run(10_000);
+    bench.meet(2);
+    bench.lose(1);
+    bench.run(10_000);
+    assert.deepEqual(bench.said.slice(1), [[11_200, 1]]);
+    bench.meet(3);
+    bench.tell(true);
+    bench.run(1000);
+    assert.deepEqual(bench.said.slice(2), [[21_200, 2]]);
+  });
+
+  it('does not wait there when a neighbour that says its links lacks who is reached from here', () => {
+    const bench = new Bench();
+    bench.growMesh(20);
+    bench.meet(1);
+    bench.meet(2);
+    bench.run(500);
+    bench.hear(1, 0);
+    bench.run(5000);
+    assert.deepEqual(bench.said, [[1500, 2]]);
+    bench.meet(3);
+    bench.run(500);
+    bench.hear(1, 0, 2, 3);
+    bench.hear(200, 0);
+    bench.run(5000);
+    assert.deepEqual(bench.said.slice(1), [[8500, 3]], 'nobody linked with us lacks it');
   });
 
   it('of a node in a large mesh waits for more changes, and longer where links only went', () => {

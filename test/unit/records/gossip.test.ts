@@ -9,6 +9,8 @@ import { encodeRecords } from '../../../src/wire/records.js';
 import { cryptoOf, Member } from './fixtures.js';
 
 const KIND = 1;
+/** The first field of a DIGEST that asks, behind the head of its array. */
+const DIGEST_ASK = 1;
 
 interface Flight {
   readonly atMs: number;
@@ -197,6 +199,22 @@ describe('gossip', function () {
       .filter(({ type }) => type === CONTROL.RECORDS);
     // A second in steps of 200 ms, each to three; one record at a time it would be 40 times three.
     assert.ok(pushed.length >= 9 && pushed.length <= 24, `${pushed.length}`);
+  });
+
+  it('compares with six of many new neighbours at once, with one in seconds then, and still agrees', () => {
+    const net = mesh(40);
+    net.run(30_000);
+    net.add(1);
+    const before = net.sent.length;
+    for (let at = 0; at < 40; at++) net.link(40, at);
+    net.run(1000);
+    const asked = net.sent
+      .slice(before)
+      .filter(({ type, body }) => type === CONTROL.DIGEST && body[1] === DIGEST_ASK);
+    assert.ok(asked.some(({ from }) => from === net.id(40)));
+    assert.ok(asked.length <= 60, `${asked.length} comparisons begun or gone on with in a second`);
+    net.say(40, 'the newcomer');
+    assert.ok(net.run(15_000, () => net.isEqual) < 15_000);
   });
 
   it('costs an idle node less than 5 kB/s', () => {

@@ -74,6 +74,25 @@ describe('the plan of ways', () => {
     assert.deepEqual(bench.freed, []);
   });
 
+  it('says that it seeks who is not reached in time, for a minute, and not who is reached directly', () => {
+    const bench = new Bench();
+    bench.relays = new Map();
+    bench.target(false, false);
+    bench.run(300);
+    assert.equal(bench.plan.isSeeking, false);
+    bench.run(300);
+    assert.equal(bench.plan.isSeeking, true);
+    bench.run(60_000);
+    assert.equal(bench.plan.isSeeking, false, 'it is off');
+    const other = new Bench();
+    other.relays = new Map();
+    other.target(false, false);
+    other.run(2000);
+    other.target(true, false);
+    other.run(1000);
+    assert.equal(other.plan.isSeeking, false);
+  });
+
   it('takes note of ways to us of a member at rest, and has them when it is wanted', () => {
     const bench = new Bench();
     const rest = (isResting: boolean): void => {
