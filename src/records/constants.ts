@@ -30,7 +30,8 @@ export const STORE_MAX_BYTES = 64 * 1024 * 1024;
 export const REMOVALS_PER_MINUTE = 6;
 /** A store that was empty at its start may learn a mesh's history. */
 export const REMOVALS_BURST_WHEN_NEW = 1024;
-export const REMOVAL_SIGNERS_KEPT = 4;
+/** About one peer: of signers known for over an hour, and of the others. */
+export const REMOVAL_SIGNERS_KEPT = 8;
 export const REMOVAL_SILENCE_MS = MINUTE_MS;
 export const REMOVAL_SIGNER_KNOWN_MS = HOUR_MS;
 export const REMOVAL_SIGNERS_FOR_LIVE = 2;

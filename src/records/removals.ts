@@ -1,5 +1,5 @@
 import { TokenBucket, TokenBuckets } from '../base/token-bucket.js';
-import { peerIdFromBytes, type PeerId } from '../model/peer-id.js';
+import { peerIdBytes, peerIdFromBytes, type PeerId } from '../model/peer-id.js';
 import {
   REMOVAL_SIGNER_KNOWN_MS,
   REMOVAL_SILENCE_MS,
@@ -36,6 +36,14 @@ interface Statement {
 interface SignerBucket {
   tokens: number;
   atMs: number;
+}
+
+/** Whose statement has which place. */
+export interface PlaceRules {
+  /** For over an hour. */
+  isKnown(signer: PeerId): boolean;
+  /** This node's operator, an admin key: always kept. */
+  isExempt(signer: PeerId): boolean;
 }
 
 /** What a judgement needs to know of others. */
@@ -92,19 +100,43 @@ export class Removals {
     return [...this.#statements.keys()].filter((peer) => !this.#inForce.has(peer));
   }
 
-  /**
-   * Whether the signer may say so now; changes nothing. Signers known for long have places of their own: who makes
-   * itself identities could else fill them all, and nobody could remove it.
-   */
-  mayAdd(record: SignedRecord, nowMs: number, isKnownSigner: boolean): boolean {
+  /** Whether the signer may say so now; changes nothing. */
+  mayAdd(record: SignedRecord, nowMs: number, rules: PlaceRules): boolean {
     const target = removedPeer(record);
     if (!target || record.isTombstone) return false;
     const before = this.#statements.get(target) ?? [];
     const isNewSigner = before.every((other) => other.record.owner !== record.owner);
-    const places = (isKnownSigner ? 4 : 2) * REMOVAL_SIGNERS_KEPT;
-    if (isNewSigner && before.length >= places && record.owner !== target) return false;
+    if (isNewSigner && this.#isOutranked(record.owner, target, rules)) return false;
     if (!isNewSigner && !this.#repeats.has(record.owner, nowMs)) return false;
     return this.#bucket(record.owner, nowMs).tokens >= 1;
+  }
+
+  /** Takes the statements about `peer` away that have no place any more. */
+  takeOutranked(peer: PeerId, rules: PlaceRules): readonly SignedRecord[] {
+    const statements = this.#statements.get(peer) ?? [];
+    const gone = statements.filter(({ record }) => this.#isOutranked(record.owner, peer, rules));
+    if (gone.length === 0) return [];
+    const kept = statements.filter((statement) => !gone.includes(statement));
+    this.#statements.set(peer, kept);
+    return gone.map(({ record }) => record);
+  }
+
+  /**
+   * Of each class, signers known for long and the others, the eight nearest to X have a place, by the distance of their
+   * ids (XOR): which these are does not depend on what came first, or no two nodes would have the same ones, and digests
+   * would differ for ever. Ids can be made to be near. So who has been here for long is not measured against who has
+   * not; and identities that have waited for their hour crowd nobody out, since two of them are a removal.
+   */
+  #isOutranked(signer: PeerId, target: PeerId, { isKnown, isExempt }: PlaceRules): boolean {
+    if (signer === target || isExempt(signer)) return false;
+    const [own, isKnownSigner] = [distance(signer, target), isKnown(signer)];
+    let nearer = 0;
+    for (const { record } of this.#statements.get(target) ?? []) {
+      const { owner } = record;
+      if (owner === signer || owner === target || isExempt(owner)) continue;
+      if (isKnown(owner) === isKnownSigner && distance(owner, target) < own) nearer += 1;
+    }
+    return nearer >= REMOVAL_SIGNERS_KEPT;
   }
 
   /** Its signer has said so before. */
@@ -197,6 +229,12 @@ export function removedPeer(record: SignedRecord): PeerId | undefined {
   const key = bytesOf(record.slot.slice(1));
   if (key.length !== 32 || peerIdFromBytes(key.subarray(16)) !== record.owner) return undefined;
   return peerIdFromBytes(key.subarray(0, 16));
+}
+
+/** Hex digits, to be compared as text. */
+function distance(a: PeerId, b: PeerId): string {
+  const other = peerIdBytes(b);
+  return Buffer.from(peerIdBytes(a).map((byte, at) => byte ^ (other[at] ?? 0))).toString('hex');
 }
 
 function contestedHashes(body: Uint8Array | undefined): Set<string> {

@@ -19,7 +19,7 @@ import { Digest } from './digest.js';
 import { Lease } from './lease.js';
 import { OwnRecords } from './own-records.js';
 import { numberFrom, numberValue, recordCell } from './persistence.js';
-import { removedPeer, Removals, type RemovalView } from './removals.js';
+import { removedPeer, Removals, type PlaceRules, type RemovalView } from './removals.js';
 import { Shelf, type Offer, type ShelfLimits } from './shelf.js';
 import {
   bodyOfRecord,
@@ -268,8 +268,7 @@ export class RecordStore {
     const offer = shelf?.judge(record, nowMs) ?? 'new';
     if (offer !== 'new' && offer !== 'equivocation') return offer;
     if (record.kind === RECORD_KIND.REMOVED) {
-      const isKnown = this.#knownForMs(record.owner) >= REMOVAL_SIGNER_KNOWN_MS;
-      return this.#removals.mayAdd(record, nowMs, isKnown) ? offer : 'refused';
+      return this.#removals.mayAdd(record, nowMs, this.#placeRules) ? offer : 'refused';
     }
     if (isSharedKind(record.kind)) {
       const accept = this.#components.acceptShared;
@@ -534,6 +533,17 @@ export class RecordStore {
     }
   }
 
+  /** Whatever the slot has goes, for good. */
+  #dropSlot(shelf: Shelf, slot: string, out: RecordActions): void {
+    for (const record of [shelf.twin(slot), shelf.get(slot)]) {
+      if (!record) continue;
+      shelf.remove(record);
+      this.#bytes -= record.size;
+      this.#write(shelf, record, [record], out);
+    }
+    this.digest.touch(shelf);
+  }
+
   /** All that is stored of an owner goes. */
   #drop(shelf: Shelf, out: RecordActions): void {
     const { id } = shelf;
@@ -642,7 +652,11 @@ export class RecordStore {
       const body = this.#removals.contestBody(peer);
       if (body) this.#state(CONTEST_SLOT, body, nowMs, out);
     }
+    // What is said has its effect first.
     this.#judgeRemoval(peer, nowMs, out);
+    for (const outranked of this.#removals.takeOutranked(peer, this.#placeRules)) {
+      this.#dropSlot(this.#shelfFor(outranked), outranked.slot, out);
+    }
     this.#nextTickMs = Math.min(this.#nextTickMs, nowMs + this.removalSilenceMs);
   }
 
@@ -667,6 +681,12 @@ export class RecordStore {
   #knownForMs(peer: PeerId): number {
     return this.#components.wallMs() - (this.#since.get(peer) ?? Infinity);
   }
+
+  readonly #placeRules: PlaceRules = {
+    isKnown: (signer) => this.#knownForMs(signer) >= REMOVAL_SIGNER_KNOWN_MS,
+    isExempt: (signer) =>
+      signer === this.selfId || this.#components.isAdmin?.(signer) === true,
+  };
 
   #removalView(nowMs: number): RemovalView {
     const { isAdmin } = this.#components;

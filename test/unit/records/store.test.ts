@@ -414,6 +414,36 @@ describe('removed(X)', () => {
     assert.ok(signers.includes(signer.store.selfId));
   });
 
+  it('is kept of the same eight signers everywhere, whatever came first, and of a ninth who is nearer', () => {
+    const [x] = three();
+    const signers = Array.from({ length: 20 }, (_, n) => {
+      const member = new Member({ number: 40 + n, nowMs: x.nowMs });
+      remove(member, x);
+      return member;
+    });
+    const nodes = [31, 32, 33].map((number) => new Member({ number, nowMs: x.nowMs }));
+    const [first, second, third] = nodes;
+    assert.ok(first && second && third);
+    for (const signer of signers) first.learnFrom(signer);
+    for (const signer of [...signers].reverse()) second.learnFrom(signer);
+    for (const signer of [...signers.slice(7), ...signers.slice(0, 7)]) third.learnFrom(signer);
+    const about = (member: Member) =>
+      member.store
+        .removalsOf(x.store.selfId)
+        .map(({ owner }) => owner)
+        .sort();
+    assert.equal(about(first).length, 8);
+    for (const other of [second, third]) {
+      assert.deepEqual(about(other), about(first));
+      assert.equal(other.root(), first.root());
+    }
+    const stored = first.allBytes().length;
+    for (const signer of signers) first.learnFrom(signer);
+    assert.equal(first.allBytes().length, stored, 'nobody comes back');
+    const again = new Member({ number: 31, nowMs: first.nowMs }, first.table);
+    assert.equal(again.root(), first.root());
+  });
+
   it('said again is six a minute even while a store learns, and one event', () => {
     const [x, signer] = three();
     const fresh = new Member({ number: 9 });
