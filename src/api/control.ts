@@ -217,6 +217,8 @@ export interface EventDocument {
   readonly nickname?: string;
   readonly endpoint?: string;
   readonly cure?: string;
+  /** Said that many times within a minute, the last time at `at`; absent: once. */
+  readonly count?: number;
 }
 
 export interface FdbEntryDocument {

@@ -179,6 +179,7 @@ export const eventSchema = z.looseObject({
   nickname: z.string().optional(),
   endpoint: z.string().optional(),
   cure: z.string().optional(),
+  count: z.number().int().optional(),
 }) satisfies z.ZodType<Loose<EventDocument>>;
 
 export const versionSchema = z.looseObject({ schema, version: z.string(), node: z.string() });

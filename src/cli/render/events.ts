@@ -12,7 +12,8 @@ export function renderEvent(event: StreamedEvent): string[] {
     text !== undefined && !message.includes(text);
   const who = [nickname, peer?.slice(0, 8)].filter(isNew).join(' ');
   const about = [who === '' ? [] : `peer ${who}`, isNew(endpoint) ? endpoint : []].flat();
-  const suffix = about.length === 0 ? '' : ` [${about.join(', ')}]`;
+  const times = event.count === undefined ? '' : ` (${event.count} times)`;
+  const suffix = `${times}${about.length === 0 ? '' : ` [${about.join(', ')}]`}`;
   return [
     printable(
       `${event.at}  ${event.level.padEnd(5)}  ${event.code.padEnd(CODE_WIDTH)}  ${event.message}${suffix}`,
