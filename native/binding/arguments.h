@@ -36,6 +36,12 @@ inline uint32_t U32(const Napi::Object& object, const char* name) {
   return static_cast<uint32_t>(number);
 }
 
+inline bool Boolean(const Napi::Object& object, const char* name) {
+  const Napi::Value value = Field(object, name);
+  if (!value.IsBoolean()) Refuse(object.Env(), std::string(name) + " is no boolean");
+  return value.As<Napi::Boolean>().Value();
+}
+
 inline std::string Text(const Napi::Object& object, const char* name) {
   const Napi::Value value = Field(object, name);
   if (!value.IsString()) Refuse(object.Env(), std::string(name) + " is no string");

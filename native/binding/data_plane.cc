@@ -97,7 +97,8 @@ TableEntry EntryOf(const Napi::Object& entry) {
     return engine::TreeSet{core::LoadLe64(Bytes(entry, "origin"), 0), PeersOf(entry)};
   }
   if (kind == "neighbourSet") {
-    return engine::NeighbourSet{U32(entry, "network"), IpOf(entry, "address"), MacOf(entry, "mac")};
+    return engine::NeighbourSet{U32(entry, "network"), IpOf(entry, "address"), MacOf(entry, "mac"),
+                                Boolean(entry, "isGuarded")};
   }
   if (kind == "neighbourRemove") {
     return engine::NeighbourRemove{U32(entry, "network"), IpOf(entry, "address")};
@@ -151,6 +152,8 @@ const char* VerdictName(engine::MacVerdict verdict) {
       return "local";
     case engine::MacVerdict::kFlapping:
       return "flapping";
+    case engine::MacVerdict::kSpoofed:
+      return "spoofed";
     case engine::MacVerdict::kRefused:
       return "refused";
   }

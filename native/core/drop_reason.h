@@ -51,6 +51,7 @@
   X(kPartialChecksumOffsets, partial_checksum_offsets) /* L4 header not in the frame */  \
   X(kOwnMac, own_mac)                                  /* source is our bridge or TAP */ \
   X(kOwnSource, own_source)                            /* source is a local port's */    \
+  X(kSpoofedAddress, spoofed_address)                  /* IP source is another's */      \
   X(kMulticastSource, multicast_source)                                                  \
   X(kZeroSource, zero_source)                                                            \
   X(kCandidateInOverlay, candidate_in_overlay) /* the tunnel inside itself */            \

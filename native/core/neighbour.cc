@@ -23,6 +23,8 @@ constexpr uint16_t kArpRequest = 1;
 constexpr uint16_t kArpReply = 2;
 constexpr size_t kMinFrame = 60;
 
+constexpr size_t kIpv4Source = 12;
+
 constexpr size_t kIpv6Size = 40;
 constexpr size_t kIpv6Source = 8;
 constexpr size_t kIpv6Destination = 24;
@@ -32,6 +34,9 @@ constexpr size_t kNdSize = 32;
 constexpr size_t kNdTarget = 8;
 constexpr size_t kNdOption = 24;
 constexpr uint8_t kProtocolIcmpv6 = 58;
+constexpr uint8_t kHopByHop = 0;
+constexpr uint8_t kRouting = 43;
+constexpr uint8_t kDestinationOptions = 60;
 constexpr uint8_t kSolicitation = 135;
 constexpr uint8_t kAdvertisement = 136;
 constexpr uint8_t kSourceOption = 1;
@@ -106,6 +111,19 @@ std::optional<NeighbourQuestion> OfSolicitation(const uint8_t* frame, size_t siz
   return question;
 }
 
+// Behind headers that hosts read past when they look for discovery (not fragments: RFC 6980). 0: there is none.
+size_t Icmpv6Offset(const uint8_t* frame, size_t size) {
+  if (size < kL3 + kIpv6Size) return 0;
+  uint8_t next = frame[kL3 + 6];
+  size_t at = kL3 + kIpv6Size;
+  while (next == kHopByHop || next == kRouting || next == kDestinationOptions) {
+    if (size < at + 2) return 0;
+    next = frame[at];
+    at += (size_t{frame[at + 1]} + 1) * 8;
+  }
+  return next == kProtocolIcmpv6 && at < size ? at : 0;
+}
+
 size_t WriteArp(const uint8_t* frame, const NeighbourQuestion& question, Mac mac, uint8_t* out) {
   const uint8_t* asked = frame + kL3;
   std::memset(out, 0, kMinFrame);
@@ -163,6 +181,25 @@ std::optional<NeighbourQuestion> NeighbourQuestionOf(const uint8_t* frame, size_
   if (info.ether_type == kEtherTypeArp) return OfArp(frame, size);
   if (info.ether_type == kEtherTypeIpv6) return OfSolicitation(frame, size);
   return std::nullopt;
+}
+
+NeighbourSources NeighbourSourcesOf(const uint8_t* frame, size_t size, const FrameInfo& info) {
+  NeighbourSources out;
+  if (info.has_vlan_tag) return out;
+  const auto add_ipv4 = [&](size_t at) {
+    if (size >= at + 4) out.addresses[out.count++] = NeighbourAddressOfIpv4(frame + at);
+  };
+  const auto add_ipv6 = [&](size_t at) {
+    if (size < at + kAddressSize) return;
+    std::memcpy(out.addresses[out.count++].data(), frame + at, kAddressSize);
+  };
+  if (info.ether_type == kEtherTypeIpv4) add_ipv4(kL3 + kIpv4Source);
+  if (info.ether_type == kEtherTypeArp) add_ipv4(kL3 + kArpSenderAddress);
+  if (info.ether_type != kEtherTypeIpv6) return out;
+  add_ipv6(kL3 + kIpv6Source);
+  const size_t nd = Icmpv6Offset(frame, size);
+  if (nd != 0 && frame[nd] == kAdvertisement) add_ipv6(nd + kNdTarget);
+  return out;
 }
 
 size_t WriteNeighbourAnswer(const uint8_t* frame, const NeighbourQuestion& question, Mac mac,

@@ -37,6 +37,15 @@ struct NeighbourQuestion {
                                                                    size_t size,
                                                                    const FrameInfo& info);
 
+/// Addresses a frame is said to come from: the sender of an IP packet or of an ARP message, and the address that a
+/// neighbour advertisement speaks for. Not of tagged frames.
+struct NeighbourSources {
+  std::array<NeighbourAddress, 2> addresses;
+  size_t count = 0;
+};
+[[nodiscard]] NeighbourSources NeighbourSourcesOf(const uint8_t* frame, size_t size,
+                                                  const FrameInfo& info);
+
 inline constexpr size_t kMaxNeighbourAnswer = 86;
 
 /// Writes the answer to a frame that asks `question`: its target is at `mac`. Bytes written to `out`, which has

@@ -18,22 +18,29 @@ class NeighbourTable {
  public:
   explicit NeighbourTable(HashSeed seed, size_t entries = 0);
 
-  /// `mac` is not 0; each address once, and no more than `entries`.
-  void Insert(uint32_t network, const NeighbourAddress& address, Mac mac);
+  /// `mac` is not 0; each address once, and no more than `entries`. `is_guarded`: nobody else may use the address.
+  void Insert(uint32_t network, const NeighbourAddress& address, Mac mac, bool is_guarded = false);
   /// 0: not known.
   [[nodiscard]] Mac Find(uint32_t network, const NeighbourAddress& address) const;
+
+  /// The same of a guarded address.
+  [[nodiscard]] Mac FindGuarded(uint32_t network, const NeighbourAddress& address) const;
+  [[nodiscard]] bool has_guarded() const { return has_guarded_; }
 
  private:
   struct Slot {
     NeighbourAddress address{};
     uint32_t network = 0;
+    bool is_guarded = false;
     Mac mac = 0;  // 0: free
   };
+  [[nodiscard]] const Slot& SlotOf(uint32_t network, const NeighbourAddress& address) const;
   [[nodiscard]] size_t Place(uint32_t network, const NeighbourAddress& address) const;
 
   HashSeed seed_;
   std::vector<Slot> slots_;
   size_t mask_;
+  bool has_guarded_ = false;
 };
 
 }  // namespace overlayd::core

@@ -44,6 +44,7 @@ enum class EventKind : uint8_t {
 enum class MacVerdict : uint8_t {
   kLocal,     ///< On a port of this host, where a peer had it.
   kFlapping,  ///< Moved too often: `peer` did not get it.
+  kSpoofed,   ///< Sent by `peer`, in a frame whose IP address is another's.
   kRefused,   ///< Sent by `peer`, declared elsewhere or a local port's.
 };
 

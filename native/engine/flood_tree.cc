@@ -6,6 +6,7 @@
 
 #include "native/core/checksum.h"
 #include "native/core/segment.h"
+#include "native/engine/address_guard.h"
 
 namespace overlayd::engine {
 
@@ -113,8 +114,15 @@ bool FloodTree::IsAllowed(const core::Tables& tables, uint64_t origin,
     return drop(DropReason::kOwnMac);
   }
   const uint32_t declared = tables.declared_fdb.Find(core::FdbKey(0, mac));
-  if (declared == core::kNoSlot || declared == tables.peer_ids.Find(origin)) return true;
-  return drop(declared == core::kLocalPeer ? DropReason::kOwnSource : DropReason::kSourceGuard);
+  const uint32_t slot = tables.peer_ids.Find(origin);
+  if (declared != core::kNoSlot && declared != slot) {
+    return drop(declared == core::kLocalPeer ? DropReason::kOwnSource : DropReason::kSourceGuard);
+  }
+  core::FrameInfo info;
+  const bool is_spoofed =
+      tables.neighbours->has_guarded() && core::ParseFrame(frame.data(), frame.size(), &info) &&
+      IsAddressSpoofed(tables, own_macs, 0, slot, frame.data(), frame.size(), info);
+  return !is_spoofed || drop(DropReason::kSpoofedAddress);
 }
 
 // Whose flood it is we have on a neighbour's word: that takes no MAC from where it is.

@@ -13,7 +13,7 @@ std::string NeighbourStore::Draft::Set(const NeighbourSet& entry) {
     if (size_ >= kMaxNeighbours) return {};
     ++size_;
   }
-  changes_[key] = entry.mac;
+  changes_[key] = Holder{entry.mac, entry.is_guarded};
   return {};
 }
 
@@ -31,15 +31,17 @@ bool NeighbourStore::Draft::Has(const Key& key) const {
 
 void NeighbourStore::Commit(const Draft& draft) {
   if (draft.changes_.empty()) return;
-  for (const auto& [key, mac] : draft.changes_) {
-    if (mac) {
-      neighbours_[key] = *mac;
+  for (const auto& [key, holder] : draft.changes_) {
+    if (holder) {
+      neighbours_[key] = *holder;
     } else {
       neighbours_.erase(key);
     }
   }
   auto table = std::make_shared<core::NeighbourTable>(seed_, neighbours_.size());
-  for (const auto& [key, mac] : neighbours_) table->Insert(key.first, key.second, mac);
+  for (const auto& [key, holder] : neighbours_) {
+    table->Insert(key.first, key.second, holder.mac, holder.is_guarded);
+  }
   table_ = std::move(table);
 }
 

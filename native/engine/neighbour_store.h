@@ -16,6 +16,7 @@ struct NeighbourSet {
   uint32_t network;
   core::NeighbourAddress address;
   core::Mac mac;
+  bool is_guarded = false;
 };
 struct NeighbourRemove {
   uint32_t network;
@@ -27,6 +28,10 @@ class NeighbourStore {
  public:
   static constexpr size_t kMaxNeighbours = 65536;
   using Key = std::pair<uint32_t, core::NeighbourAddress>;
+  struct Holder {
+    core::Mac mac;
+    bool is_guarded;
+  };
 
   explicit NeighbourStore(core::HashSeed seed);
 
@@ -43,8 +48,8 @@ class NeighbourStore {
     friend class NeighbourStore;
     [[nodiscard]] bool Has(const Key& key) const;
 
-    const std::map<Key, core::Mac>& before_;
-    std::map<Key, std::optional<core::Mac>> changes_;
+    const std::map<Key, Holder>& before_;
+    std::map<Key, std::optional<Holder>> changes_;
     size_t size_;
   };
 
@@ -54,7 +59,7 @@ class NeighbourStore {
 
  private:
   const core::HashSeed seed_;
-  std::map<Key, core::Mac> neighbours_;
+  std::map<Key, Holder> neighbours_;
   std::shared_ptr<const core::NeighbourTable> table_;
 };
 

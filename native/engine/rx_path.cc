@@ -8,6 +8,7 @@
 #include "native/core/echo.h"
 #include "native/core/ecn.h"
 #include "native/core/wire.h"
+#include "native/engine/address_guard.h"
 #include "native/engine/control_message.h"
 #include "native/engine/join_probe.h"
 
@@ -73,6 +74,8 @@ void RxPath::Begin(const io::UdpSocket& socket, uint64_t now_ms) {
   cached_index_ = 0;  // tables may have changed since
   cached_path_peer_ = 0;
   cached_mac_peer_ = 0;
+  cached_source_ = 0;
+  guards_addresses_ = tables_->neighbours->has_guarded();
   network_id_ = 0;
   network_index_ = 0;
 }
@@ -304,6 +307,7 @@ bool RxPath::EnterNetwork(uint32_t word) {
   network_id_ = word;
   network_index_ = index;
   cached_mac_peer_ = 0;
+  cached_source_ = 0;
   return true;
 }
 
@@ -448,9 +452,31 @@ void RxPath::OnFrame(const Opened& opened, uint8_t flags, uint8_t* frame, size_t
     }
     arrival.is_partial = true;
   }
+  // What joins has the addresses of the run it joins, so one look serves a train.
   if (joiner_.is_open() && joiner_.Append(arrival)) return;
+  if (guards_addresses_ && IsSpoofed(peer, frame, size, arrival.info)) [[unlikely]] {
+    TellMacClaim(MacVerdict::kSpoofed, mac, opened);
+    return counters_.Drop(DropReason::kSpoofedAddress);
+  }
   WriteRun();
   joiner_.Start(arrival);
+}
+
+bool RxPath::IsSpoofed(uint32_t peer, const uint8_t* frame, size_t size,
+                       const core::FrameInfo& info) {
+  // Flows of single packets come from one host for a while. Never 0, which means nothing.
+  const bool is_plain_ipv4 = info.ether_type == core::kEtherTypeIpv4 && !info.has_vlan_tag &&
+                             size >= core::kEthernetHeaderSize + 20;
+  const uint64_t source =
+      is_plain_ipv4 ? uint64_t{peer} << 32 | core::LoadLe32(frame + core::kEthernetHeaderSize + 12)
+                    : 0;
+  if (source != 0 && source == cached_source_) return false;
+  if (IsAddressSpoofed(*tables_, plane_.networks[network_index_].own_macs, network_index_, peer,
+                       frame, size, info)) {
+    return true;
+  }
+  cached_source_ = source;
+  return false;
 }
 
 void RxPath::TellMacClaim(MacVerdict verdict, core::Mac mac, const Opened& opened) {

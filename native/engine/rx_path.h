@@ -78,6 +78,8 @@ class RxPath {
                    const core::ReceiverReport& report, uint32_t largest_sent);
   void NoteArrival(const Opened& opened, bool is_newest, core::InnerKind kind, uint8_t flags);
   uint32_t PathFrom(uint32_t peer, const core::SourceAddress& from);
+  [[nodiscard]] bool IsSpoofed(uint32_t peer, const uint8_t* frame, size_t size,
+                               const core::FrameInfo& info);
   void TellMacClaim(MacVerdict verdict, core::Mac mac, const Opened& opened);
   void WriteRun();
   void OnRefused(core::Session& session, io::TapQueue& tap, size_t segments);
@@ -108,6 +110,8 @@ class RxPath {
   uint64_t cached_mac_ = 0;
   uint32_t cached_mac_peer_ = 0;
   uint32_t cached_mac_second_ = 0;
+  bool guards_addresses_ = false;  // some address is one member's alone
+  uint64_t cached_source_ = 0;     // peer and IPv4 address that were right
   core::TokenBucket mac_events_;
 
   std::unique_ptr<uint8_t[]> buffer_;

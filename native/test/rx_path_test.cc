@@ -8,6 +8,7 @@
 #include "native/core/fragment.h"
 #include "native/engine/control_message.h"
 #include "native/engine/join_probe.h"
+#include "native/test/neighbour_frames.h"
 #include "native/test/test_node.h"
 
 namespace overlayd::engine {
@@ -440,6 +441,106 @@ TEST_F(RefusedTest, EioChangesNothing) {
   b_.tap.FailWrites(0);
   SendTrain();
   CountWrites(1);
+}
+
+// --- whose address a frame comes from ---
+
+/// 10.32.0.9 and fd01::9 are c's alone, the third member; a is the one who sends.
+class AddressGuardTest : public RxPathTest {
+ protected:
+  static constexpr uint64_t kGuest = 0x0200000000cc;
+  static constexpr uint32_t kSlotC = 2;
+
+  void SetUp() override {
+    RxPathTest::SetUp();
+    ASSERT_EQ(b_.Apply(test::EntriesOf(relation_c_, c_)), "");
+    ASSERT_EQ(b_.Apply({FdbSet{0, kGuest, kSlotC}, Guarded(core::NeighbourAddressOfIpv4(kIpv4)),
+                        Guarded(Ipv6())}),
+              "");
+  }
+  static NeighbourSet Guarded(const core::NeighbourAddress& address, bool is_guarded = true) {
+    return {0, address, kGuest, is_guarded};
+  }
+  static core::NeighbourAddress Ipv6() {
+    core::NeighbourAddress out{};
+    const Bytes bytes = test::UniqueLocal(9);
+    std::copy(bytes.begin(), bytes.end(), out.begin());
+    return out;
+  }
+  static Bytes From(const uint8_t* ipv4) {
+    Bytes frame = Build(Packet{.payload = Bytes(50, 4)});
+    std::copy(ipv4, ipv4 + 4, frame.begin() + 26);
+    return frame;
+  }
+  size_t Written() { return b_.tap.Take().size(); }
+
+  static constexpr uint8_t kIpv4[4] = {10, 32, 0, 9};
+  static constexpr uint8_t kOther[4] = {10, 32, 0, 8};
+  Relation relation_c_{kSlotC, 301, 401, 21, 3, 4};
+  TestNode c_{net_, 3};
+};
+
+TEST_F(AddressGuardTest, PacketsArpAndAdvertisementsOfAnother) {
+  ArriveFrame(From(kIpv4));
+  ArriveFrame(test::ArpRequest({.from = {10, 32, 0, 9}, .target = {10, 32, 0, 1}}));
+  ArriveFrame(test::Advertisement(0x020000000001));
+  EXPECT_EQ(b_.RxDropped(DropReason::kSpoofedAddress), 3u);
+  EXPECT_EQ(b_.AllDropped(), 3u);
+  EXPECT_EQ(Written(), 0u);
+  for (const Event& event : b_.plane.events.Drain()) {
+    if (event.kind != EventKind::kMacClaim) continue;
+    EXPECT_EQ(event.verdict, MacVerdict::kSpoofed);
+    EXPECT_EQ(event.peer, 1u);
+  }
+}
+
+TEST_F(AddressGuardTest, AnAdvertisementBehindOtherHeaders) {
+  Bytes frame = test::Advertisement(0x020000000001);
+  std::copy_n(test::UniqueLocal(2).begin(), 16, frame.begin() + 22);  // only what it says is wrong
+  const Bytes options{58, 0, 1, 4, 0, 0, 0, 0};
+  frame[20] = 0;
+  frame.insert(frame.begin() + 54, options.begin(), options.end());
+  ArriveFrame(frame);
+  EXPECT_EQ(b_.RxDropped(DropReason::kSpoofedAddress), 1u);
+}
+
+TEST_F(AddressGuardTest, OneThatWasRightDoesNotPassAnother) {
+  for (int round = 0; round < 3; ++round) {
+    ArriveFrame(From(kOther));
+    ArriveFrame(From(kIpv4));
+  }
+  EXPECT_EQ(b_.RxDropped(DropReason::kSpoofedAddress), 3u);
+  EXPECT_EQ(Written(), 3u);
+}
+
+TEST_F(AddressGuardTest, WhoComesWhileItsOwnerIsAwayAndItsOwner) {
+  ASSERT_EQ(b_.Apply({PeerSet{kSlotC, 0, 0}}), "");
+  ArriveFrame(From(kIpv4));
+  ASSERT_EQ(
+      b_.Apply({PeerSet{kSlotC, relation_c_.session, relation_c_.path}, FdbSet{0, kGuest, 1}}), "");
+  ArriveFrame(From(kIpv4));
+  EXPECT_EQ(b_.RxDropped(DropReason::kSpoofedAddress), 0u);
+  EXPECT_EQ(Written(), 2u);
+}
+
+TEST_F(AddressGuardTest, AnAddressOfThisHost) {
+  ASSERT_EQ(b_.Apply({FdbSet{0, kGuest, core::kLocalPeer}}), "");
+  ArriveFrame(From(kIpv4));
+  NeighbourSet own = Guarded(core::NeighbourAddressOfIpv4(kIpv4));
+  own.mac = 0x0200000000aa;
+  ASSERT_EQ(b_.Apply({own}), "");
+  ArriveFrame(From(kIpv4));
+  EXPECT_EQ(b_.RxDropped(DropReason::kSpoofedAddress), 2u);
+}
+
+TEST_F(AddressGuardTest, NoGuardAndNoTag) {
+  Bytes tagged = From(kIpv4);
+  tagged.insert(tagged.begin() + 12, {0x81, 0x00, 0x00, 0x05});
+  ArriveFrame(tagged);
+  ASSERT_EQ(b_.Apply({Guarded(core::NeighbourAddressOfIpv4(kIpv4), false)}), "");
+  ArriveFrame(From(kIpv4));
+  EXPECT_EQ(b_.AllDropped(), 0u);
+  EXPECT_EQ(Written(), 2u);
 }
 
 TEST(JoinProbe, IsWhatAKernelTakesAndNobodyReceives) {

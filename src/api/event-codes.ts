@@ -50,6 +50,7 @@ export const EVENT_CODES = [
   'mac-moved',
   'mac-flapping',
   'mac-refused',
+  'address-spoofed',
   'bridge-restored',
   'dataplane-fault',
   'dataplane-overflow',

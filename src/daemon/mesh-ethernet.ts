@@ -1,11 +1,17 @@
 import type { EventDocument } from '../api/control.js';
 import type { DataPlaneEvent, PeerSlot, TableEntry } from '../dataplane/dataplane.js';
-import { Ethernet, type OwnRecord } from '../ethernet/ethernet.js';
+import { Ethernet, type OwnRecord, type EthernetOptions } from '../ethernet/ethernet.js';
 import { FLOOD_COPIES } from '../ethernet/constants.js';
 import { FloodTree } from '../ethernet/flood-tree.js';
 import type { Actions } from '../link/actions.js';
 import type { Links } from '../link/links.js';
-import { canonicalAddress, cidrHas, parseAddress, parseCidr } from '../model/cidr.js';
+import {
+  canonicalAddress,
+  cidrHas,
+  parseAddress,
+  parseCidr,
+  type IpAddress,
+} from '../model/cidr.js';
 import { DEFAULT_NETWORK_ID, type NetworkId } from '../model/network.js';
 import { macOfPeer, type PeerId } from '../model/peer-id.js';
 import { bodyOfRecord, keyOfRecord, type SignedRecord } from '../records/signed-record.js';
@@ -32,7 +38,9 @@ type Kind = (typeof KINDS)[number];
 export interface MeshEthernetComponents {
   readonly links: Links;
   /** Undefined: on that network anybody may have any address. */
-  readonly ipamOf: (network: NetworkId) => Pick<MeshIpam, 'mayHave' | 'titleRevision'> | undefined;
+  readonly ipamOf: (
+    network: NetworkId,
+  ) => Pick<MeshIpam, 'mayHave' | 'isTitled' | 'titleRevision'> | undefined;
   /** Whom this node chose to have sessions with, in a large mesh. */
   readonly neighbours: () => readonly PeerId[];
   readonly emit: (event: Omit<EventDocument, 'seq' | 'at'>) => void;
@@ -229,8 +237,10 @@ export class MeshEthernet {
   }
 
   #make(network: NetworkId, nowMs: number): Ethernet {
-    const mayHave = this.#makeRule(network);
-    const ethernet = new Ethernet({ network, selfId: this.#selfId, nowMs, mayHave });
+    const ethernet = new Ethernet({
+      ...{ network, selfId: this.#selfId, nowMs },
+      ...this.#makeRules(network),
+    });
     this.#open.set(network, { ethernet, declared: new Map(), members: '' });
     this.#seen = '';
     return ethernet;
@@ -251,18 +261,25 @@ export class MeshEthernet {
 
   /**
    * Addresses of pools are their title's holder's. On the default network an address of the nodes' IPv6 /64 is the node's
-   * whose id it follows from.
+   * whose id it follows from. Nobody else may use either.
    */
-  #makeRule(network: NetworkId): (peer: PeerId, text: string) => boolean {
+  #makeRules(network: NetworkId): Pick<EthernetOptions, 'mayHave' | 'isOneOwners'> {
     const isDefault = network === DEFAULT_NETWORK_ID;
     const nodes = isDefault ? parseCidr(meshIpv6(this.#selfId, this.#meshId), 'cut') : undefined;
-    return (peer, text) => {
-      const address = parseAddress(text);
-      if (!address || this.#components.ipamOf(network)?.mayHave(peer, address) === false) {
-        return false;
-      }
-      const isNodes = nodes !== undefined && cidrHas(nodes, address);
-      return !isNodes || meshIpv6(peer, this.#meshId).split('/')[0] === text;
+    const isNodes = (address: IpAddress): boolean => nodes !== undefined && cidrHas(nodes, address);
+    return {
+      mayHave: (peer, text) => {
+        const address = parseAddress(text);
+        if (!address || this.#components.ipamOf(network)?.mayHave(peer, address) === false) {
+          return false;
+        }
+        return !isNodes(address) || meshIpv6(peer, this.#meshId).split('/')[0] === text;
+      },
+      isOneOwners: (text) => {
+        const address = parseAddress(text);
+        if (!address) return false;
+        return isNodes(address) || this.#components.ipamOf(network)?.isTitled(address) === true;
+      },
     };
   }
 

@@ -184,6 +184,14 @@ export class MeshIpam implements RecordRoom, AddressSource {
     return ledger?.holderOf(address) === peer;
   }
 
+  /** Whether a title says whose an address is. */
+  isTitled(address: IpAddress): boolean {
+    const ledger = this.#ipam?.ledger;
+    const range = ledger?.poolAt(address)?.range;
+    if (!range || address.value > grantableRange(range).last) return false;
+    return ledger.holderOf(address) !== undefined;
+  }
+
   /** Whether a title may stand as a record: signed by who countersigned it, under its own key and version. */
   static accepts(record: SignedRecord): boolean {
     if (record.kind !== RECORD_KIND.TITLE) return true;

@@ -167,13 +167,16 @@ export type TableEntry =
    * The host with this IP address, text without a length, has this MAC: who asks everybody on our TAP is answered, and
    * nobody else is asked, while the MAC is declared at a peer that can be reached. One that cannot is `peerWanted`, and
    * the question goes to all. Probes, announcements, link-local addresses and tagged frames are not answered. At most
-   * 65 536 entries, more are left out.
+   * 65 536 entries, more are left out. `isGuarded`: no other peer may use the address while that one can be reached, or
+   * while the MAC is of this host: untagged frames from there are dropped, and so are ARP and ND messages that say who
+   * has it.
    */
   | {
       readonly kind: 'neighbourSet';
       readonly network: number;
       readonly address: string;
       readonly mac: Mac;
+      readonly isGuarded: boolean;
     }
   | { readonly kind: 'neighbourRemove'; readonly network: number; readonly address: string }
   /**
@@ -277,14 +280,15 @@ export type DataPlaneEvent =
   /**
    * A source MAC is not where it was; at most some per second. `local`: on a port of this host, and `peer` had it
    * (learned: forgotten now; declared: still declared). `flapping`: it moved too often, and `peer` did not get it.
-   * `refused`: `peer` sent it, and it is declared elsewhere or a local port's.
+   * `refused`: `peer` sent it, and it is declared elsewhere or a local port's. `spoofed`: `peer` sent it from an address
+   * that is guarded elsewhere.
    */
   | {
       readonly kind: 'macClaim';
       readonly network: number;
       readonly mac: Mac;
       readonly peer: PeerSlot;
-      readonly verdict: 'local' | 'flapping' | 'refused';
+      readonly verdict: 'local' | 'flapping' | 'refused' | 'spoofed';
     }
   /** The TAP read an IGMP or MLD frame; it goes its way. `missed`: more came since the last event than are told. */
   | {

@@ -2,7 +2,7 @@ import { isSnoopedMac, macFromBytes, type Mac } from '../model/mac.js';
 import type { PeerId } from '../model/peer-id.js';
 import { isLinkLocal, isMacControl, membershipOf, ROUTER_GROUP } from './fake-ethernet.js';
 import { FakeFloodTree, type FakeFlood } from './fake-flood-tree.js';
-import { neighbourAnswer, neighbourQuestionOf } from './fake-neighbours.js';
+import { neighbourAnswer, neighbourQuestionOf, neighbourSourcesOf } from './fake-neighbours.js';
 import { FakeNetworks } from './fake-networks.js';
 import type { FakeBody } from './fake-sessions.js';
 import {
@@ -61,6 +61,7 @@ export class FakeBridge {
   readonly #tree = new FakeFloodTree();
   /** MACs by network and address. */
   readonly #neighbours = new Map<string, Mac>();
+  readonly #guarded = new Set<string>();
 
   constructor(outlets: BridgeOutlets) {
     this.#out = outlets;
@@ -89,11 +90,16 @@ export class FakeBridge {
       case 'treeSet':
         this.#tree.set(entry.origin, entry.peers);
         break;
-      case 'neighbourSet':
-        this.#neighbours.set(neighbourKey(entry.network, entry.address), entry.mac);
+      case 'neighbourSet': {
+        const key = neighbourKey(entry.network, entry.address);
+        this.#neighbours.set(key, entry.mac);
+        if (entry.isGuarded) this.#guarded.add(key);
+        else this.#guarded.delete(key);
         break;
+      }
       case 'neighbourRemove':
         this.#neighbours.delete(neighbourKey(entry.network, entry.address));
+        this.#guarded.delete(neighbourKey(entry.network, entry.address));
         break;
     }
   }
@@ -177,6 +183,11 @@ export class FakeBridge {
       this.#out.drop(known.peer === LOCAL_PEER ? 'own_source' : 'source_guard');
       return false;
     }
+    if (this.#isSpoofed(network, peer, frame, ownMacs)) {
+      this.#out.emit({ kind: 'macClaim', network, mac: source, peer, verdict: 'spoofed' });
+      this.#out.drop('spoofed_address');
+      return false;
+    }
     if (!known?.isDeclared) {
       this.#fdb.set(key, { network, mac: source, peer, isDeclared: false, ageSeconds: 0 });
     }
@@ -204,6 +215,10 @@ export class FakeBridge {
       this.#out.drop(known.peer === LOCAL_PEER ? 'own_source' : 'source_guard');
       return;
     }
+    if (this.#isSpoofed(DEFAULT_NETWORK, slot ?? LOCAL_PEER, frame, this.#out.ownMacs())) {
+      this.#out.drop('spoofed_address');
+      return;
+    }
     if (!this.#tree.take(flood)) {
       this.#out.drop('flood_again');
       return;
@@ -226,6 +241,26 @@ export class FakeBridge {
   #sendFlood(slot: PeerSlot, flood: FakeFlood): void {
     const peer = this.#out.peers.get(slot);
     if (peer && peer.session * peer.path !== 0) this.#out.send(slot, DEFAULT_NETWORK, flood);
+  }
+
+  /** native/engine/address_guard.h. `sender` 0: nobody we know. */
+  #isSpoofed(
+    network: number,
+    sender: PeerSlot,
+    frame: Uint8Array,
+    ownMacs: readonly Mac[],
+  ): boolean {
+    if (this.#guarded.size === 0) return false;
+    return neighbourSourcesOf(frame).some((address) => {
+      const key = neighbourKey(network, address);
+      const mac = this.#guarded.has(key) ? this.#neighbours.get(key) : undefined;
+      if (mac === undefined) return false;
+      if (ownMacs.includes(mac)) return true;
+      const holder = this.#fdb.get(fdbKey(network, mac));
+      if (!holder?.isDeclared || (holder.peer === sender && sender !== LOCAL_PEER)) return false;
+      const peer = this.#out.peers.get(holder.peer);
+      return holder.peer === LOCAL_PEER || (peer?.session ?? 0) * (peer?.path ?? 0) !== 0;
+    });
   }
 
   /** Asked for a host behind a peer: native/engine/neighbour_answer.h. @returns the peer when it is out of reach */

@@ -22,6 +22,19 @@ export function neighbourQuestionOf(frame: Uint8Array): NeighbourQuestion | unde
   return target === undefined ? undefined : { target, asker };
 }
 
+/** Addresses a frame is said to come from, canonical texts: native/core/neighbour.h, but for headers before ND. */
+export function neighbourSourcesOf(frame: Uint8Array): readonly string[] {
+  const ipv4 = (at: number): string =>
+    formatAddress({ family: 4, value: addressFromBytes(frame.subarray(at, at + 4)) });
+  const ipv6 = (at: number): string =>
+    formatAddress({ family: 6, value: addressFromBytes(frame.subarray(at, at + 16)) });
+  if (hasBytes(frame, 12, [0x08, 0x00]) && frame.length >= 30) return [ipv4(26)];
+  if (hasBytes(frame, 12, [0x08, 0x06]) && frame.length >= 32) return [ipv4(28)];
+  if (!hasBytes(frame, 12, [0x86, 0xdd]) || frame.length < 38) return [];
+  const isAdvertisement = frame[20] === 58 && frame[54] === 136 && frame.length >= 78;
+  return isAdvertisement ? [ipv6(22), ipv6(62)] : [ipv6(22)];
+}
+
 /** That the target is at `mac`. */
 export function neighbourAnswer(frame: Uint8Array, mac: Mac): Uint8Array {
   const own = macBytes(mac);

@@ -44,7 +44,7 @@ import { Neighbours } from './neighbours.js';
 /** An operator asks about it; the daemon stamps it. */
 export interface EthernetEvent {
   readonly level: 'info' | 'warn';
-  readonly code: 'mac-moved' | 'mac-flapping' | 'mac-refused';
+  readonly code: 'mac-moved' | 'mac-flapping' | 'mac-refused' | 'address-spoofed';
   readonly message: string;
   readonly peer?: PeerId;
   readonly cure?: string;
@@ -71,6 +71,8 @@ export interface EthernetOptions {
   readonly nowMs: number;
   /** Whether a peer may have an address: those of pools are their title's holder's. */
   readonly mayHave: (peer: PeerId, address: string) => boolean;
+  /** Whether that is one peer only. */
+  readonly isOneOwners: (address: string) => boolean;
 }
 
 /** Of MessagePack's longest array here. */
@@ -117,14 +119,14 @@ export class Ethernet {
   #sayAtMs = 0;
   #out: EthernetActions = emptyActions();
 
-  constructor({ network, selfId, nowMs, mayHave }: EthernetOptions) {
+  constructor({ network, selfId, nowMs, mayHave, isOneOwners }: EthernetOptions) {
     this.#network = network;
     this.#selfId = selfId;
     this.#listeners = new Listeners(querierMac(selfId), nowMs);
     this.#fanout = new GroupFanout(network);
     const isReserved = (mac: Mac): boolean => this.#isReserved(mac);
     this.#claims = new MacClaims({ network, selfId, isReserved });
-    this.#neighbours = new Neighbours({ network, isReserved, mayHave });
+    this.#neighbours = new Neighbours({ network, selfId, isReserved, mayHave, isOneOwners });
     this.#reserve(selfId);
   }
 
@@ -259,8 +261,10 @@ export class Ethernet {
   }
 
   #followOwn(): void {
-    const addresses = this.#ports.flatMap((port) => port.addresses);
-    this.#neighbours.setOwn([...this.#ownAddresses, ...addresses]);
+    this.#neighbours.setOwn([
+      { mac: macOfPeer(this.#selfId), addresses: this.#ownAddresses },
+      ...this.#ports,
+    ]);
     this.#isChanged = true;
   }
 
@@ -362,6 +366,9 @@ export class Ethernet {
     if (verdict === 'flapping') {
       const message = `MAC ${mac} moves too often: kept where it was, not at ${name}`;
       this.#tell('mac-flapping', message, peer, peer, nowMs);
+    } else if (verdict === 'spoofed') {
+      const message = `Peer ${name} sends frames from an address that is another's (MAC ${mac}); dropped`;
+      this.#tell('address-spoofed', message, peer, peer, nowMs);
     } else {
       const message = `Peer ${name} sends frames from MAC ${mac}, which is not there; dropped`;
       this.#tell('mac-refused', message, peer, peer, nowMs);
@@ -392,7 +399,10 @@ export class Ethernet {
       message,
       ...(peer !== undefined && { peer }),
       ...(code !== 'mac-moved' && {
-        cure: 'Look for a loop between two networks, or for two machines with one MAC.',
+        cure:
+          code === 'address-spoofed'
+            ? 'Look at that host: a guest with a wrong address, or a router between subnets of one network.'
+            : 'Look for a loop between two networks, or for two machines with one MAC.',
       }),
     });
   }

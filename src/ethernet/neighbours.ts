@@ -13,15 +13,21 @@ import { MAX_ADDRESSES, MAX_ADDRESSES_PER_PEER } from './constants.js';
  * An address is answered for when all who may have it say the same MAC of it, and it is not on this host. About any
  * other everybody is asked, as without records, and whoever has it answers.
  *
+ * An address that can be one owner's only, by a title or by its own bits, is guarded: frames of others from there are
+ * dropped, and so for those of this host.
+ *
  * Nearly all of it are nodes' own addresses, two of each member: those are kept small.
  */
 
 export interface NeighboursOptions {
   readonly network: number;
+  readonly selfId: PeerId;
   /** A node's own MAC, that no other may name. */
   readonly isReserved: (mac: Mac) => boolean;
   /** Addresses of pools are their title's holder's (docs/protocol.md §9). */
   readonly mayHave: (peer: PeerId, address: string) => boolean;
+  /** Whether that is one peer only. */
+  readonly isOneOwners: (address: string) => boolean;
 }
 
 interface Claim {
@@ -43,19 +49,23 @@ export class Neighbours {
   readonly #byPeer = new Map<PeerId, PeerStatements>();
   readonly #claims = new Map<string, Claim | readonly Claim[]>();
   readonly #dirty = new Set<string>();
-  /** In the data plane's table. */
+  /** In the data plane's table: those that are guarded there, and the others. */
+  readonly #guarded = new Map<string, Mac>();
   readonly #applied = new Map<string, Mac>();
-  #own: ReadonlySet<string> = new Set();
+  #own: ReadonlyMap<string, Mac> = new Map();
 
   constructor(options: NeighboursOptions) {
     this.#options = options;
   }
 
   /** Addresses of this host, without length. */
-  setOwn(addresses: readonly string[]): void {
-    const own = new Set(addresses);
-    for (const address of [...this.#own, ...own]) {
-      if (this.#own.has(address) !== own.has(address)) this.#dirty.add(address);
+  setOwn(entries: readonly AddressEntry[]): void {
+    const own = new Map<string, Mac>();
+    for (const { mac, addresses } of entries) {
+      for (const address of addresses) own.set(address, mac);
+    }
+    for (const address of [...this.#own.keys(), ...own.keys()]) {
+      if (this.#own.get(address) !== own.get(address)) this.#dirty.add(address);
     }
     this.#own = own;
   }
@@ -115,13 +125,15 @@ export class Neighbours {
   /** Titles changed: who may have an address is looked at again. */
   touchAll(): void {
     for (const address of this.#claims.keys()) this.#dirty.add(address);
+    for (const address of this.#own.keys()) this.#dirty.add(address);
   }
 
   /** What takes all of it out of the table. */
   clear(): TableEntry[] {
     const { network } = this.#options;
-    const addresses = [...this.#applied.keys()];
+    const addresses = [...this.#applied.keys(), ...this.#guarded.keys()];
     this.#applied.clear();
+    this.#guarded.clear();
     return addresses.map((address) => ({ kind: 'neighbourRemove', network, address }));
   }
 
@@ -131,13 +143,18 @@ export class Neighbours {
     const entries: TableEntry[] = [];
     for (const address of this.#dirty) {
       const mac = this.#macOf(address);
-      if (mac === this.#applied.get(address)) continue;
+      const isGuarded = mac !== undefined && this.#options.isOneOwners(address);
+      const [now, other] = isGuarded
+        ? [this.#guarded, this.#applied]
+        : [this.#applied, this.#guarded];
+      const wasOther = other.delete(address);
+      if (!wasOther && mac === now.get(address)) continue;
       if (mac === undefined) {
-        this.#applied.delete(address);
+        now.delete(address);
         entries.push({ kind: 'neighbourRemove', network, address });
       } else {
-        this.#applied.set(address, mac);
-        entries.push({ kind: 'neighbourSet', network, address, mac });
+        now.set(address, mac);
+        entries.push({ kind: 'neighbourSet', network, address, mac, isGuarded });
       }
     }
     this.#dirty.clear();
@@ -145,7 +162,12 @@ export class Neighbours {
   }
 
   #macOf(address: string): Mac | undefined {
-    if (this.#own.has(address)) return undefined;
+    const own = this.#own.get(address);
+    if (own !== undefined) {
+      // Nobody is answered for this host; it is there to be guarded.
+      const { selfId, mayHave, isOneOwners } = this.#options;
+      return isOneOwners(address) && mayHave(selfId, address) ? own : undefined;
+    }
     const [first, ...others] = this.#valid(address);
     return others.every(({ mac }) => mac === first?.mac) ? first?.mac : undefined;
   }

@@ -684,8 +684,7 @@ export class RecordStore {
 
   readonly #placeRules: PlaceRules = {
     isKnown: (signer) => this.#knownForMs(signer) >= REMOVAL_SIGNER_KNOWN_MS,
-    isExempt: (signer) =>
-      signer === this.selfId || this.#components.isAdmin?.(signer) === true,
+    isExempt: (signer) => signer === this.selfId || this.#components.isAdmin?.(signer) === true,
   };
 
   #removalView(nowMs: number): RemovalView {

@@ -312,7 +312,7 @@ export function describeDataPlane(
         { kind: 'peerSet', peer: SLOT, id: PEER_B, session: unknown, path: 0 },
         { kind: 'labelSet', label: 0, peer: SLOT, outLabel: 0, forward: 0 },
         { kind: 'fdbSet', network: MAX_NETWORK_ID + 1, mac: MAC_B, peer: SLOT },
-        { kind: 'neighbourSet', network: 0, address: '10.32.0.300', mac: MAC_B },
+        { kind: 'neighbourSet', network: 0, address: '10.32.0.300', mac: MAC_B, isGuarded: false },
       ];
       join();
       const right = pathEntries(SESSION_A, rig.endpointB, PEER_B);

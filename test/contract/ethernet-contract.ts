@@ -275,8 +275,8 @@ export function describeEthernet(name: string, makeLine: () => Promise<Line>): v
       beforeEach(() => {
         line.planes.a.apply([
           { kind: 'fdbSet', network: 0, mac: GUEST, peer: SLOT.b },
-          { kind: 'neighbourSet', network: 0, address: '10.32.0.9', mac: GUEST },
-          { kind: 'neighbourSet', network: 0, address: 'fd01::9', mac: GUEST },
+          { kind: 'neighbourSet', network: 0, address: '10.32.0.9', mac: GUEST, isGuarded: false },
+          { kind: 'neighbourSet', network: 0, address: 'fd01::9', mac: GUEST, isGuarded: false },
         ]);
       });
 
@@ -315,6 +315,81 @@ export function describeEthernet(name: string, makeLine: () => Promise<Line>): v
         line.planes.a.apply([{ kind: 'fdbRemove', network: 0, mac: GUEST }]);
         assert.ok(await reachesC(question()));
         assert.equal(answered(), 1);
+      });
+    });
+
+    describe("an address that is one member's alone", () => {
+      const ADDRESS = '10.32.0.9';
+      const [IPV4, IPV6] = [
+        [10, 32, 0, 9],
+        [0xfd, 1, ...Array.from({ length: 13 }, () => 0), 9],
+      ];
+      /** Of a that tells c where the address is, each with other padding. */
+      const arp = (): Uint8Array => {
+        const frame = arpRequest(MAC_A, [10, 32, 0, 1], IPV4);
+        frame[59] = marks;
+        return frame;
+      };
+      const packet = (from = IPV4): Uint8Array => {
+        const frame = frameOf(BROADCAST, MAC_A, '');
+        frame.set([0x08, 0x00, 0x45, 0, 0, 46, 0, 0, 0x40, 0, 64, 17, 0, 0, ...(from ?? [])], 12);
+        frame.set([10, 32, 255, 255, 0, 1, 0, 2, 0, 26, 0, 0, marks], 30);
+        return frame;
+      };
+      /** An unasked advertisement from a link-local address. */
+      const advertisement = (): Uint8Array => {
+        const frame = new Uint8Array(86);
+        frame.set([0x33, 0x33, 0, 0, 0, 1, ...macBytes(MAC_A), 0x86, 0xdd, 0x60, 0, 0, 0, 0, 32]);
+        frame.set([58, 255, 0xfe, 0x80], 20);
+        frame.set([0xff, 2], 38);
+        frame.set([136, 0, 0, 0, 0x20, 0, 0, marks, ...(IPV6 ?? [])], 54);
+        return frame;
+      };
+      const guard = (peer: number, isGuarded = true): void => {
+        line.planes.c.apply([
+          { kind: 'fdbSet', network: 0, mac: GUEST, peer },
+          { kind: 'neighbourSet', network: 0, address: ADDRESS, mac: GUEST, isGuarded },
+          { kind: 'neighbourSet', network: 0, address: 'fd01::9', mac: GUEST, isGuarded },
+        ]);
+      };
+      const setB = (session: number, path: number): void => {
+        const id = peerOf('b'.repeat(32));
+        line.planes.c.apply([{ kind: 'peerSet', peer: SLOT.b, id, session, path }]);
+      };
+      const passes = async (): Promise<readonly boolean[]> => [
+        await reachesC(arp()),
+        await reachesC(packet()),
+        await reachesC(advertisement()),
+      ];
+
+      beforeEach(() => {
+        setB(0, 0);
+        link('c', 'b');
+      });
+
+      it('is used by nobody else, and who tries is told', async () => {
+        guard(SLOT.b);
+        assert.deepEqual(await passes(), [false, false, false]);
+        assert.ok(await reachesC(packet([10, 32, 0, 8])), 'another address');
+        await eventually('told', () => claims('c').length > 0);
+        const spoofed = { network: 0, mac: MAC_A, peer: SLOT.a, verdict: 'spoofed' };
+        assert.deepEqual(claims('c')[0], spoofed);
+        assert.equal(line.planes.c.readCounters().drops['spoofed_address'], 3n);
+      });
+
+      it('is used by nobody else where it is on this host', async () => {
+        guard(0);
+        assert.deepEqual(await passes(), [false, false, false]);
+      });
+
+      it('is free for its owner, where it is not guarded, and while its owner is away', async () => {
+        guard(SLOT.a);
+        assert.deepEqual(await passes(), [true, true, true]);
+        guard(SLOT.b, false);
+        assert.deepEqual(await passes(), [true, true, true]);
+        guard(SLOT.b);
+        setB(0, 0);
+        assert.deepEqual(await passes(), [true, true, true]);
       });
     });
 

@@ -24,7 +24,13 @@ describe('the bridge of a network', () => {
   let nowMs: number;
   beforeEach(() => {
     nowMs = 1000;
-    ethernet = new Ethernet({ network: 0, selfId: SELF, nowMs, mayHave: () => true });
+    ethernet = new Ethernet({
+      network: 0,
+      selfId: SELF,
+      nowMs,
+      mayHave: () => true,
+      isOneOwners: () => false,
+    });
     ethernet.setPeers([{ id: PEER, slot: SLOT }]);
   });
 
@@ -50,7 +56,7 @@ describe('the bridge of a network', () => {
         assert.ok(read.ok);
         return read.value;
       });
-  const claim = (verdict: 'local' | 'flapping' | 'refused', mac = GUEST) => {
+  const claim = (verdict: 'local' | 'flapping' | 'refused' | 'spoofed', mac = GUEST) => {
     ethernet.onEvent({ kind: 'macClaim', network: 0, mac, peer: SLOT, verdict }, nowMs);
   };
   const macRecord = (sequence: number | undefined, mac = GUEST) => {
@@ -85,7 +91,13 @@ describe('the bridge of a network', () => {
       [{ wantsEverything: false, hasRouter: false, groups: [M1] }],
       'the same, which the store does not write again',
     );
-    const other = new Ethernet({ network: 0, selfId: SELF, nowMs: 0, mayHave: () => true });
+    const other = new Ethernet({
+      network: 0,
+      selfId: SELF,
+      nowMs: 0,
+      mayHave: () => true,
+      isOneOwners: () => false,
+    });
     other.onRecord(SELF, RECORD_KIND.GROUP, networkKey(0), groups);
     const frame = joinV2('239.1.9.9');
     other.onEvent({ kind: 'membership', network: 0, frame, missed: 0 }, 500);
@@ -183,7 +195,8 @@ describe('the bridge of a network', () => {
   it('answers for what a peer lists, whose MAC is there until another claims it', () => {
     run(10_000);
     listed(0, { mac: GUEST, addresses: [WEB] });
-    const set = { kind: 'neighbourSet', network: 0, address: WEB, mac: GUEST };
+    const isGuarded = false;
+    const set = { kind: 'neighbourSet', network: 0, address: WEB, mac: GUEST, isGuarded };
     const declared = { kind: 'fdbSet', network: 0, mac: GUEST, peer: SLOT };
     assert.deepEqual(run(10_000).entries, [declared, set]);
     claim('local');

@@ -5,6 +5,7 @@ import { Neighbours } from '../../../src/ethernet/neighbours.js';
 import { macOfPeer, type PeerId } from '../../../src/model/peer-id.js';
 import { idOf, macOf } from './fixtures.js';
 
+const SELF = idOf(9);
 const A = idOf(1);
 const B = idOf(2);
 const M1 = macOf('02:00:00:00:00:01');
@@ -13,17 +14,23 @@ const WEB = '10.32.0.5';
 
 describe('neighbours', () => {
   let refused: Set<PeerId>;
+  let titled: Set<string>;
   let neighbours: Neighbours;
   beforeEach(() => {
     refused = new Set();
+    titled = new Set();
     neighbours = new Neighbours({
       network: 7,
       isReserved: (mac) => [A, B].some((peer) => macOfPeer(peer) === mac),
       mayHave: (peer) => !refused.has(peer),
+      selfId: SELF,
+      isOneOwners: (address) => titled.has(address),
     });
   });
 
-  const set = (address: string, mac = M1) => ({ kind: 'neighbourSet', network: 7, address, mac });
+  const set = (address: string, mac = M1, isGuarded = false) => {
+    return { kind: 'neighbourSet', network: 7, address, mac, isGuarded };
+  };
   const gone = (address: string) => ({ kind: 'neighbourRemove', network: 7, address });
 
   it('are where the only one who names them says', () => {
@@ -73,12 +80,31 @@ describe('neighbours', () => {
 
   it('are not those of this host', () => {
     neighbours.setPage(A, 0, [{ mac: M1, addresses: [WEB] }]);
-    neighbours.setOwn([WEB]);
+    neighbours.setOwn([{ mac: M2, addresses: [WEB] }]);
     assert.deepEqual(neighbours.update(), []);
     neighbours.setOwn([]);
     assert.deepEqual(neighbours.update(), [set(WEB)]);
-    neighbours.setOwn([WEB]);
+    neighbours.setOwn([{ mac: M2, addresses: [WEB] }]);
     assert.deepEqual(neighbours.update(), [gone(WEB)]);
+  });
+
+  it('are guarded where only one may have the address, on this host too', () => {
+    neighbours.setPage(A, 0, [{ mac: M1, addresses: [WEB, '192.168.0.2'] }]);
+    titled.add(WEB);
+    assert.deepEqual(neighbours.update(), [set(WEB, M1, true), set('192.168.0.2')]);
+    titled.clear();
+    neighbours.touchAll();
+    assert.deepEqual(neighbours.update(), [set(WEB)]);
+    titled.add('10.32.0.7');
+    neighbours.setOwn([{ mac: M2, addresses: ['10.32.0.7', '192.168.0.3'] }]);
+    assert.deepEqual(neighbours.update(), [set('10.32.0.7', M2, true)]);
+    refused.add(SELF);
+    neighbours.touchAll();
+    assert.deepEqual(neighbours.update(), [gone('10.32.0.7')]);
+    titled.add(WEB);
+    neighbours.touchAll();
+    neighbours.update();
+    assert.deepEqual(neighbours.clear(), [gone('192.168.0.2'), gone(WEB)]);
   });
 
   it("are not at another node's own MAC", () => {
