@@ -41,9 +41,9 @@ interface SignerBucket {
 /** Whose statement has which place. */
 export interface PlaceRules {
   /** For over an hour. */
-  isKnown(signer: PeerId): boolean;
+  readonly isKnown: (signer: PeerId) => boolean;
   /** This node's operator, an admin key: always kept. */
-  isExempt(signer: PeerId): boolean;
+  readonly isExempt: (signer: PeerId) => boolean;
 }
 
 /** What a judgement needs to know of others. */

@@ -332,7 +332,7 @@ export function describeEthernet(name: string, makeLine: () => Promise<Line>): v
       };
       const packet = (from = IPV4): Uint8Array => {
         const frame = frameOf(BROADCAST, MAC_A, '');
-        frame.set([0x08, 0x00, 0x45, 0, 0, 46, 0, 0, 0x40, 0, 64, 17, 0, 0, ...(from ?? [])], 12);
+        frame.set([0x08, 0x00, 0x45, 0, 0, 46, 0, 0, 0x40, 0, 64, 17, 0, 0, ...from], 12);
         frame.set([10, 32, 255, 255, 0, 1, 0, 2, 0, 26, 0, 0, marks], 30);
         return frame;
       };
@@ -342,7 +342,7 @@ export function describeEthernet(name: string, makeLine: () => Promise<Line>): v
         frame.set([0x33, 0x33, 0, 0, 0, 1, ...macBytes(MAC_A), 0x86, 0xdd, 0x60, 0, 0, 0, 0, 32]);
         frame.set([58, 255, 0xfe, 0x80], 20);
         frame.set([0xff, 2], 38);
-        frame.set([136, 0, 0, 0, 0x20, 0, 0, marks, ...(IPV6 ?? [])], 54);
+        frame.set([136, 0, 0, 0, 0x20, 0, 0, marks, ...IPV6], 54);
         return frame;
       };
       const guard = (peer: number, isGuarded = true): void => {

@@ -39,7 +39,7 @@ describe('the ring of events', () => {
     for (let n = 0; n < 4; n += 1) say('x', 'record-quota', 'too much');
     const [first, again] = ring.after(0);
     assert.equal(first?.seq, other.seq);
-    assert.equal(first?.count, undefined);
+    assert.equal(first.count, undefined);
     assert.deepEqual([again?.count, again?.at], [5, '2026-01-01T00:00:10.000Z']);
     say('z', 'record-quota', 'too much');
     assert.equal(about('z')[0]?.count, undefined, 'of another peer');
