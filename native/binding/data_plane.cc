@@ -275,6 +275,7 @@ void DataPlane::Define(Napi::Env env, Napi::Object exports) {
   exports.Set("DataPlane", DefineClass(env, "DataPlane",
                                        {
                                            InstanceMethod<&DataPlane::Open>("open"),
+                                           InstanceMethod<&DataPlane::ReopenTap>("reopenTap"),
                                            InstanceMethod<&DataPlane::OpenNetwork>("openNetwork"),
                                            InstanceMethod<&DataPlane::CloseNetwork>("closeNetwork"),
                                            InstanceMethod<&DataPlane::Apply>("apply"),
@@ -400,6 +401,13 @@ Napi::Value DataPlane::Open(const Napi::CallbackInfo& info) {
   out.Set("offloads", offloads);
   out.Set("queuePairs", Napi::Number::New(env, static_cast<double>(opened.queue_pairs)));
   return out;
+}
+
+// Null on success; else as from Open.
+Napi::Value DataPlane::ReopenTap(const Napi::CallbackInfo& info) {
+  engine::OpenFailure failure;
+  if (Opened(info.Env()).ReopenTap(&failure)) return info.Env().Null();
+  return FailureToJs(info.Env(), failure);
 }
 
 // Null on success; else as from Open.

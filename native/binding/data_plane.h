@@ -19,6 +19,7 @@ class DataPlane : public Napi::ObjectWrap<DataPlane> {
 
  private:
   Napi::Value Open(const Napi::CallbackInfo& info);
+  Napi::Value ReopenTap(const Napi::CallbackInfo& info);
   Napi::Value OpenNetwork(const Napi::CallbackInfo& info);
   void CloseNetwork(const Napi::CallbackInfo& info);
   Napi::Value Apply(const Napi::CallbackInfo& info);

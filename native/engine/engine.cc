@@ -68,6 +68,16 @@ struct Engine::Lane {
   std::unique_ptr<io::TapQueue> tap;
   /// False when it is gone. Belongs to whoever has the duty.
   bool has_tap = true;
+  /// Said by the control thread when it is there again: what was read before was the old one.
+  std::atomic<bool> is_tap_new{false};
+
+  /// For whoever has the duty.
+  [[nodiscard]] bool LooksAtTap() {
+    if (is_tap_new.load(std::memory_order_relaxed)) [[unlikely]] {
+      if (is_tap_new.exchange(false, std::memory_order_acquire)) has_tap = true;
+    }
+    return has_tap;
+  }
   /// The TAPs of the other networks.
   io::TapPoller networks;
   Sockets sockets;
@@ -294,7 +304,7 @@ void Engine::RunTx(Lane& lane) {
     if (!duty.IsWithTx()) continue;
     uint64_t busy_until_ms = BootTimeMs() + TapDuty::kCalmMs;
     while (duty.IsWithTx()) {
-      fds[kTap].fd = lane.has_tap ? lane.tap->fd() : -1;
+      fds[kTap].fd = lane.LooksAtTap() ? lane.tap->fd() : -1;
       // One network alone costs nothing for the others: the last is looked at only while there are any.
       const bool has_networks = networks_open_.load(std::memory_order_relaxed) != 0;
       fds[kNetworks].revents = 0;
@@ -338,7 +348,7 @@ void Engine::RunRx(Lane& lane) {
   for (;;) {
     const bool is_on_duty = !duty.IsWithTx();
     const bool has_networks = networks_open_.load(std::memory_order_relaxed) != 0;
-    fds[kTap].fd = is_on_duty && lane.has_tap ? lane.tap->fd() : -1;
+    fds[kTap].fd = is_on_duty && lane.LooksAtTap() ? lane.tap->fd() : -1;
     fds[kNetworks].fd = is_on_duty && has_networks ? lane.networks.fd() : -1;
     const uint64_t now_ms = BootTimeMs();
     const bool may_see_strangers = now_ms >= strangers_from_ms;
@@ -415,6 +425,24 @@ std::string Engine::CheckNetwork(const NetworkConfig& config, uint32_t* index) c
   if (free == tables.networks.end()) return "too many are open";
   *index = static_cast<uint32_t>(free - tables.networks.begin());
   return {};
+}
+
+bool Engine::ReopenTap(OpenFailure* failure) {
+  std::vector<io::TapQueue*> queues;
+  for (const auto& lane : lanes_) queues.push_back(lane->tap.get());
+  const std::string& name = plane_->networks[0].tap_name;
+  io::TapOffloads offloads = tap_offloads_;
+  const char* step = "";
+  if (const int error = io::ReplaceTap(name, queues, &offloads, &step); error != 0) {
+    *failure = {"OVL_TAP_OPEN", step, -error, name};
+    return false;
+  }
+  for (auto& lane : lanes_) {
+    lane->is_tap_new.store(true, std::memory_order_release);
+    // The tx thread looks by itself, many times a second while it has the duty.
+    lane->tap_duty.WakeRx();
+  }
+  return true;
 }
 
 bool Engine::OpenNetwork(NetworkConfig config, OpenFailure* failure) {

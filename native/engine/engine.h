@@ -87,6 +87,8 @@ class Engine {
   void Close();
   [[nodiscard]] bool is_open() const { return is_open_; }
 
+  /// The default network's TAP was deleted: another one takes its place under the threads that run.
+  bool ReopenTap(OpenFailure* failure);
   /// False: nothing is left open.
   bool OpenNetwork(NetworkConfig config, OpenFailure* failure);
   /// Nothing when it is not open.

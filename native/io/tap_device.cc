@@ -126,4 +126,17 @@ int OpenTap(const std::string& name, size_t queues, std::vector<std::unique_ptr<
   return 0;
 }
 
+int ReplaceTap(const std::string& name, const std::vector<TapQueue*>& queues, TapOffloads* offloads,
+               const char** step) {
+  std::vector<std::unique_ptr<TapQueue>> opened;
+  if (const int error = OpenTap(name, queues.size(), &opened, offloads, step); error != 0) {
+    return error;
+  }
+  *step = "dup3";
+  for (size_t i = 0; i < queues.size(); ++i) {
+    if (::dup3(opened[i]->fd(), queues[i]->fd(), O_CLOEXEC) < 0) return -errno;
+  }
+  return 0;
+}
+
 }  // namespace overlayd::io

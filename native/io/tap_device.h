@@ -46,6 +46,11 @@ struct TapOffloads {
 int OpenTap(const std::string& name, size_t queues, std::vector<std::unique_ptr<TapQueue>>* out,
             TapOffloads* offloads, const char** step);
 
+/// Puts another TAP `name` under queues whose device was deleted. They keep their descriptors, so who reads and writes
+/// them need not be told; a read already under way ends with the old one's error. On failure as OpenTap, nothing changed.
+int ReplaceTap(const std::string& name, const std::vector<TapQueue*>& queues, TapOffloads* offloads,
+               const char** step);
+
 }  // namespace overlayd::io
 
 #endif  // OVERLAYD_NATIVE_IO_TAP_DEVICE_H_

@@ -277,6 +277,18 @@ TEST(EngineNetworks, ATapThatIsDeletedTakesNoOtherWithIt) {
     RawSocket blue_a(a.TapOf(kBlue));
     RawSocket blue_b(b.TapOf(kBlue));
     EXPECT_TRUE(Arrives(blue_a, blue_b, Numbered(3)));
+    // The default one under the threads that lost it; then again, whether or not they have noticed.
+    for (uint32_t i = 0; i < 3; ++i) {
+      OpenFailure failure;
+      ASSERT_TRUE(a.engine.ReopenTap(&failure)) << failure.step << std::strerror(failure.error);
+      BringUp(a.TapOf(0));
+      RawSocket default_a(a.TapOf(0));
+      RawSocket default_b(b.TapOf(0));
+      EXPECT_TRUE(Arrives(default_a, default_b, Numbered(20 + i)));
+      EXPECT_TRUE(Arrives(default_b, default_a, Numbered(30 + i)));
+      if (i < 2) DeleteLink(a.TapOf(0));
+    }
+    EXPECT_TRUE(Arrives(red_a, red_b, Numbered(4)));
   });
 }
 

@@ -404,6 +404,17 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
     ...{ networks, store: state, warn },
     make: makeExposures,
   });
+  /** Of the default network, not made again yet. */
+  const lost = new Set<string>();
+  const restoreDefault = async (): Promise<void> => {
+    const tap = tapNameOf(config.ifName);
+    const there = interfaceNames();
+    for (const device of [config.ifName, tap]) if (!there.has(device)) lost.add(device);
+    if (!there.has(tap)) dataplane.reopenTap();
+    await bridge.up(macOfPeer(state.identity.id));
+    await bridge.setAddresses(daemon.control.status().self.addresses);
+    if (lost.has(config.ifName)) await names.restart();
+  };
   const watch = new BridgeWatch({
     timers,
     network: hostNetwork,
@@ -411,13 +422,8 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
     bridges: () => [
       {
         name: config.ifName,
-        // Its TAP cannot be opened anew under a running data plane.
-        devices: [config.ifName],
-        restore: async () => {
-          await bridge.up(macOfPeer(state.identity.id));
-          await bridge.setAddresses(daemon.control.status().self.addresses);
-          await names.restart();
-        },
+        devices: [config.ifName, tapNameOf(config.ifName)],
+        restore: restoreDefault,
       },
       ...networks.watched,
     ],
@@ -427,7 +433,9 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
     },
     // Of the others network-bridges.ts tells, whoever asked for them first.
     onRestored: (name) => {
-      if (name === config.ifName) onRestored(name);
+      if (name !== config.ifName) return;
+      onRestored([...lost].join(' and ') || name);
+      lost.clear();
     },
     onFailure: (name, err) => {
       warn(`The bridge ${name} is gone and cannot be made again`, { err });

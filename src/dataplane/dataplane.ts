@@ -384,6 +384,8 @@ export interface DataPlaneInfo {
 export interface DataPlane {
   /** @throws OverlayError OVL_TAP_OPEN, OVL_UDP_BIND, … nothing is left open then. */
   open(config: DataPlaneConfig): DataPlaneInfo;
+  /** The default network's TAP was deleted: another one takes its place, and all else goes on. @throws OVL_TAP_OPEN */
+  reopenTap(): void;
   /**
    * Opens the TAP of a network beside the default one. Its frames never leave on another network's TAP; until it is open
    * those of peers are dropped (`inner_network`). @throws OverlayError OVL_TAP_OPEN, OVL_NOT_PERMITTED, also when it is

@@ -150,6 +150,10 @@ export class FakeDataPlane implements DataPlane {
     };
   }
 
+  reopenTap(): void {
+    // Nobody takes it away.
+  }
+
   openNetwork(config: NetworkConfig): void {
     this.#bridge.networks.open(config, this.#config?.tapName ?? '');
   }

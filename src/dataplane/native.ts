@@ -42,7 +42,8 @@ interface Addon {
 interface AddonDataPlane {
   onReadable(callback: () => void): void;
   open(config: object): AddonOpened | AddonOpenFailure;
-  /** Null on success. */
+  /** Null on success, like the next one. */
+  reopenTap(): AddonOpenFailure | null;
   openNetwork(config: object): AddonOpenFailure | null;
   closeNetwork(network: number): void;
   apply(batch: readonly object[]): Refusal | null;
@@ -226,6 +227,11 @@ class NativeDataPlane implements DataPlane {
     });
     if ('code' in opened) throw openError(opened);
     return { ...opened, localAddresses: opened.localAddresses.map(endpointOf) };
+  }
+
+  reopenTap(): void {
+    const failure = this.#native.reopenTap();
+    if (failure !== null) throw openError(failure);
   }
 
   openNetwork(config: NetworkConfig): void {

@@ -160,6 +160,22 @@ describe('attached namespaces', function () {
     await pingAll(b, '192.168.0.4');
   });
 
+  it('reach the others again, as the node does, when somebody deleted the TAP under the daemon', async () => {
+    const own = await onBob.address(4);
+    for (const _ of [1, 2]) {
+      await alice.ip(['link', 'delete', 'overlay0-t']);
+      await waitFor('the TAP', 5000, () => isAnswered(a, '192.168.0.3'));
+      await pingAll(alice, own);
+    }
+    assert.match(
+      await onAlice.must('events'),
+      /warn +bridge-restored +The interface overlay0-t was gone/,
+    );
+    const tap = await alice.ip(['link', 'show', 'overlay0-t']);
+    assert.match(tap, / mtu 1388 .* master overlay0/);
+    assert.match(tap, /alias overlayd:/);
+  });
+
   it('keep the bridge over SIGTERM', async () => {
     process.kill(onAlice.pid, 'SIGTERM');
     assert.equal(await onAlice.exit(), 0);
