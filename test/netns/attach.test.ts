@@ -54,12 +54,6 @@ describe('attached namespaces', function () {
   });
 
   /** What overlayctl printed; it must succeed. */
-  async function ctl(daemon: TestDaemon, ...words: string[]): Promise<string> {
-    const outcome = await daemon.ctl(words);
-    assert.equal(outcome.code, 0, outcome.stderr);
-    return outcome.stdout;
-  }
-
   async function refusal(daemon: TestDaemon, ...words: string[]): Promise<string> {
     const { code, stdout, stderr } = await daemon.ctl(['--json', ...words]);
     assert.deepEqual([code === 0, stdout], [false, '']);
@@ -67,16 +61,15 @@ describe('attached namespaces', function () {
   }
 
   async function shown(daemon: TestDaemon): Promise<readonly Shown[]> {
-    const text = await ctl(daemon, '--json', 'ps');
-    return (JSON.parse(text) as { attachments: Shown[] }).attachments;
+    return ((await daemon.json('ps')) as { attachments: Shown[] }).attachments;
   }
 
   const ports = async (host: Host): Promise<string[]> =>
     (await host.interfaces()).filter((name) => name.startsWith('ovl'));
 
   it('of two hosts reach each other in one subnet, with 10 000-byte pings and TCP', async () => {
-    assert.equal(await ctl(onAlice, 'attach', '192.168.0.2/24', a.namespace), '192.168.0.2/24\n');
-    assert.equal(await ctl(onBob, 'attach', '192.168.0.3/24', b.namespace), '192.168.0.3/24\n');
+    assert.equal(await onAlice.must('attach', '192.168.0.2/24', a.namespace), '192.168.0.2/24');
+    assert.equal(await onBob.must('attach', '192.168.0.3/24', b.namespace), '192.168.0.3/24');
     await pingAll(a, '192.168.0.3');
     await pingAll(b, '192.168.0.2', { size: 10_000 });
     await tcpTransfer(a, b, '192.168.0.3', 16 << 20);
@@ -84,17 +77,17 @@ describe('attached namespaces', function () {
   });
 
   it('of another subnet do not', async () => {
-    await ctl(onAlice, 'attach', '192.168.10.10/24', c.namespace);
+    await onAlice.must('attach', '192.168.10.10/24', c.namespace);
     assert.equal(await isAnswered(c, '192.168.0.2'), false);
     assert.equal(await isAnswered(c, '192.168.0.3'), false);
-    await ctl(onAlice, 'attach', '192.168.0.4/24', c.namespace);
+    await onAlice.must('attach', '192.168.0.4/24', c.namespace);
     await pingAll(c, '192.168.0.2');
     await pingAll(c, '192.168.0.3');
   });
 
   it('talk IPv6 at once', async () => {
-    await ctl(onAlice, 'attach', 'fd00:9::2/64', a.namespace);
-    await ctl(onBob, 'attach', 'fd00:9::3/64', b.namespace);
+    await onAlice.must('attach', 'fd00:9::2/64', a.namespace);
+    await onBob.must('attach', 'fd00:9::3/64', b.namespace);
     await pingAll(a, 'fd00:9::3', { size: 10_000 });
   });
 
@@ -105,21 +98,21 @@ describe('attached namespaces', function () {
     const taken = ['192.168.0.66', 'fd00:9::66'];
     for (const address of taken) await b.ip(['neighbour', 'replace', address, ...old]);
     const lengths = ['192.168.0.66/24', 'fd00:9::66/64'];
-    await ctl(onAlice, 'attach', ...lengths, a.namespace);
+    await onAlice.must('attach', ...lengths, a.namespace);
     const { mac } = (await shown(onAlice)).find(({ target }) => target === a.namespace)!;
     for (const address of taken) {
       await waitFor(`${address} at its new place`, 5000, async () => {
         return (await entry(address)).includes(mac ?? 'none');
       });
     }
-    await ctl(onAlice, 'detach', ...lengths, a.namespace);
+    await onAlice.must('detach', ...lengths, a.namespace);
   });
 
   it('are as they were after the same attach again', async () => {
     const before = await shown(onAlice);
     assert.equal(before.length, 2);
     const link = await a.ip(['-json', 'link', 'show', 'eth-ovl']);
-    await ctl(onAlice, 'attach', '192.168.0.2/24', a.namespace);
+    await onAlice.must('attach', '192.168.0.2/24', a.namespace);
     assert.deepEqual(await shown(onAlice), before);
     assert.equal(await a.ip(['-json', 'link', 'show', 'eth-ovl']), link);
   });
@@ -226,37 +219,37 @@ describe('attached namespaces', function () {
       return namespaceOf(String(sleeper.pid)) !== namespaceOf('self');
     });
     const target = `pid:${String(sleeper.pid)}`;
-    await ctl(onAlice, 'attach', '192.168.0.7/24', target);
+    await onAlice.must('attach', '192.168.0.7/24', target);
     await pingAll(a, '192.168.0.7');
-    await ctl(onAlice, 'attach', 'none', 'tap:vm1');
+    await onAlice.must('attach', 'none', 'tap:vm1');
     assert.ok((await alice.interfaces()).includes('vm1'));
     sleeper.kill('SIGKILL');
     await waitFor('the attachment to go', 10_000, async () => {
       return (await shown(onAlice)).every((row) => row.target !== target);
     });
-    await ctl(onAlice, 'detach', 'tap:vm1');
+    await onAlice.must('detach', 'tap:vm1');
     assert.ok(!(await alice.interfaces()).includes('vm1'));
   });
 
   it('lose single addresses, then all', async () => {
-    assert.equal(await ctl(onAlice, 'detach', '192.168.0.4/24', c.namespace), '192.168.0.4/24\n');
+    assert.equal(await onAlice.must('detach', '192.168.0.4/24', c.namespace), '192.168.0.4/24');
     await waitFor('no answer', 5000, async () => !(await isAnswered(a, '192.168.0.4')));
     for (const [daemon, host] of [
       [onAlice, a],
       [onAlice, c],
       [onBob, b],
     ] as const) {
-      await ctl(daemon, 'detach', host.namespace);
+      await daemon.must('detach', host.namespace);
       assert.deepEqual(await host.interfaces(), ['lo']);
-      assert.equal(await ctl(daemon, 'detach', host.namespace), '');
+      assert.equal(await daemon.must('detach', host.namespace), '');
     }
     assert.deepEqual(await shown(onAlice), []);
     assert.deepEqual([await ports(alice), await ports(bob)], [[], []]);
   });
 
   it('go with a reset', async () => {
-    await ctl(onBob, 'attach', '192.168.0.3/24', b.namespace);
-    await ctl(onBob, 'reset');
+    await onBob.must('attach', '192.168.0.3/24', b.namespace);
+    await onBob.must('reset');
     assert.equal(await onBob.exit(), 0);
     assert.deepEqual(await bob.interfaces(), ['lo', 'eth0']);
     assert.deepEqual(await b.interfaces(), ['lo']);

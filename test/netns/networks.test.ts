@@ -59,8 +59,8 @@ describe('two networks with one subnet', function () {
       carol.startDaemon({ peers: [alice.address(4)] }),
     ]);
     await Promise.all([onAlice, onBob, onCarol].map((daemon) => daemon.wait('peers=3', 20_000)));
-    await ctl(onAlice, 'network', 'create', 'blue', '--subnet', SUBNET);
-    await ctl(onAlice, 'network', 'create', 'red', '--subnet', SUBNET, '--mtu', '1300');
+    await onAlice.must('network', 'create', 'blue', '--subnet', SUBNET);
+    await onAlice.must('network', 'create', 'red', '--subnet', SUBNET, '--mtu', '1300');
     for (const daemon of [onBob, onCarol]) {
       await waitFor('the networks', 5000, async () => (await listed(daemon)).length === 3);
     }
@@ -80,20 +80,14 @@ describe('two networks with one subnet', function () {
     await topology.dispose();
   });
 
-  async function ctl(daemon: TestDaemon, ...words: string[]): Promise<string> {
-    const outcome = await daemon.ctl(words);
-    assert.equal(outcome.code, 0, outcome.stderr);
-    return outcome.stdout;
-  }
-
   const attach = (daemon: TestDaemon, network: string, address: string, host: Host) =>
-    ctl(daemon, 'attach', '--network', network, address, host.namespace);
+    daemon.must('attach', '--network', network, address, host.namespace);
 
   const listed = async (daemon: TestDaemon): Promise<NetworksDocument['networks']> =>
-    (JSON.parse(await ctl(daemon, '--json', 'network', 'list')) as NetworksDocument).networks;
+    ((await daemon.json('network', 'list')) as NetworksDocument).networks;
 
   async function shown(daemon: TestDaemon, host: Host): Promise<Shown> {
-    const { attachments } = JSON.parse(await ctl(daemon, '--json', 'ps')) as {
+    const { attachments } = (await daemon.json('ps')) as {
       attachments: Shown[];
     };
     const found = attachments.find(({ target }) => target === host.namespace);
@@ -134,7 +128,7 @@ describe('two networks with one subnet', function () {
 
   it('give addresses that the other gives too, and names to their own only', async () => {
     const lookup = async (daemon: TestDaemon): Promise<string[]> => {
-      const document = JSON.parse(await ctl(daemon, '--json', 'dns', 'list')) as {
+      const document = (await daemon.json('dns', 'list')) as {
         names: { name: string; network: string; addresses: string[] }[];
       };
       return document.names.map(({ name, network, addresses }) => {
@@ -157,9 +151,9 @@ describe('two networks with one subnet', function () {
       const words = ['dig', '+tries=1', '+time=1', '+noall', '+comments', '+answer'];
       return (await host.run([...words, `@${server}`, name])).stdout;
     };
-    const { servers } = JSON.parse(
-      await ctl(onAlice, '--json', 'dns', 'list', '--network', 'blue'),
-    ) as { servers: string[] };
+    const { servers } = (await onAlice.json('dns', 'list', '--network', 'blue')) as {
+      servers: string[];
+    };
     const [server = ''] = servers;
     assert.match(await dig(web, server, fromRed), /NXDOMAIN/);
     await attach(onAlice, 'red', '10.40.0.9/24', web);
@@ -173,7 +167,7 @@ describe('two networks with one subnet', function () {
     // Who may use any address there takes that of web, beside it and on another host.
     const liars = [await topology.host('liar'), await topology.host('liar2')] as const;
     for (const [liar, daemon] of [[liars[0], onAlice] as const, [liars[1], onBob] as const]) {
-      await ctl(daemon, 'attach', '--network', 'blue', 'none', liar.namespace);
+      await daemon.must('attach', '--network', 'blue', 'none', liar.namespace);
       await liar.ip(['address', 'add', '10.40.0.77/24', 'dev', 'eth-ovl']);
       await liar.ip(['route', 'add', server, 'dev', 'eth-ovl', 'src', '10.40.0.77']);
       const honest = await dig(liar, server, fromRed);
@@ -191,10 +185,10 @@ describe('two networks with one subnet', function () {
       }
       // Nor is web sent what it did not ask for.
       assert.ok(!(await onWeb.stop()).includes(mate.namespace));
-      await ctl(daemon, 'detach', liar.namespace);
+      await daemon.must('detach', liar.namespace);
     }
     await waitFor('web', 5000, async () => (await dig(web, server, fromRed)).includes('10.40.0.3'));
-    await ctl(onAlice, 'detach', '--network', 'red', web.namespace);
+    await onAlice.must('detach', '--network', 'red', web.namespace);
     await waitFor('names of blue alone', 5000, async () => {
       return /NXDOMAIN/.test(await dig(web, server, fromRed));
     });
@@ -206,7 +200,7 @@ describe('two networks with one subnet', function () {
     const { self } = await onAlice.status();
     const hostAddress = await onAlice.address(4);
     const hostAddress6 = await onAlice.address(6);
-    const nameServer = JSON.parse(await ctl(onAlice, '--json', 'dns', 'list')) as {
+    const nameServer = (await onAlice.json('dns', 'list')) as {
       servers: string[];
     };
     const text = (mark: string): Buffer => Buffer.from(`networks-test ${mark}`);
@@ -277,10 +271,10 @@ describe('two networks with one subnet', function () {
     assert.equal(await isAnswered(thief, '10.40.0.1'), false);
     const blue = (await listed(onAlice)).find(({ name }) => name === 'blue');
     assert.deepEqual(blue?.targets, [web.namespace, 'this host (exposed)']);
-    await ctl(onAlice, 'detach', web.namespace);
+    await onAlice.must('detach', web.namespace);
     await pingAll(db, '10.40.0.1');
     await attach(onAlice, 'blue', '10.40.0.2/24', web);
-    assert.equal(await ctl(onAlice, 'hide', '--network', 'blue'), '10.40.0.1/24\n');
+    assert.equal(await onAlice.must('hide', '--network', 'blue'), '10.40.0.1/24');
     assert.equal(await isAnswered(db, '10.40.0.1'), false);
     await pingAll(db, '10.40.0.2');
   });
@@ -305,7 +299,7 @@ describe('two networks with one subnet', function () {
     const blue = (await listed(onBob)).find(({ name }) => name === 'blue');
     await bob.ip(['link', 'delete', 'dev', blue?.ifname ?? '']);
     await waitFor('db', 5000, () => isAnswered(db, '10.40.0.2'));
-    assert.match(await ctl(onBob, 'events'), new RegExp(`bridge-restored.*${blue?.ifname} `));
+    assert.match(await onBob.must('events'), new RegExp(`bridge-restored.*${blue?.ifname} `));
   });
 
   it('have their TAP again when somebody deleted it under them', async () => {
@@ -314,7 +308,7 @@ describe('two networks with one subnet', function () {
     await alice.ip(['link', 'delete', 'dev', `${red?.ifname}-t`]);
     await waitFor('thief', 5000, () => isAnswered(thief, '10.40.0.3'));
     assert.deepEqual(await shown(onAlice, thief), before);
-    assert.match(await ctl(onAlice, 'events'), new RegExp(`bridge-restored.*${red?.ifname}-t `));
+    assert.match(await onAlice.must('events'), new RegExp(`bridge-restored.*${red?.ifname}-t `));
     // Its place in the data plane is its own again, and nobody else's.
     await pingAll(web, '10.40.0.3');
     assert.equal(await answererOf(thief, '10.40.0.3'), (await shown(onCarol, mate)).mac);
@@ -323,20 +317,20 @@ describe('two networks with one subnet', function () {
 
   it('leave no bridge with the last that is detached, and go then', async () => {
     assert.equal((await bridges(alice)).length, 4);
-    await ctl(onAlice, 'detach', thief.namespace);
+    await onAlice.must('detach', thief.namespace);
     assert.equal((await bridges(alice)).length, 2);
-    await ctl(onAlice, 'detach', web.namespace);
+    await onAlice.must('detach', web.namespace);
     assert.deepEqual(await bridges(alice), []);
     assert.equal(await alice.must(['nft', 'list', 'ruleset']), '');
-    await ctl(onCarol, 'detach', mate.namespace);
+    await onCarol.must('detach', mate.namespace);
     await waitFor('red is empty', 5000, async () => {
       return (await listed(onBob)).find(({ name }) => name === 'red')?.peers.length === 0;
     });
-    await ctl(onBob, 'network', 'remove', 'red');
+    await onBob.must('network', 'remove', 'red');
     await waitFor('red is gone', 5000, async () => {
       return (await listed(onCarol)).every(({ name }) => name !== 'red');
     });
-    await ctl(onBob, 'reset');
+    await onBob.must('reset');
     assert.equal(await onBob.exit(), 0);
     assert.deepEqual(await bridges(bob), []);
   });

@@ -35,14 +35,8 @@ describe('addresses of the pool', function () {
     await topology.dispose();
   });
 
-  async function ctl(daemon: TestDaemon, ...words: string[]): Promise<string> {
-    const outcome = await daemon.ctl(words);
-    assert.equal(outcome.code, 0, outcome.stderr);
-    return outcome.stdout;
-  }
-
   const ipam = async (daemon: TestDaemon): Promise<IpamDocument> =>
-    JSON.parse(await ctl(daemon, '--json', 'ipam', 'status')) as IpamDocument;
+    (await daemon.json('ipam', 'status')) as IpamDocument;
 
   it('are given at once by three hosts that start together, from one pool, and kept over kill -9', async () => {
     const daemons = await Promise.all(
@@ -56,7 +50,7 @@ describe('addresses of the pool', function () {
     const given = await Promise.all(
       daemons.map(async (daemon, at) => {
         const startedMs = performance.now();
-        const text = await ctl(daemon, 'attach', targets[at]!.namespace);
+        const text = await daemon.must('attach', targets[at]!.namespace);
         console.log(`      ${text.trim()} after ${Math.round(performance.now() - startedMs)} ms`);
         return text.trim().split('/')[0]!;
       }),
@@ -72,12 +66,12 @@ describe('addresses of the pool', function () {
     await first.crash();
     const again = await hosts[0]!.startDaemon({ peers: [hosts[1]!.address(4)] });
     await again.wait('ready', 30_000);
-    assert.equal((await ctl(again, 'attach', targets[0]!.namespace)).split('/')[0], given[0]);
+    assert.equal((await again.must('attach', targets[0]!.namespace)).split('/')[0], given[0]);
     const { used, clashes } = await ipam(again);
     assert.deepEqual([used.map(({ address }) => address), clashes], [[given[0]], []]);
     // A bridge stays as long as something is attached to it.
     for (const [at, daemon] of [again, ...daemons.slice(1)].entries()) {
-      await ctl(daemon, 'detach', targets[at]!.namespace);
+      await daemon.must('detach', targets[at]!.namespace);
     }
   });
 });
