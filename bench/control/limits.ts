@@ -73,8 +73,14 @@ export function harmOf({ resurrections, expiries }: Away): number {
   return resurrections + expiries.length;
 }
 
-const OF_STORE: readonly Limit<StoreFigures>[] = [
-  { what: 'bytes of heap a remote node', value: (f) => f.heapBytesPerNode, most: 4096 },
+/** A store of many owners, and what it shows beside one of few. */
+export interface StoreCost extends StoreFigures {
+  /** Heap of each owner beyond those few: what a daemon has anyway is not divided among them. */
+  readonly heapBytesEach: number;
+}
+
+const OF_STORE: readonly Limit<StoreCost>[] = [
+  { what: 'bytes of heap for a further remote node', value: (f) => f.heapBytesEach, most: 4096 },
   { what: 'ms until a newcomer has the store', value: (f) => f.syncMs, most: 120_000 },
 ];
 
@@ -83,7 +89,7 @@ export function missedByMesh(figures: Figures): readonly string[] {
   return missed(OF_MESH, figures, `${figures.nodes} nodes`);
 }
 
-export function missedByStore(figures: StoreFigures): readonly string[] {
+export function missedByStore(figures: StoreCost): readonly string[] {
   return missed(OF_STORE, figures, `store of ${figures.owners}`);
 }
 

@@ -116,7 +116,7 @@ if (owners > 0) {
       `${figures.owners} fetched by a newcomer in ${seconds(figures.syncMs)} s of virtual time, ` +
       `${(figures.cpuMs / 1000).toFixed(1)} s of CPU`,
   );
-  missed.push(...missedByStore(figures));
+  missed.push(...missedByStore({ ...figures, heapBytesEach: each }));
 }
 
 for (const line of missed) say(`MISSED ${line}`);
