@@ -40,7 +40,9 @@ export interface MeshEthernetComponents {
   /** Undefined: on that network anybody may have any address. */
   readonly ipamOf: (
     network: NetworkId,
-  ) => Pick<MeshIpam, 'mayHave' | 'isTitled' | 'titleRevision'> | undefined;
+  ) =>
+    | Pick<MeshIpam, 'mayHave' | 'isTitled' | 'isGrantable' | 'titleRevision' | 'grantableRanges'>
+    | undefined;
   /** Whom this node chose to have sessions with, in a large mesh. */
   readonly neighbours: () => readonly PeerId[];
   readonly emit: (event: Omit<EventDocument, 'seq' | 'at'>) => void;
@@ -80,6 +82,7 @@ export class MeshEthernet {
   readonly #tree: FloodTree;
   #seen = '';
   #titleRevision = 0;
+  #grantableRanges = '';
 
   /** The default network is open from the start. */
   constructor(components: MeshEthernetComponents, options: MeshEthernetOptions) {
@@ -180,7 +183,10 @@ export class MeshEthernet {
     this.#follow(out);
     const titleRevision = this.#titleRevisionNow;
     if (titleRevision !== this.#titleRevision) {
-      for (const { ethernet } of this.#open.values()) ethernet.onTitles();
+      const ranges = this.#grantableRangesNow;
+      const areSame = ranges === this.#grantableRanges;
+      this.#grantableRanges = ranges;
+      for (const { ethernet } of this.#open.values()) ethernet.onTitles(areSame);
     }
     this.#titleRevision = titleRevision;
     for (const { ethernet } of this.#open.values()) {
@@ -259,11 +265,18 @@ export class MeshEthernet {
     return sum;
   }
 
+  get #grantableRangesNow(): string {
+    const open = [...this.#open.keys()];
+    return open
+      .map((network) => `${network} ${this.#components.ipamOf(network)?.grantableRanges ?? ''}`)
+      .join(';');
+  }
+
   /**
    * Addresses of pools are their title's holder's. On the default network an address of the nodes' IPv6 /64 is the node's
    * whose id it follows from. Nobody else may use either.
    */
-  #makeRules(network: NetworkId): Pick<EthernetOptions, 'mayHave' | 'isOneOwners'> {
+  #makeRules(network: NetworkId): Pick<EthernetOptions, 'mayHave' | 'isGrantable' | 'isOneOwners'> {
     const isDefault = network === DEFAULT_NETWORK_ID;
     const nodes = isDefault ? parseCidr(meshIpv6(this.#selfId, this.#meshId), 'cut') : undefined;
     const isNodes = (address: IpAddress): boolean => nodes !== undefined && cidrHas(nodes, address);
@@ -274,6 +287,10 @@ export class MeshEthernet {
           return false;
         }
         return !isNodes(address) || meshIpv6(peer, this.#meshId).split('/')[0] === text;
+      },
+      isGrantable: (text) => {
+        const address = parseAddress(text);
+        return !!address && this.#components.ipamOf(network)?.isGrantable(address) === true;
       },
       isOneOwners: (text) => {
         const address = parseAddress(text);

@@ -177,11 +177,20 @@ export class MeshIpam implements RecordRoom, AddressSource {
 
   /** Whether the titles let a peer have an address. Where there are none, and in the nodes' own part, all may. */
   mayHave(peer: PeerId, address: IpAddress): boolean {
-    const ledger = this.#ipam?.ledger;
+    return !this.isGrantable(address) || this.#ipam?.ledger.holderOf(address) === peer;
+  }
+
+  /** Whether titles have a say in who has an address: one of a pool, beside the nodes' own part. */
+  isGrantable(address: IpAddress): boolean {
     const ours = this.#ranges.find((each) => cidrHas(each, address));
-    const range = ledger?.poolAt(address)?.range ?? ours;
-    if (!range || address.value > grantableRange(range).last) return true;
-    return ledger?.holderOf(address) === peer;
+    const range = this.#ipam?.ledger.poolAt(address)?.range ?? ours;
+    return range !== undefined && address.value <= grantableRange(range).last;
+  }
+
+  /** Where `isGrantable` looks: while it is the same, a title changes nothing for any other address. */
+  get grantableRanges(): string {
+    const pools = this.#ipam?.ledger.pools() ?? [];
+    return [...this.#ranges, ...pools.map(({ range }) => range)].map(formatCidr).join();
   }
 
   /** Whether a title says whose an address is. */

@@ -73,6 +73,8 @@ export interface EthernetOptions {
   readonly mayHave: (peer: PeerId, address: string) => boolean;
   /** Whether that is one peer only. */
   readonly isOneOwners: (address: string) => boolean;
+  /** Whether titles have a say in that. */
+  readonly isGrantable: (address: string) => boolean;
 }
 
 /** Of MessagePack's longest array here. */
@@ -119,14 +121,15 @@ export class Ethernet {
   #sayAtMs = 0;
   #out: EthernetActions = emptyActions();
 
-  constructor({ network, selfId, nowMs, mayHave, isOneOwners }: EthernetOptions) {
+  constructor(options: EthernetOptions) {
+    const { network, selfId, nowMs } = options;
     this.#network = network;
     this.#selfId = selfId;
     this.#listeners = new Listeners(querierMac(selfId), nowMs);
     this.#fanout = new GroupFanout(network);
     const isReserved = (mac: Mac): boolean => this.#isReserved(mac);
     this.#claims = new MacClaims({ network, selfId, isReserved });
-    this.#neighbours = new Neighbours({ network, selfId, isReserved, mayHave, isOneOwners });
+    this.#neighbours = new Neighbours({ ...options, isReserved });
     this.#reserve(selfId);
   }
 
@@ -180,9 +183,10 @@ export class Ethernet {
     this.#isChanged = true;
   }
 
-  /** Titles of address blocks are others now. */
-  onTitles(): void {
-    this.#neighbours.touchAll();
+  /** Titles of address blocks are others now; `areInSameRanges`: of the same pools as before. */
+  onTitles(areInSameRanges: boolean): void {
+    if (areInSameRanges) this.#neighbours.touchGrantable();
+    else this.#neighbours.touchAll();
     this.#isChanged = true;
   }
 

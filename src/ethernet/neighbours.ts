@@ -28,6 +28,8 @@ export interface NeighboursOptions {
   readonly mayHave: (peer: PeerId, address: string) => boolean;
   /** Whether that is one peer only. */
   readonly isOneOwners: (address: string) => boolean;
+  /** Whether titles have a say in that. */
+  readonly isGrantable: (address: string) => boolean;
 }
 
 interface Claim {
@@ -52,6 +54,8 @@ export class Neighbours {
   /** In the data plane's table: those that are guarded there, and the others. */
   readonly #guarded = new Map<string, Mac>();
   readonly #applied = new Map<string, Mac>();
+  /** Those that titles have a say in, of what was looked at: the nodes' own, nearly all, are not. */
+  readonly #grantable = new Set<string>();
   #own: ReadonlyMap<string, Mac> = new Map();
 
   constructor(options: NeighboursOptions) {
@@ -122,7 +126,12 @@ export class Neighbours {
     return second === undefined ? first?.peer : undefined;
   }
 
-  /** Titles changed: who may have an address is looked at again. */
+  /** Titles changed: who may have an address is looked at again where titles have a say. */
+  touchGrantable(): void {
+    for (const address of this.#grantable) this.#dirty.add(address);
+  }
+
+  /** Titles have a say elsewhere now. */
   touchAll(): void {
     for (const address of this.#claims.keys()) this.#dirty.add(address);
     for (const address of this.#own.keys()) this.#dirty.add(address);
@@ -142,6 +151,9 @@ export class Neighbours {
     const { network } = this.#options;
     const entries: TableEntry[] = [];
     for (const address of this.#dirty) {
+      const isKnown = this.#claims.has(address) || this.#own.has(address);
+      if (isKnown && this.#options.isGrantable(address)) this.#grantable.add(address);
+      else this.#grantable.delete(address);
       const mac = this.#macOf(address);
       const isGuarded = mac !== undefined && this.#options.isOneOwners(address);
       const [now, other] = isGuarded

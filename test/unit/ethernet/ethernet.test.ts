@@ -30,6 +30,7 @@ describe('the bridge of a network', () => {
       nowMs,
       mayHave: () => true,
       isOneOwners: () => false,
+      isGrantable: () => true,
     });
     ethernet.setPeers([{ id: PEER, slot: SLOT }]);
   });
@@ -97,6 +98,7 @@ describe('the bridge of a network', () => {
       nowMs: 0,
       mayHave: () => true,
       isOneOwners: () => false,
+      isGrantable: () => true,
     });
     other.onRecord(SELF, RECORD_KIND.GROUP, networkKey(0), groups);
     const frame = joinV2('239.1.9.9');

@@ -15,15 +15,21 @@ const WEB = '10.32.0.5';
 describe('neighbours', () => {
   let refused: Set<PeerId>;
   let titled: Set<string>;
+  let asked: string[];
   let neighbours: Neighbours;
   beforeEach(() => {
     refused = new Set();
     titled = new Set();
+    asked = [];
     neighbours = new Neighbours({
       network: 7,
       isReserved: (mac) => [A, B].some((peer) => macOfPeer(peer) === mac),
-      mayHave: (peer) => !refused.has(peer),
+      mayHave: (peer, address) => {
+        asked.push(address);
+        return !refused.has(peer);
+      },
       selfId: SELF,
+      isGrantable: (address) => titled.has(address),
       isOneOwners: (address) => titled.has(address),
     });
   });
@@ -76,6 +82,26 @@ describe('neighbours', () => {
     refused = new Set([A]);
     neighbours.touchAll();
     assert.deepEqual(neighbours.update(), [set(WEB, M2)]);
+  });
+
+  it('are looked at again by a title only where titles have a say', () => {
+    titled.add(WEB);
+    neighbours.setPage(A, 0, [{ mac: M1, addresses: [WEB] }]);
+    neighbours.setNode(B, macOfPeer(B), ['10.47.0.9']);
+    neighbours.update();
+    refused = new Set([A, B]);
+    asked = [];
+    neighbours.touchGrantable();
+    assert.deepEqual(neighbours.update(), [gone(WEB)]);
+    assert.deepEqual(asked, [WEB]);
+    neighbours.touchAll();
+    assert.deepEqual(neighbours.update(), [gone('10.47.0.9')]);
+    neighbours.setPage(A, 0, undefined);
+    neighbours.update();
+    neighbours.touchGrantable();
+    asked = [];
+    neighbours.update();
+    assert.deepEqual(asked, []);
   });
 
   it('are not those of this host', () => {
