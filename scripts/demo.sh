@@ -79,6 +79,7 @@ start_daemons() {
   for host in "${hosts[@]}"; do
     # The socket comes a moment after the process.
     until_true 10 test -S "$scratch/$host/overlayd.sock"
+    say "== status of host$host"
     ctl "$host" status --wait peers=3 --timeout 15
   done
 }

@@ -142,7 +142,7 @@ async function run(config: DaemonConfig, password: string): Promise<void> {
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      log.info({ signal }, stopping === undefined ? 'Stopping' : 'Already stopping');
+      log.info({ signal }, stopping === undefined ? 'Told to stop' : 'Already stopping');
       void stop(0);
     });
   }
