@@ -76,6 +76,12 @@ export const STRANGER_SPEAK_MS = 100;
 export const STRANGER_ROUNDS = 3;
 export const STRANGER_PAUSE_MS = 3_600_000;
 /** Datagrams to such addresses, of the whole node: at most 20 in any second. */
+/** INITs to endpoints of one member's record, however often it changes: eight endpoints three times, then two a minute … */
+export const STRANGER_INITS_OF_OWNER = 24;
+/** … and to one endpoint, whoever lists it: two such rounds. */
+export const STRANGER_INITS_TO_ENDPOINT = 6;
+export const STRANGER_INITS_PER_SECOND = 1 / 30;
+export const STRANGER_INITS_TRACKED = 4096;
 export const STRANGER_PROBES_BURST = 10;
 export const STRANGER_PROBES_PER_SECOND = 10;
 /** After the path in use died all others are asked, at these times and for so long. */

@@ -19,6 +19,10 @@ import {
   MAX_TARGETS,
   REMOVED_AGAIN_MS,
   RESOLVE_GIVE_UP_MS,
+  STRANGER_INITS_OF_OWNER,
+  STRANGER_INITS_PER_SECOND,
+  STRANGER_INITS_TO_ENDPOINT,
+  STRANGER_INITS_TRACKED,
   STRANGER_PAUSE_MS,
   STRANGER_ROUNDS,
 } from './constants.js';
@@ -94,6 +98,9 @@ export class Dialer {
     () => new TokenBucket(GUESS_BURST_PER_ADDRESS, GUESS_REFILL_PER_ADDRESS),
     GUESS_ADDRESSES_MAX,
   );
+  /** What a member that lists endpoints of its choice, and changes the list, can have sent there. */
+  readonly #strangersOf = strangerBuckets(STRANGER_INITS_OF_OWNER);
+  readonly #strangersAt = strangerBuckets(STRANGER_INITS_TO_ENDPOINT);
   readonly #answers = new AnswerTimes();
   #ticket = 0;
 
@@ -402,11 +409,13 @@ export class Dialer {
         isEndpoint(address) &&
         !own.has(formatPathAddress(address)) &&
         !this.#busy.has(formatPathAddress(address)) &&
-        !this.#components.unfit(address),
+        !this.#components.unfit(address) &&
+        this.#strangersAt.has(formatPathAddress(address), nowMs) &&
+        this.#strangersOf.has(target.key, nowMs),
     );
     const isTheirTurn = strangers.length > 0 && nowMs >= target.strangersAtMs;
     const asked = isTheirTurn
-      ? strangers.filter(() => this.#components.strangerProbes.take(nowMs))
+      ? strangers.filter((address) => this.#mayAskStranger(target, address, nowMs))
       : [];
     if (isTheirTurn && asked.length === 0 && certain.length === 0) {
       target.nextAtMs = nowMs + Math.max(1, this.#components.strangerProbes.waitMs(nowMs));
@@ -422,6 +431,14 @@ export class Dialer {
       );
     }
     this.#dial(target, [...certain, ...asked], nowMs, out, asked);
+  }
+
+  #mayAskStranger(target: DialTarget, address: PathAddress, nowMs: number): boolean {
+    if (!this.#strangersOf.has(target.key, nowMs)) return false;
+    if (!this.#components.strangerProbes.take(nowMs)) return false;
+    this.#strangersOf.take(target.key, nowMs);
+    this.#strangersAt.take(formatPathAddress(address), nowMs);
+    return true;
   }
 
   #dial(
@@ -731,4 +748,11 @@ function problemNote(problem: DialTrouble, where: string, peer: PeerId | undefin
         cure: 'One of the two is a copy: stop it, remove its state directory and start it again.',
       };
   }
+}
+
+function strangerBuckets(burst: number): TokenBuckets {
+  return new TokenBuckets(
+    () => new TokenBucket(burst, STRANGER_INITS_PER_SECOND),
+    STRANGER_INITS_TRACKED,
+  );
 }

@@ -97,6 +97,23 @@ describe('addresses that others vouch for', () => {
     assert.ok(bench.initsTo(at(3)) > STRANGER_ROUNDS, 'and again after an hour');
   });
 
+  it('in records that change all the time are dialled twice a minute, whoever lists them', () => {
+    const bench = new Bench();
+    const members = [PEER, OTHER, 'd'.repeat(32) as typeof PEER];
+    for (let second = 0; second < 600; second += 1) {
+      for (const [n, member] of members.entries()) {
+        const listed = [at(1), at(20 + ((second + n) % 100))];
+        bench.links.setRecordEndpoints(member, listed, bench.nowMs, bench.out);
+      }
+      bench.run(1000);
+    }
+    assert.ok(bench.initsTo(at(1)) >= 6, 'at first');
+    assert.ok(bench.initsTo(at(1)) <= 6 + 600 / 30, `${bench.initsTo(at(1))} INITs`);
+    const all = Array.from({ length: 100 }, (_, n) => bench.initsTo(at(20 + n)));
+    const sum = all.reduce((total, inits) => total + inits, bench.initsTo(at(1)));
+    assert.ok(sum <= members.length * (24 + 600 / 30), `${sum} INITs in all`);
+  });
+
   it('in a record admit nobody but its owner', () => {
     const bench = new Bench();
     bench.links.setRecordEndpoints(OTHER, [at(1)], 0, bench.out);
