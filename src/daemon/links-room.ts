@@ -32,7 +32,7 @@ const FEW: Pace = { afterMs: 200, withinMs: 1000, goneMs: 200, spareMs: 200 };
  * nobody looks for a relay, and a newcomer that lacks somebody needs the links of the others, not theirs to it. So links
  * that came wait for more. Not those that went, nor while this node or one that just said its links lacks somebody.
  */
-const SOME: Pace = { afterMs: 2000, withinMs: 15_000, goneMs: 200, spareMs: 2000 };
+const SOME: Pace = { afterMs: 5000, withinMs: 15_000, goneMs: 200, spareMs: 5000 };
 const SOME_FROM = 16;
 /**
  * Each record goes to a thousand, and each of those has sixteen links. One that went costs whoever tries it a refusal,
