@@ -272,10 +272,7 @@ class LmdbStateStore implements OpenStateStore {
     }
   }
 
-  writeIpamCells(
-    cells: readonly (readonly [string, string | undefined])[],
-    mayWait = false,
-  ): void {
+  writeIpamCells(cells: readonly (readonly [string, string | undefined])[], mayWait = false): void {
     for (const [key, value] of cells) this.#waitingCells.set(key, value);
     if (mayWait || this.#waitingCells.size === 0) return;
     this.#transact(() => undefined);

@@ -6,7 +6,7 @@ import { hasInterface, interfaceNames } from './interfaces.js';
 import { readLinkAliases } from './ip-json.js';
 import { formatPortMark, parsePortMark, type PortMark } from './ownership.js';
 import { Rounds } from './rounds.js';
-import { ipBatch, mustRun, runTool } from './run.js';
+import { ipAttempts, ipBatch, mustRun, runTool } from './run.js';
 import { readSysctl } from './sysctl.js';
 
 /*
@@ -24,7 +24,7 @@ import { readSysctl } from './sysctl.js';
  * frame from elsewhere moves. Checksums stay offloaded: the TAP takes partial ones.
  *
  * Those that are to be made at once are made in rounds, with one `ip` for all that is outside. When it fails for one, all
- * are taken away again and made one by one, so that the others do not suffer.
+ * are taken away again and made one by one, so that the others do not suffer. So are those that go.
  */
 
 export interface PortSpec {
@@ -69,6 +69,7 @@ exec ip -batch -`;
 export class AttachmentHost {
   readonly #sendFrame: (device: string, frame: Uint8Array) => void;
   readonly #creations = new Rounds<PortSpec>((specs) => this.#createAll(specs));
+  readonly #removals = new Rounds<string>((ports) => this.#removeAll(ports));
 
   /** `sendFrame`: daemon/os-port.ts. */
   constructor(sendFrame: (device: string, frame: Uint8Array) => void) {
@@ -167,7 +168,23 @@ export class AttachmentHost {
     }
   }
 
-  async removePort(port: string): Promise<void> {
+  removePort(port: string): Promise<void> {
+    return this.#removals.add(port);
+  }
+
+  async #removeAll(ports: readonly string[]): Promise<ReadonlyMap<string, unknown>> {
+    const failures = new Map<string, unknown>();
+    // What comes of it is seen by what is left.
+    if (ports.length > 1) await ipAttempts(ports.map((port) => `link delete dev ${port}`));
+    const names = interfaceNames();
+    for (const port of ports) {
+      if (ports.length > 1 && !names.has(port)) continue;
+      await this.#remove(port).catch((error: unknown) => failures.set(port, error));
+    }
+    return failures;
+  }
+
+  async #remove(port: string): Promise<void> {
     const outcome = await runTool('ip', ['link', 'delete', 'dev', port]);
     if (outcome.exitCode === 0 || !this.hasPort(port)) return;
     throw new OverlayError(

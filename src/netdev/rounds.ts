@@ -1,6 +1,6 @@
 /*
- * Work that is cheaper for many than for one, many times: whoever asks while a round is under way is in the next one, and
- * each is told what came of his own.
+ * Work that is cheaper for many than for one, many times: those who ask in one moment are in one round, whoever asks while
+ * it is under way is in the next one, and each is told what came of his own.
  *
  *   a ──[ a ]──┐
  *   b ─────────┴─[ b c ]─
@@ -33,6 +33,7 @@ export class Rounds<Item> {
 
   async #run(): Promise<void> {
     this.#isRunning = true;
+    await Promise.resolve();
     while (this.#waiting.length > 0) {
       const round = this.#waiting;
       this.#waiting = [];

@@ -3,6 +3,7 @@ import { formatTarget } from '../model/target.js';
 import type { PortSpec } from '../netdev/attachment-host.js';
 import type { GuardedPort } from '../netdev/guard-rules.js';
 import { tapNameOf } from '../netdev/host-interface.js';
+import { Rounds } from '../netdev/rounds.js';
 import type { SpoofCount } from '../netdev/port-guard.js';
 import { bareAddress } from './address-want.js';
 import { shapeOf } from './derive.js';
@@ -55,6 +56,8 @@ export class Upkeep {
   readonly #components: UpkeepComponents;
   /** What the guard was told of each: the same again while it is the same. */
   readonly #guarded = new WeakMap<Attachment, GuardedPort>();
+  /** One change of the guard for all that come at once. */
+  readonly #creations = new Rounds<PortSpec>((specs) => this.#create(specs));
   /** Why there is no guard; said once. */
   #guardReason: string | undefined;
 
@@ -97,10 +100,12 @@ export class Upkeep {
     const give = async (error: unknown): Promise<never> => {
       entries.end(attachment.id);
       await this.#guard();
-      throw error;
+      const now = targets.locate(attachment.target);
+      const isThere = now.state === 'present' && now.inode === location.inode;
+      throw isThere ? error : vanished(attachment, error);
     };
-    await this.#guard();
-    if (step === 'create') await host.createPort(spec).catch(give);
+    if (step === 'create') await this.#creations.add(spec).catch(give);
+    else await this.#guard();
     try {
       if (step === 'rejoin') await host.rejoin(spec);
       if (step !== 'create') await host.changeInside(spec, []);
@@ -112,6 +117,18 @@ export class Upkeep {
     entries.put(attachment, undefined, location.inode);
     entries.end(attachment.id);
     if (step !== 'create') this.#announce(attachment, existing?.addresses ?? []);
+  }
+
+  async #create(specs: readonly PortSpec[]): Promise<ReadonlyMap<PortSpec, unknown>> {
+    const { host } = this.#components;
+    await this.#guard();
+    const outcomes = await Promise.allSettled(specs.map((spec) => host.createPort(spec)));
+    return new Map(
+      specs.flatMap((spec, at) => {
+        const outcome = outcomes[at];
+        return outcome?.status === 'rejected' ? [[spec, outcome.reason as unknown] as const] : [];
+      }),
+    );
   }
 
   /** Takes addresses away; `fewer` is what stays. @throws OVL_IFACE_CONFIG, OVL_STATE_DIR */
@@ -300,10 +317,11 @@ export class Upkeep {
   }
 }
 
-function vanished({ target }: Attachment): OverlayError {
+function vanished({ target }: Attachment, cause?: unknown): OverlayError {
   const text = formatTarget(target);
   return new OverlayError('OVL_TARGET_UNKNOWN', `The target '${text}' has just gone`, {
     value: text,
     cure: 'Try again when it is back.',
+    cause,
   });
 }

@@ -10,14 +10,16 @@ describe('rounds', () => {
       await new Promise((resolve) => setImmediate(resolve));
       return new Map(items.filter((item) => item === 'bad').map((item) => [item, new Error('no')]));
     });
-    const all = ['a', 'b', 'bad', 'c'].map((item) => rounds.add(item));
+    const first = ['a', 'z'].map((item) => rounds.add(item));
+    await Promise.resolve();
+    const all = [...first, ...['b', 'bad', 'c'].map((item) => rounds.add(item))];
     const outcomes = await Promise.allSettled(all);
     assert.deepEqual(
       outcomes.map(({ status }) => status),
-      ['fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
+      ['fulfilled', 'fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
     );
     await rounds.add('d');
-    assert.deepEqual(seen, ['a', 'b,bad,c', 'd']);
+    assert.deepEqual(seen, ['a,z', 'b,bad,c', 'd']);
   });
 
   it('fail for all where the work as a whole failed, and go on', async () => {

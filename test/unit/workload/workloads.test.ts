@@ -402,6 +402,21 @@ describe('workloads', () => {
     assert.deepEqual(host.announced, ['10.1.0.2 to overlay0']);
   });
 
+  it('says of a namespace that vanished half-way that it is gone, and leaves nothing', async () => {
+    const workloads = make();
+    const createPort = host.createPort.bind(host);
+    host.createPort = async (spec) => {
+      if (!host.namespaces.delete('web')) return createPort(spec);
+      throw new OverlayError('OVL_IFACE_CONFIG', 'Cannot run ip', { cure: 'Look', value: '' });
+    };
+    await assert.rejects(attach(workloads, 'web'), { code: 'OVL_TARGET_UNKNOWN' });
+    assert.deepEqual(workloads.list(), []);
+    assert.deepEqual([host.ports.size, cells.size, host.guarded], [0, 0, []]);
+    assert.deepEqual(host.released, ['10.32.0.9/12']);
+    await attach(workloads, 'db', '10.1.0.3/24');
+    assert.equal(host.ports.size, 1);
+  });
+
   it('looks no more once it is stopped', async () => {
     const workloads = make();
     await workloads.start();
