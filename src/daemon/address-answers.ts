@@ -57,7 +57,7 @@ const LARGEST_IPV6_BITS = 16;
 /** What was wanted, and so what is to be done about it. */
 export type Purpose = 'give' | 'reserve' | 'end';
 
-export interface People {
+interface People {
   /** ` (beta)`, or nothing where it is this node. */
   readonly peer: string;
   /** Who has it on this host, as people call it. */

@@ -34,14 +34,20 @@ export interface Pool {
 
 /** More are a member's mischief: the largest ids are not taken in. */
 const MAX_POOLS = 64;
+/** Arguments of a call lie on the stack. */
+const SPLICED_AT_ONCE = 1024;
 /** Titles of one pool; further new blocks are refused, so that nobody pushes others' out. */
 const MAX_TITLES = 65_536;
 
 interface PoolTitles {
   readonly range: Cidr;
-  /** By block. */
+  /** By block; those with at least one span. */
   readonly titles: Map<string, Title>;
-  spans: readonly Span[] | undefined;
+  spans: Span[];
+  /** Somebody may be going through them: the next change makes others. */
+  areLent: boolean;
+  /** Of each title. */
+  readonly spanCounts: Map<Title, number>;
 }
 
 export class Ledger {
@@ -62,9 +68,7 @@ export class Ledger {
     const known = pool.titles.get(key);
     if (known && compareTitles(title, known) <= 0) return false;
     if (!known && pool.titles.size >= MAX_TITLES) return false;
-    if (!known && this.#isHidden(pool, title)) return false;
-    pool.titles.set(key, title);
-    pool.spans = undefined;
+    if (!paint(pool, title)) return false;
     this.#active = undefined;
     this.#revision += 1;
     return true;
@@ -102,15 +106,8 @@ export class Ledger {
   titleAt(address: IpAddress): Title | undefined {
     const pool = this.poolAt(address);
     if (!pool) return undefined;
-    const spans = this.spans(pool.id);
-    let [low, high] = [0, spans.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      const span = spans[middle];
-      if (span && span.last < address.value) low = middle + 1;
-      else high = middle;
-    }
-    const span = spans[low];
+    const spans = this.#pools.get(pool.id)?.spans ?? [];
+    const span = spans[indexAt(spans, address.value)];
     return span && span.first <= address.value ? span.title : undefined;
   }
 
@@ -122,18 +119,12 @@ export class Ledger {
   /** By address, neighbours of one title joined. */
   spans(id: PoolId): readonly Span[] {
     const pool = this.#pools.get(id);
-    if (!pool) return [];
-    if (!pool.spans) {
-      pool.spans = visibleSpans([...pool.titles.values()]);
-      const visible = new Set(pool.spans.map(({ title }) => title));
-      for (const [key, title] of pool.titles) if (!visible.has(title)) pool.titles.delete(key);
-    }
-    return pool.spans;
+    if (pool) pool.areLent = true;
+    return pool?.spans ?? [];
   }
 
   /** Titles with at least one visible address. */
   titles(id: PoolId): readonly Title[] {
-    this.spans(id);
     return [...(this.#pools.get(id)?.titles.values() ?? [])];
   }
 
@@ -145,20 +136,23 @@ export class Ledger {
   /** Spans within a block. */
   spansIn(id: PoolId, block: Cidr): readonly Span[] {
     const last = lastOfCidr(block);
-    return this.spans(id)
-      .filter((span) => span.last >= block.first && span.first <= last)
-      .map((span) => ({
+    const spans = this.#pools.get(id)?.spans ?? [];
+    const found: Span[] = [];
+    for (let at = indexAt(spans, block.first); at < spans.length; at++) {
+      const span = spans[at];
+      if (!span || span.first > last) break;
+      found.push({
         first: span.first < block.first ? block.first : span.first,
         last: span.last > last ? last : span.last,
         title: span.title,
-      }));
+      });
+    }
+    return found;
   }
 
-  /** The highest epoch that anything known over the block has; -1: nothing. */
+  /** The highest epoch that anything known over the block has; -1: nothing. It is visible there: the highest wins. */
   topEpoch(id: PoolId, block: Cidr): number {
-    return this.titles(id)
-      .filter((title) => cidrsOverlap(title.block, block))
-      .reduce((top, { epoch }) => Math.max(top, epoch), -1);
+    return this.spansIn(id, block).reduce((top, { title }) => Math.max(top, title.epoch), -1);
   }
 
   /** All of the block is one peer's, in these titles; undefined: it is not. */
@@ -223,17 +217,16 @@ export class Ledger {
       if (largest < title.pool) return undefined;
       this.#pools.delete(largest);
     }
-    const pool: PoolTitles = { range, titles: new Map(), spans: undefined };
+    const pool: PoolTitles = {
+      range,
+      titles: new Map(),
+      spans: [],
+      areLent: false,
+      spanCounts: new Map(),
+    };
     this.#pools.set(title.pool, pool);
     this.#active = undefined;
     return pool;
-  }
-
-  #isHidden(pool: PoolTitles, title: Title): boolean {
-    return (
-      visibleSpans([...pool.titles.values(), title]).find((span) => span.title === title) ===
-      undefined
-    );
   }
 }
 
@@ -241,44 +234,65 @@ function blockKey({ first, bits }: Cidr): string {
   return `${first}/${bits}`;
 }
 
-/** Aligned blocks nest or are apart, so one walk with a stack of those that are open finds the winners. */
-function visibleSpans(titles: readonly Title[]): readonly Span[] {
-  const sorted = titles
-    .map((title) => ({ title, first: title.block.first, last: lastOfCidr(title.block) }))
-    .sort((a, b) =>
-      a.first === b.first ? a.title.block.bits - b.title.block.bits : a.first < b.first ? -1 : 1,
-    );
-  const spans: { first: bigint; last: bigint; title: Title }[] = [];
-  /** `best` decides where nothing deeper is open. */
-  const open: { last: bigint; best: Title }[] = [];
-  let at = 0n;
-  const paintTo = (last: bigint, title: Title): void => {
-    if (last < at) return;
-    const before = spans.at(-1);
-    if (before && before.title === title && before.last + 1n === at) before.last = last;
-    else spans.push({ first: at, last, title });
-    at = last + 1n;
-  };
-  const closeBefore = (limit: bigint | undefined): void => {
-    for (
-      let top = open.at(-1);
-      top && (limit === undefined || top.last < limit);
-      top = open.at(-1)
-    ) {
-      paintTo(top.last, top.best);
-      open.pop();
-    }
-  };
-  for (const { title, first, last } of sorted) {
-    closeBefore(first);
-    const around = open.at(-1);
-    if (around) paintTo(first - 1n, around.best);
-    at = first;
-    const best = around && compareTitles(around.best, title) > 0 ? around.best : title;
-    open.push({ last, best });
+/** Of the span that holds an address, or of the first behind it. */
+function indexAt(spans: readonly Span[], value: bigint): number {
+  let [low, high] = [0, spans.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const span = spans[middle];
+    if (span && span.last < value) low = middle + 1;
+    else high = middle;
   }
-  closeBefore(undefined);
-  return spans;
+  return low;
+}
+
+/**
+ * A title takes the addresses of its block that it wins, and titles without any left go. What it costs grows with the
+ * spans of the block alone, so that no member makes all others look at everything again. False: it wins none.
+ */
+function paint(pool: PoolTitles, title: Title): boolean {
+  const { spans, titles, spanCounts } = pool;
+  const [first, last] = [title.block.first, lastOfCidr(title.block)];
+  const painted: { first: bigint; last: bigint; title: Title }[] = [];
+  const push = (from: bigint, to: bigint, by: Title): void => {
+    if (from > to) return;
+    const before = painted.at(-1);
+    if (before && before.title === by && before.last + 1n === from) before.last = to;
+    else painted.push({ first: from, last: to, title: by });
+  };
+  const begin = indexAt(spans, first);
+  let end = begin;
+  let at = first;
+  for (let span = spans[end]; span && span.first <= last; span = spans[++end]) {
+    const [from, to] = [
+      span.first < first ? first : span.first,
+      span.last > last ? last : span.last,
+    ];
+    push(span.first, first - 1n, span.title);
+    push(at, from - 1n, title);
+    push(from, to, compareTitles(span.title, title) > 0 ? span.title : title);
+    push(last + 1n, span.last, span.title);
+    at = to + 1n;
+  }
+  push(at, last, title);
+  if (!painted.some(({ title: by }) => by === title)) return false;
+  titles.set(blockKey(title.block), title);
+  for (const each of painted) spanCounts.set(each.title, (spanCounts.get(each.title) ?? 0) + 1);
+  for (const { title: other } of spans.slice(begin, end)) {
+    const left = (spanCounts.get(other) ?? 0) - 1;
+    if (left > 0) {
+      spanCounts.set(other, left);
+      continue;
+    }
+    spanCounts.delete(other);
+    const key = blockKey(other.block);
+    if (titles.get(key) === other) titles.delete(key);
+  }
+  if (pool.areLent || painted.length > SPLICED_AT_ONCE) {
+    pool.spans = [...spans.slice(0, begin), ...painted, ...spans.slice(end)];
+    pool.areLent = false;
+  } else spans.splice(begin, end - begin, ...painted);
+  return true;
 }
 
 function runs(spans: readonly Span[]): readonly { first: bigint; last: bigint }[] {

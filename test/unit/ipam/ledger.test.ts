@@ -169,4 +169,31 @@ describe('ledger', () => {
       [poolId(0)],
     );
   });
+
+  it('looks at what a new title lies over, and at no other', () => {
+    const ledger = new Ledger();
+    let looks = 0;
+    const watched = (fields: Parameters<typeof title>[0]): Title => {
+      const made = title({ poolBits: 16, ...fields });
+      const { block } = made;
+      return Object.defineProperty({ ...made }, 'block', {
+        enumerable: true,
+        get: () => {
+          looks += 1;
+          return block;
+        },
+      });
+    };
+    for (let offset = 0; offset < 8192; offset++) {
+      assert(ledger.add(watched({ offset, bits: 32, holder: peer(1 + (offset % 3)) })));
+    }
+    looks = 0;
+    for (let epoch = 1; epoch <= 100; epoch++) {
+      assert(ledger.add(watched({ offset: 4096, bits: 30, epoch, holder: peer(2) })));
+    }
+    assert(!ledger.add(watched({ offset: 4096, bits: 31, epoch: 50 })));
+    assert.equal(ledger.topEpoch(poolId(5), parseCidr('10.0.16.0/30')!), 100);
+    assert(looks < 2000, `${looks} looks for 101 titles`);
+    assert.equal(ledger.titles(poolId(5)).length, 8192 - 4 + 1);
+  });
 });
