@@ -70,6 +70,8 @@ struct Engine::Lane {
   bool has_tap = true;
   /// Said by the control thread when it is there again: what was read before was the old one.
   std::atomic<bool> is_tap_new{false};
+  /// Grows with each other TAP under the same descriptor: a poller knows the file, not the number.
+  std::atomic<uint32_t> tap_generation{0};
 
   /// For whoever has the duty.
   [[nodiscard]] bool LooksAtTap() {
@@ -79,7 +81,9 @@ struct Engine::Lane {
     return has_tap;
   }
   /// The TAPs of the other networks.
-  io::TapPoller networks;
+  io::Poller networks;
+  /// What the rx thread waits for.
+  io::Poller rx_poller;
   Sockets sockets;
   /// Of the first lane, where the kernel sorts (io/port_sorter.h).
   std::vector<std::unique_ptr<io::UdpSocket>> strangers;
@@ -181,7 +185,8 @@ bool Engine::OpenDevices(const EngineConfig& config, EngineInfo* info, OpenFailu
   for (auto& queue : queues) {
     auto lane = std::make_unique<Lane>();
     lane->tap = std::move(queue);
-    const int unpolled = lane->networks.Open();
+    int unpolled = lane->networks.Open();
+    if (unpolled == 0) unpolled = lane->rx_poller.Open();
     if (!lane->tap_duty.Open() || unpolled != 0) {
       *failure = {"OVL_INTERNAL", "eventfd", unpolled != 0 ? -unpolled : errno, ""};
       lanes_.clear();
@@ -336,40 +341,55 @@ void Engine::RunRx(Lane& lane) {
   for (const auto& socket : lane.proven) sockets.push_back(socket.get());
   TapDuty& duty = lane.tap_duty;
   Workload rx_load(lane.rx_counters, core::Counter::kUdpRxDatagrams, core::Counter::kUdpRxBytes);
-  enum : size_t { kStop, kBell, kTap, kNetworks, kFirstSocket };
-  std::vector<pollfd> fds{{stop_.get(), POLLIN, 0},
-                          {duty.rx_bell(), POLLIN, 0},
-                          {lane.tap->fd(), POLLIN, 0},
-                          {lane.networks.fd(), POLLIN, 0}};
-  for (const io::UdpSocket* socket : sockets) fds.push_back({socket->fd(), POLLIN, 0});
-  const size_t first_stranger = fds.size();
-  for (const auto& socket : lane.strangers) fds.push_back({socket->fd(), POLLIN, 0});
+  enum : uint32_t { kStop, kBell, kTap, kNetworks, kFirstSocket };
+  const auto first_stranger = static_cast<uint32_t>(kFirstSocket + sockets.size());
+  std::vector<io::Watched> watched;
+  watched.reserve(first_stranger + lane.strangers.size());
+  watched.emplace_back(lane.rx_poller, stop_.get(), kStop);
+  watched.emplace_back(lane.rx_poller, duty.rx_bell(), kBell);
+  watched.emplace_back(lane.rx_poller, lane.tap->fd(), kTap);
+  watched.emplace_back(lane.rx_poller, lane.networks.fd(), kNetworks);
+  for (const io::UdpSocket* socket : sockets) {
+    watched.emplace_back(lane.rx_poller, socket->fd(), static_cast<uint32_t>(watched.size()));
+  }
+  for (const auto& socket : lane.strangers) {
+    watched.emplace_back(lane.rx_poller, socket->fd(), static_cast<uint32_t>(watched.size()));
+  }
+  for (size_t i = 0; i < first_stranger; ++i) {
+    if (i != kTap && i != kNetworks) watched[i].Set(true);
+  }
   uint64_t strangers_from_ms = 0;
+  uint32_t tap_seen = 0;
   for (;;) {
     const bool is_on_duty = !duty.IsWithTx();
-    const bool has_networks = networks_open_.load(std::memory_order_relaxed) != 0;
-    fds[kTap].fd = is_on_duty && lane.LooksAtTap() ? lane.tap->fd() : -1;
-    fds[kNetworks].fd = is_on_duty && has_networks ? lane.networks.fd() : -1;
     const uint64_t now_ms = BootTimeMs();
     const bool may_see_strangers = now_ms >= strangers_from_ms;
+    if (const uint32_t generation = lane.tap_generation.load(std::memory_order_acquire);
+        generation != tap_seen) {
+      tap_seen = generation;
+      watched[kTap].Set(false);
+    }
+    watched[kTap].Set(is_on_duty && lane.LooksAtTap());
+    watched[kNetworks].Set(is_on_duty && networks_open_.load(std::memory_order_relaxed) != 0);
+    for (size_t i = first_stranger; i < watched.size(); ++i) watched[i].Set(may_see_strangers);
     const int patience_ms = may_see_strangers ? -1 : static_cast<int>(strangers_from_ms - now_ms);
-    ::poll(fds.data(), may_see_strangers ? fds.size() : first_stranger, patience_ms);
-    if (fds[kStop].revents != 0) return;
-    if (fds[kBell].revents != 0) TapDuty::Silence(duty.rx_bell());
+    uint32_t ready[16];
+    const size_t count = lane.rx_poller.Wait(ready, patience_ms);
     lane.rx_counters.Add(core::Counter::kRxWakeups);
-    bool may_have_answers = (fds[kTap].revents | fds[kNetworks].revents) != 0;
-    for (size_t i = 0; i < sockets.size(); ++i) {
-      if (fds[kFirstSocket + i].revents == 0) continue;
-      lane.rx->Drain(*sockets[i]);
+    bool may_have_answers = false;
+    for (const uint32_t at : std::span(ready, count)) {
+      if (at == kStop) return;
+      if (at == kBell) TapDuty::Silence(duty.rx_bell());
+      if (at == kBell || at >= first_stranger) continue;
       may_have_answers = true;
+      if (at >= kFirstSocket) lane.rx->Drain(*sockets[at - kFirstSocket]);
     }
     const bool is_much = rx_load.IsMuch();
     if (is_on_duty && may_have_answers) DrainTapsOnDuty(lane, is_much);
     if (!is_on_duty && is_much) lane.rx_is_busy.store(true, std::memory_order_relaxed);
-    if (!may_see_strangers) continue;
-    for (size_t i = 0; i < lane.strangers.size(); ++i) {
-      if (fds[first_stranger + i].revents == 0) continue;
-      if (lane.rx->DrainStrangers(*lane.strangers[i])) {
+    for (const uint32_t at : std::span(ready, count)) {
+      if (at < first_stranger) continue;
+      if (lane.rx->DrainStrangers(*lane.strangers[at - first_stranger])) {
         strangers_from_ms = BootTimeMs() + kStrangersPauseMs;
       }
     }
@@ -388,7 +408,7 @@ void Engine::DrainTapsOnDuty(Lane& lane, bool is_much_received) {
 
 void Engine::DrainNetworks(Lane& lane) {
   uint32_t ready[16];
-  const size_t count = lane.networks.Ready(ready);
+  const size_t count = lane.networks.Wait(ready, 0);
   for (size_t i = 0; i < count; ++i) lane.tx->DrainNetwork(ready[i], lane.networks);
 }
 
@@ -439,6 +459,7 @@ bool Engine::ReopenTap(OpenFailure* failure) {
   }
   for (auto& lane : lanes_) {
     lane->is_tap_new.store(true, std::memory_order_release);
+    lane->tap_generation.fetch_add(1, std::memory_order_release);
     // The tx thread looks by itself, many times a second while it has the duty.
     lane->tap_duty.WakeRx();
   }
@@ -464,7 +485,7 @@ bool Engine::OpenNetwork(NetworkConfig config, OpenFailure* failure) {
   state = {config.tap_name, std::move(queues), std::move(config.own_macs)};
   store_->OpenNetwork(index, config.network);
   for (size_t lane = 0; lane < lanes_.size(); ++lane) {
-    const int error = lanes_[lane]->networks.Add(*state.queues[lane], index);
+    const int error = lanes_[lane]->networks.Add(state.queues[lane]->fd(), index);
     if (error == 0) continue;
     RemoveNetwork(index);
     *failure = {"OVL_TAP_OPEN", "epoll_ctl", -error, config.tap_name};
@@ -488,7 +509,7 @@ void Engine::CloseNetwork(uint32_t network) {
 void Engine::RemoveNetwork(uint32_t index) {
   NetworkState& state = plane_->networks[index];
   for (size_t lane = 0; lane < lanes_.size(); ++lane) {
-    lanes_[lane]->networks.Remove(*state.queues[lane]);
+    lanes_[lane]->networks.Remove(state.queues[lane]->fd());
   }
   store_->CloseNetwork(index);
   state = {};

@@ -18,7 +18,7 @@
 #include "native/engine/tcp_hub.h"
 #include "native/engine/tx_path.h"
 #include "native/io/tap_device.h"
-#include "native/io/tap_poller.h"
+#include "native/io/poller.h"
 
 /*
  * The data plane as a whole: opens the devices, runs the threads, takes batches from the control plane.

@@ -95,10 +95,10 @@ bool TxPath::Drain(uint64_t now_ms) {
   return MoveFrames();
 }
 
-void TxPath::DrainNetwork(uint32_t index, io::TapPoller& poller, uint64_t now_ms) {
+void TxPath::DrainNetwork(uint32_t index, io::Poller& poller, uint64_t now_ms) {
   const Quiescence::Guard guard(plane_.quiescence, worker_);
   Begin(index, now_ms);
-  if (!MoveFrames()) poller.Remove(*source_);
+  if (!MoveFrames()) poller.Remove(source_->fd());
 }
 
 void TxPath::Begin(uint32_t network_index, uint64_t now_ms) {

@@ -15,7 +15,7 @@
 #include "native/engine/plane.h"
 #include "native/engine/wanted_peers.h"
 #include "native/io/tap_device.h"
-#include "native/io/tap_poller.h"
+#include "native/io/poller.h"
 
 /*
  * TAP -> UDP, in packet order:
@@ -41,7 +41,7 @@ class TxPath {
   /// Moves what waits at the default network's TAP, up to a budget. False: the TAP is gone (told as a fault event).
   bool Drain(uint64_t now_ms = BootTimeMs());
   /// The same for the network at a local index, if it is open. A TAP that is gone is taken out of `poller`.
-  void DrainNetwork(uint32_t index, io::TapPoller& poller, uint64_t now_ms = BootTimeMs());
+  void DrainNetwork(uint32_t index, io::Poller& poller, uint64_t now_ms = BootTimeMs());
   /// A socket was full since this was asked for the last time.
   [[nodiscard]] bool HasWaited() const { return has_waited_; }
   bool TakeWaited() { return std::exchange(has_waited_, false); }

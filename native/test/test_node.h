@@ -153,7 +153,7 @@ class TestNode {
   bool is_clock_still = false;
   engine::Plane plane;
   FakeTap tap;
-  io::TapPoller poller;
+  io::Poller poller;
   FakeUdp* udp;
   engine::Sockets sockets;
   core::CounterBlock tx_counters;
