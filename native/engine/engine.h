@@ -17,8 +17,8 @@
 #include "native/engine/table_store.h"
 #include "native/engine/tcp_hub.h"
 #include "native/engine/tx_path.h"
-#include "native/io/tap_device.h"
 #include "native/io/poller.h"
+#include "native/io/tap_device.h"
 
 /*
  * The data plane as a whole: opens the devices, runs the threads, takes batches from the control plane.

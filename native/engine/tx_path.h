@@ -14,8 +14,8 @@
 #include "native/engine/flood_tree.h"
 #include "native/engine/plane.h"
 #include "native/engine/wanted_peers.h"
-#include "native/io/tap_device.h"
 #include "native/io/poller.h"
+#include "native/io/tap_device.h"
 
 /*
  * TAP -> UDP, in packet order:
