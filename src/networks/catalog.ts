@@ -125,7 +125,8 @@ export class Catalog {
     } else {
       const isNew = held?.has(peer) !== true;
       if (isNew && count >= MAX_STATEMENTS_PER_PEER) return;
-      if (!held && this.#others.size >= MAX_NETWORKS) return;
+      // What others say of our own is always heard: those are few, and who fills the rest shall not part us from them.
+      if (!held && !this.#own.has(id) && this.#others.size >= MAX_NETWORKS) return;
       if (isNew) this.#countByPeer.set(peer, count + 1);
       this.#others.set(id, (held ?? new Map<PeerId, Statement>()).set(peer, { ...statement, id }));
     }

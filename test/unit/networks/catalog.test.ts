@@ -166,4 +166,17 @@ describe('catalogue of networks', () => {
     many.onStatement(peer('b'), 300, statement({ name: 'n300' }));
     assert.equal(many.get(300)?.name, 'n300');
   });
+
+  it('hears what others say of its own network however many more are named', () => {
+    const catalog = new Catalog((name) => Number(name.slice(1)));
+    catalog.create({ ...definition(), id: 5000, name: 'n5000' });
+    for (let at = 1; at <= 1100; at += 1) {
+      catalog.onStatement(peer('abcdef'[at % 6] ?? ''), at, statement({ name: `n${at}` }));
+    }
+    assert.equal(catalog.size, 1025);
+    catalog.onStatement(peer('1'), 1101, statement({ name: 'n1101', isUsed: true }));
+    assert.equal(catalog.get(1101), undefined);
+    catalog.onStatement(peer('1'), 5000, statement({ name: 'n5000', isUsed: true }));
+    assert.deepEqual(catalog.members(5000), [peer('1')]);
+  });
 });
