@@ -62,16 +62,29 @@ interface People {
   readonly peer: string;
   /** Who has it on this host, as people call it. */
   readonly user: string | undefined;
+  /** Whose the pools are that could have given one. */
+  readonly pools: readonly PoolHolders[];
 }
+
+export interface PoolHolders {
+  readonly range: Cidr;
+  readonly holders: readonly { readonly name: string; readonly addresses: bigint }[];
+}
+
+/** So many of each pool are named, those with the most. */
+const NAMED_HOLDERS = 6;
+/** Pools of which that is said. */
+const NAMED_POOLS = 3;
 
 /** `value`: as it was typed, may be empty. */
 export function refusedError(
   purpose: Purpose,
   value: string,
   { code, text }: Refusal,
-  { peer, user }: People,
+  { peer, user, pools }: People,
 ): OverlayError {
-  const why = `${text}${user === undefined ? '' : ` by ${user}`}${peer}`;
+  const whose = code === 'full' ? pools.slice(0, NAMED_POOLS).map(holdersText).join('') : '';
+  const why = `${text}${user === undefined ? '' : ` by ${user}`}${peer}${whose}`;
   const isUsed = code === 'in use';
   const subject = value === '' ? 'No address can be given' : `No address of ${value} can be given`;
   const what = {
@@ -85,6 +98,20 @@ export function refusedError(
     `${what[purpose]}: ${why}`,
     { value, cure: cures[purpose][code] ?? CURES[code] },
   );
+}
+
+/** `; of 10.32.0.0/28 alpha has 8 addresses, this node 6 and 2 others 2`. */
+function holdersText({ range, holders }: PoolHolders): string {
+  const sorted = [...holders].sort((a, b) => Number(b.addresses - a.addresses));
+  const parts = sorted.slice(0, NAMED_HOLDERS).map(({ name, addresses }, at) => {
+    return `${name} ${at === 0 ? 'has ' : ''}${addresses}${at === 0 ? ' addresses' : ''}`;
+  });
+  const others = sorted.slice(NAMED_HOLDERS);
+  const left = others.reduce((sum, { addresses }) => sum + addresses, 0n);
+  if (others.length > 0) parts.push(`${others.length} others ${left}`);
+  const last = parts.pop();
+  if (last === undefined) return '';
+  return `; of ${formatCidr(range)} ${[parts.join(', '), last].filter(Boolean).join(' and ')}`;
 }
 
 /** @throws OVL_ADDRESS_UNAVAILABLE */

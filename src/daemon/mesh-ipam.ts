@@ -53,6 +53,7 @@ import {
   nothingLeft,
   refusedError,
   stillInUse,
+  type PoolHolders,
   type Purpose,
 } from './address-answers.js';
 import { ipamCellKey, ipamCellsOf } from './ipam-cells.js';
@@ -652,7 +653,23 @@ export class MeshIpam implements RecordRoom, AddressSource {
     return refusedError(purpose, value, refusal, {
       peer: peer && !isUs ? ` (${this.#components.nameOf(peer)})` : '',
       user: address && this.#userOf(address),
+      pools: refusal.code === 'full' ? this.#holdersAround(value) : [],
     });
+  }
+
+  /** Of the pools that an address of `text` could come from; of all when it names none. */
+  #holdersAround(text: string): readonly PoolHolders[] {
+    const wanted = parseCidr(text, 'cut');
+    const pools = this.#ipam?.pools() ?? [];
+    return pools
+      .filter(({ pool }) => !wanted || cidrsOverlap(pool.range, wanted))
+      .map(({ pool, holders }) => ({
+        range: pool.range,
+        holders: holders.map(({ peer, addresses }) => {
+          const isUs = peer === this.#options.self;
+          return { name: isUs ? 'this node' : this.#components.nameOf(peer), addresses };
+        }),
+      }));
   }
 
   #userOf(address: string): string | undefined {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 
+import { OverlayError } from '../../src/base/errors.js';
 import { Sim, type SimNode } from './harness.js';
 
 /** Three hosts that were all given each other, as an operator's script would start them. */
@@ -72,6 +73,32 @@ describe('addresses between daemons', () => {
     // Different nodes begin at different places, so nothing clashed and nothing changed.
     assert.deepEqual([await give(sim, a, 'web'), await give(sim, b, 'web')], first);
     assert.deepEqual(a.daemon.addresses.document().clashes, []);
+    await sim.stopAll();
+  });
+
+  it('say whose they are when all are given', async () => {
+    const sim = await Sim.create(64);
+    const [a, b] = [sim.node('a'), sim.node('b')];
+    const pool = '10.32.0.0/27';
+    await a.start({ pool });
+    await b.start({ pool, peers: [a.address] });
+    await sim.until('one pool', () => pools(a)[0]?.id === pools(b)[0]?.id, 40_000);
+    await give(sim, b, 'first');
+    let failure: unknown;
+    for (let at = 0; at < 32 && failure === undefined; at += 1) {
+      failure = await give(sim, a, `web${at}`).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+    }
+    assert.ok(failure instanceof OverlayError, 'nothing was refused');
+    assert.equal(failure.code, 'OVL_ADDRESS_UNAVAILABLE');
+    const has =
+      /; of 10\.32\.0\.0\/27 (a|b|this node) has (\d+) addresses and (a|b|this node) (\d+)$/;
+    const [, first, most, second, fewest] = has.exec(failure.message) ?? [];
+    assert.ok(first !== undefined, failure.message);
+    assert.deepEqual([first, second].sort(), ['b', 'this node']);
+    assert.ok(Number(most) >= Number(fewest) && Number(most) + Number(fewest) <= 32);
     await sim.stopAll();
   });
 });
