@@ -66,20 +66,12 @@ std::vector<core::SourceAddress> LocalAddresses(uint16_t port) {
 
 struct Engine::Lane {
   std::unique_ptr<io::TapQueue> tap;
-  /// False when it is gone. Belongs to whoever has the duty.
-  bool has_tap = true;
-  /// Said by the control thread when it is there again: what was read before was the old one.
-  std::atomic<bool> is_tap_new{false};
-  /// Grows with each other TAP under the same descriptor: a poller knows the file, not the number.
-  std::atomic<uint32_t> tap_generation{0};
+  /// Which TAP is under its descriptor. Said by the control thread when that TAP is there: what was read before may have
+  /// been the one before.
+  std::atomic<uint32_t> tap_generation{1};
+  /// The last one found gone. Belongs to whoever has the duty.
+  uint32_t lost_generation = 0;
 
-  /// For whoever has the duty.
-  [[nodiscard]] bool LooksAtTap() {
-    if (is_tap_new.load(std::memory_order_relaxed)) [[unlikely]] {
-      if (is_tap_new.exchange(false, std::memory_order_acquire)) has_tap = true;
-    }
-    return has_tap;
-  }
   /// The TAPs of the other networks.
   io::Poller networks;
   /// What the rx thread waits for.
@@ -97,6 +89,17 @@ struct Engine::Lane {
   std::thread rx_thread;
   /// Said by the rx thread to the tx thread while that has the TAP.
   std::atomic<bool> rx_is_busy{false};
+
+  [[nodiscard]] uint32_t TapGeneration() const {
+    return tap_generation.load(std::memory_order_acquire);
+  }
+  /// For whoever has the duty.
+  [[nodiscard]] bool HasTap() const { return TapGeneration() != lost_generation; }
+  /// For whoever has the duty.
+  void DrainTap(uint64_t now_ms) {
+    const uint32_t generation = TapGeneration();
+    if (!tx->Drain(now_ms)) lost_generation = generation;
+  }
 };
 
 Engine::Engine(std::function<void()> wake) : wake_(std::move(wake)) {}
@@ -309,7 +312,7 @@ void Engine::RunTx(Lane& lane) {
     if (!duty.IsWithTx()) continue;
     uint64_t busy_until_ms = BootTimeMs() + TapDuty::kCalmMs;
     while (duty.IsWithTx()) {
-      fds[kTap].fd = lane.LooksAtTap() ? lane.tap->fd() : -1;
+      fds[kTap].fd = lane.HasTap() ? lane.tap->fd() : -1;
       // One network alone costs nothing for the others: the last is looked at only while there are any.
       const bool has_networks = networks_open_.load(std::memory_order_relaxed) != 0;
       fds[kNetworks].revents = 0;
@@ -318,7 +321,7 @@ void Engine::RunTx(Lane& lane) {
       const uint64_t now_ms = BootTimeMs();
       if ((fds[kTap].revents | fds[kNetworks].revents) != 0) {
         lane.tx_counters.Add(core::Counter::kTxWakeups);
-        if (fds[kTap].revents != 0) lane.has_tap = lane.tx->Drain(now_ms);
+        if (fds[kTap].revents != 0) lane.DrainTap(now_ms);
         if (fds[kNetworks].revents != 0) DrainNetworks(lane);
       }
       const bool was_full = lane.tx->TakeWaited();
@@ -359,17 +362,17 @@ void Engine::RunRx(Lane& lane) {
     if (i != kTap && i != kNetworks) watched[i].Set(true);
   }
   uint64_t strangers_from_ms = 0;
-  uint32_t tap_seen = 0;
+  uint32_t watched_generation = 0;
   for (;;) {
     const bool is_on_duty = !duty.IsWithTx();
     const uint64_t now_ms = BootTimeMs();
     const bool may_see_strangers = now_ms >= strangers_from_ms;
-    if (const uint32_t generation = lane.tap_generation.load(std::memory_order_acquire);
-        generation != tap_seen) {
-      tap_seen = generation;
+    // A poller knows the file, not the number.
+    if (const uint32_t generation = lane.TapGeneration(); generation != watched_generation) {
+      watched_generation = generation;
       watched[kTap].Set(false);
     }
-    watched[kTap].Set(is_on_duty && lane.LooksAtTap());
+    watched[kTap].Set(is_on_duty && lane.HasTap());
     watched[kNetworks].Set(is_on_duty && networks_open_.load(std::memory_order_relaxed) != 0);
     for (size_t i = first_stranger; i < watched.size(); ++i) watched[i].Set(may_see_strangers);
     const int patience_ms = may_see_strangers ? -1 : static_cast<int>(strangers_from_ms - now_ms);
@@ -400,7 +403,7 @@ void Engine::RunRx(Lane& lane) {
 void Engine::DrainTapsOnDuty(Lane& lane, bool is_much_received) {
   Workload workload(lane.tx_counters, core::Counter::kTapRxFrames, core::Counter::kTapRxBytes);
   if (!is_much_received) {
-    if (lane.has_tap) lane.has_tap = lane.tx->Drain();
+    if (lane.HasTap()) lane.DrainTap(BootTimeMs());
     if (networks_open_.load(std::memory_order_relaxed) != 0) DrainNetworks(lane);
   }
   if (is_much_received || workload.IsMuch() || lane.tx->HasWaited()) lane.tap_duty.GiveToTx();
@@ -458,7 +461,6 @@ bool Engine::ReopenTap(OpenFailure* failure) {
     return false;
   }
   for (auto& lane : lanes_) {
-    lane->is_tap_new.store(true, std::memory_order_release);
     lane->tap_generation.fetch_add(1, std::memory_order_release);
     // The tx thread looks by itself, many times a second while it has the duty.
     lane->tap_duty.WakeRx();

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <span>
 #include <utility>
 
 namespace overlayd::io {
@@ -32,6 +33,10 @@ class Fd {
  private:
   int fd_ = -1;
 };
+
+/// Puts the file of each of `from` under the descriptor of the same place in `under`, in place of what is open there.
+/// All of them or, with -errno, none: each is as it was.
+int ReplaceFiles(std::span<const int> from, std::span<const int> under);
 
 }  // namespace overlayd::io
 

@@ -133,10 +133,13 @@ int ReplaceTap(const std::string& name, const std::vector<TapQueue*>& queues, Ta
     return error;
   }
   *step = "dup3";
+  std::vector<int> from;
+  std::vector<int> under;
   for (size_t i = 0; i < queues.size(); ++i) {
-    if (::dup3(opened[i]->fd(), queues[i]->fd(), O_CLOEXEC) < 0) return -errno;
+    from.push_back(opened[i]->fd());
+    under.push_back(queues[i]->fd());
   }
-  return 0;
+  return ReplaceFiles(from, under);
 }
 
 }  // namespace overlayd::io

@@ -47,7 +47,8 @@ int OpenTap(const std::string& name, size_t queues, std::vector<std::unique_ptr<
             TapOffloads* offloads, const char** step);
 
 /// Puts another TAP `name` under queues whose device was deleted. They keep their descriptors, so who reads and writes
-/// them need not be told; a read already under way ends with the old one's error. On failure as OpenTap, nothing changed.
+/// them need not be told; a read already under way ends with the old one's error. On failure as OpenTap, and each queue is
+/// as it was.
 int ReplaceTap(const std::string& name, const std::vector<TapQueue*>& queues, TapOffloads* offloads,
                const char** step);
 
