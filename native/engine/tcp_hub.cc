@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <tuple>
 #include <utility>
 
 #include "native/core/handshake_layout.h"
@@ -24,8 +25,11 @@ constexpr size_t kEventsAtOnce = 64;
 constexpr size_t kReadsAtOnce = 4;
 constexpr uint64_t kAcceptAgainMs = 100;
 
-bool IsSameSource(const core::SourceAddress& a, const core::SourceAddress& b) {
-  return core::PrefixOf(a, core::IsIpv4(a) ? 32 : 56).Contains(b);
+/// Whoever has one of these addresses has them all: IPv4 /32, IPv6 /56.
+uint64_t SourceOf(const core::SourceAddress& remote) {
+  constexpr uint64_t kIpv4 = uint64_t{1} << 56;
+  if (core::IsIpv4(remote)) return kIpv4 | core::LoadLe32(&remote.ip[12]);
+  return core::LoadLe64(remote.ip.data()) & (kIpv4 - 1);
 }
 
 }  // namespace
@@ -125,7 +129,8 @@ void TcpHub::Add(std::shared_ptr<TcpConnection> connection, Stage stage, uint64_
   const uint32_t number = connection->number();
   {
     const std::lock_guard guard(mutex_);
-    entries_[number] = {connection, stage, number >= kFirstAccepted, now_ms};
+    const uint64_t source = SourceOf(connection->remote());
+    entries_[number] = {connection, stage, number >= kFirstAccepted, source, now_ms};
   }
   if (!connection->Watch(stage == Stage::kConnecting)) End(number, true);
 }
@@ -145,7 +150,7 @@ void TcpHub::Accept(int listener, uint64_t now_ms) {
         std::any_of(plane_.overlay_prefixes.begin(), plane_.overlay_prefixes.end(),
                     [&](const core::AddressPrefix& prefix) { return prefix.Contains(remote); });
     if (is_inside) counters_.Drop(DropReason::kCandidateInOverlay);
-    if (is_inside || !MakeRoom(remote)) {
+    if (is_inside || !MakeRoom(remote, now_ms)) {
       counters_.Add(Counter::kTcpRefused);
       io::ResetTcp(std::move(fd));
       continue;
@@ -166,33 +171,42 @@ void TcpHub::Accept(int listener, uint64_t now_ms) {
 }
 
 // False: nobody is asked to leave for this one.
-bool TcpHub::MakeRoom(const core::SourceAddress& remote) {
+bool TcpHub::MakeRoom(const core::SourceAddress& remote, uint64_t now_ms) {
+  const uint64_t source = SourceOf(remote);
   size_t all = 0;
-  size_t strangers = 0;
-  size_t strangers_of_source = 0;
   size_t of_source = 0;
-  const Entry* oldest = nullptr;
-  uint32_t victim = 0;
+  std::vector<std::pair<uint32_t, Entry>> strangers;  // at most kMaxStrangers
   {
     const std::lock_guard guard(mutex_);
     all = entries_.size();
-    for (const auto& [number, entry] : entries_) {
-      if (!entry.is_accepted) continue;
-      const bool is_stranger = entry.stage != Stage::kMember;
-      const bool is_same = IsSameSource(remote, entry.connection->remote());
-      of_source += is_same;
-      strangers += is_stranger;
-      strangers_of_source += is_same && is_stranger;
-      if (entry.stage != Stage::kStranger) continue;
-      if (oldest == nullptr || entry.since_ms < oldest->since_ms) {
-        oldest = &entry;
-        victim = number;
-      }
+    for (const auto& each : entries_) {
+      if (!each.second.is_accepted) continue;
+      of_source += each.second.source == source;
+      if (each.second.stage != Stage::kMember) strangers.push_back(each);
     }
   }
-  if (strangers_of_source >= kMaxStrangersOfSource || of_source >= kMaxOfSource) return false;
-  if (strangers < kMaxStrangers && all < kMaxConnections) return true;
-  if (oldest == nullptr) return false;
+  const auto held_by = [&](uint64_t whose) {
+    return static_cast<size_t>(
+        std::count_if(strangers.begin(), strangers.end(),
+                      [&](const auto& each) { return each.second.source == whose; }));
+  };
+  const size_t own = held_by(source);
+  if (own >= kMaxStrangersOfSource || of_source >= kMaxOfSource) return false;
+  if (strangers.size() < kMaxStrangers && all < kMaxConnections) return true;
+  // Held by its source, whether it is silent, and for how long: the largest goes.
+  std::tuple<size_t, bool, uint64_t> worst;
+  uint32_t victim = 0;
+  for (const auto& [number, entry] : strangers) {
+    const size_t held = held_by(entry.source);
+    const bool is_silent = entry.stage == Stage::kStranger;
+    const uint64_t held_ms = now_ms - entry.since_ms;
+    if (!is_silent && held_ms < kSafeMs && held < own + 2) continue;
+    const std::tuple rank{held, is_silent, held_ms};
+    if (victim != 0 && rank <= worst) continue;
+    worst = rank;
+    victim = number;
+  }
+  if (victim == 0) return false;
   counters_.Add(Counter::kTcpRefused);
   End(victim, true);
   return true;
@@ -209,7 +223,10 @@ void TcpHub::OnReady(uint32_t number, uint32_t events, uint64_t now_ms) {
     const auto found = entries_.find(number);
     if (found == entries_.end()) return;
     is_connecting = found->second.stage == Stage::kConnecting;
-    if (is_connecting) found->second = {connection, Stage::kMember, false, now_ms};
+    if (is_connecting) {
+      found->second.stage = Stage::kMember;
+      found->second.since_ms = now_ms;
+    }
   }
   if (is_connecting) {
     if (io::TcpError(connection->fd()) != 0) return End(number, false);

@@ -24,9 +24,11 @@
  *                  │ 5 s without an INIT, 15 s without the rest                │ 90 s without anything authentic
  *                  └──────────────────────> closed <───────────────────────────┘
  *
- * What a stranger costs is bounded: 8 connections of a source (IPv4 /32, IPv6 /56), 64 in all, where the newest takes
- * the place of the oldest that said nothing; 1000 accepted in a second, the rest wait in the kernel behind SYN cookies;
- * nothing longer than a handshake datagram is waited for.
+ * What a stranger costs is bounded: 8 connections of a source (IPv4 /32, IPv6 /56), 64 in all; 1000 accepted in a
+ * second, the rest wait in the kernel behind SYN cookies; nothing longer than a handshake datagram is waited for. Who
+ * comes when all 64 places are taken gets one of the source that has most: first of those that said nothing, then the
+ * longest held. A place whose INIT came is safe for two seconds, unless its source has two more than the newcomer's:
+ * a handshake needs two round trips, and whoever wants to keep others out needs as many addresses as places.
  */
 namespace overlayd::engine {
 
@@ -38,6 +40,8 @@ class TcpHub final : public io::UdpSocket {
   static constexpr size_t kMaxOfSource = 64;
   static constexpr uint64_t kInitWithinMs = 5'000;
   static constexpr uint64_t kProveWithinMs = 15'000;
+  /// Who asked keeps its place that long, however many others come.
+  static constexpr uint64_t kSafeMs = 2'000;
   static constexpr uint64_t kConnectWithinMs = 5'000;
   static constexpr uint64_t kSilentMs = 90'000;
   static constexpr core::TokenRate kAccepts{256, 1'000'000};
@@ -77,12 +81,13 @@ class TcpHub final : public io::UdpSocket {
     std::shared_ptr<TcpConnection> connection;
     Stage stage;
     bool is_accepted;
+    uint64_t source;    // whose limits it counts for
     uint64_t since_ms;  // in this stage; of members: the last authentic datagram
   };
 
   std::shared_ptr<TcpConnection> Find(uint32_t number);
   void Accept(int listener, uint64_t now_ms);
-  bool MakeRoom(const core::SourceAddress& remote);
+  bool MakeRoom(const core::SourceAddress& remote, uint64_t now_ms);
   void Add(std::shared_ptr<TcpConnection> connection, Stage stage, uint64_t now_ms);
   void OnReady(uint32_t number, uint32_t events, uint64_t now_ms);
   bool Read(TcpConnection& connection, uint64_t now_ms);

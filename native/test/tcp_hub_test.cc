@@ -139,6 +139,13 @@ class TcpHubTest : public testing::Test {
     return init;
   }
 
+  /// Another handshake for each host.
+  Bytes InitOf(uint8_t host) {
+    Bytes init = Init(b_.node);
+    init[24] = host;
+    return init;
+  }
+
   test::FakeNet net_;
   Running a_{net_, 1};
   Running b_{net_, 2};
@@ -250,6 +257,77 @@ TEST_F(TcpHubTest, OneSourceGetsEightOfAThousandAndAnotherStillGetsIn) {
   const uint64_t generations = 1 + passed / std::chrono::milliseconds(TcpHub::kInitWithinMs);
   EXPECT_LE(b_.hub.counters().Total(core::Counter::kTcpAccepted),
             1 + TcpHub::kMaxStrangersOfSource * generations);
+}
+
+/// An INIT that the gate let in, with the cookie it may have asked for.
+class Asking {
+ public:
+  Asking(Running& to, uint8_t host, std::function<Bytes(uint8_t)> init)
+      : to_(to), host_(host), init_(std::move(init)) {
+    Open();
+  }
+  [[nodiscard]] bool IsClosed() const { return plain_->IsClosed(); }
+  void Open() { plain_ = std::make_unique<Plain>(to_.port, host_, SOCK_NONBLOCK); }
+  /// True once it asked; connects again when it was shown out.
+  bool HasAsked() {
+    if (IsClosed()) {
+      Open();
+      has_sent_ = false;
+    }
+    if (!has_sent_) has_sent_ = plain_->Send(Framed(init_(host_)));
+    uint8_t answer[2 + core::kShortHandshakeBytes];
+    if (::recv(plain_->fd.get(), answer, sizeof answer, MSG_DONTWAIT) == sizeof answer) {
+      Bytes init = init_(host_);
+      std::copy_n(answer + 2 + core::kRetryCookie, 16, init.begin() + core::kInitCookie);
+      plain_->Send(Framed(init));
+    }
+    sockaddr_in own{};
+    socklen_t size = sizeof own;
+    ::getsockname(plain_->fd.get(), reinterpret_cast<sockaddr*>(&own), &size);
+    const auto here =
+        core::SourceFromIpv4(reinterpret_cast<const uint8_t*>(&own.sin_addr), ntohs(own.sin_port));
+    for (const Event& event : to_.Take(EventKind::kHandshake)) {
+      if (to_.hub.RemoteOf(core::ConnectionOf(event.endpoint)) == here) return true;
+    }
+    return false;
+  }
+
+ private:
+  Running& to_;
+  uint8_t host_;
+  std::function<Bytes(uint8_t)> init_;
+  std::unique_ptr<Plain> plain_;
+  bool has_sent_ = false;
+};
+
+/// How long an honest one has to try while all places are held by INITs with cookies, `of_address` from each address.
+std::chrono::steady_clock::duration WaitWhileHeld(Running& node, uint8_t of_address,
+                                                  const std::function<Bytes(uint8_t)>& init) {
+  std::vector<std::unique_ptr<Asking>> held;
+  for (uint8_t i = 0; i < TcpHub::kMaxStrangers; ++i) {
+    held.push_back(std::make_unique<Asking>(node, static_cast<uint8_t>(10 + i / of_address), init));
+    EXPECT_TRUE(Until([&] { return held.back()->HasAsked(); })) << int{i};
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  Asking honest(node, 200, init);
+  EXPECT_TRUE(Until([&] {
+    // Whom it pushed out comes back at once.
+    for (const auto& each : held) {
+      if (each->IsClosed()) each->Open();
+    }
+    return honest.HasAsked();
+  }));
+  return std::chrono::steady_clock::now() - begin;
+}
+
+constexpr auto kSoon = std::chrono::milliseconds(TcpHub::kProveWithinMs - 5'000);
+
+TEST_F(TcpHubTest, WhoHoldsAllPlacesFromAFewAddressesKeepsNobodyOut) {
+  EXPECT_LT(WaitWhileHeld(b_, 4, [&](uint8_t host) { return InitOf(host); }), kSoon);
+}
+
+TEST_F(TcpHubTest, WhoHoldsAllPlacesFromAsManyAddressesKeepsThemForTwoSeconds) {
+  EXPECT_LT(WaitWhileHeld(b_, 1, [&](uint8_t host) { return InitOf(host); }), kSoon);
 }
 
 TEST_F(TcpHubTest, WhoSaysNothingOrDrawsItOutIsGoneAfterFiveSeconds) {
