@@ -38,19 +38,15 @@ export class BridgeWatch {
   readonly #components: BridgeWatchComponents;
   readonly #looking: HostLook;
   readonly #failed = new Set<string>();
-  #isNews = false;
 
   constructor(components: BridgeWatchComponents) {
     this.#components = components;
     const { timers, network } = components;
     this.#looking = new HostLook({
       ...{ timers, network },
-      look: () => this.#lookAtNews(),
+      look: () => this.#look(),
       delayMs: (isTold) => (isTold && this.#failed.size === 0 ? LOOK_MS : LOOK_SOON_MS),
-      onNews: () => {
-        this.#isNews = true;
-        this.#looking.now();
-      },
+      isUrgent: true,
     });
   }
 
@@ -61,15 +57,6 @@ export class BridgeWatch {
   /** Waits for what is under way; nothing begins after this. */
   stop(): Promise<void> {
     return this.#looking.stop();
-  }
-
-  /** What comes while something is made again is looked at behind it. */
-  async #lookAtNews(): Promise<void> {
-    this.#isNews = true;
-    while (this.#isNews && !this.#looking.isStopped) {
-      this.#isNews = false;
-      await this.#look();
-    }
   }
 
   async #look(): Promise<void> {

@@ -25,18 +25,15 @@ export class PoolWatch {
   readonly #looking: HostLook;
   #warnings: readonly HostWarning[] = [];
   #seen = '';
-  #isNews = false;
 
   constructor(components: PoolWatchComponents) {
     this.#components = components;
     const { timers, network } = components;
     this.#looking = new HostLook({
       ...{ timers, network },
-      look: () => this.#look().catch(() => undefined),
+      look: (hasNews) => this.#look(hasNews).catch(() => undefined),
       delayMs: () => LOOK_MS,
-      onNews: () => {
-        this.#isNews = true;
-      },
+      isUrgent: false,
     });
   }
 
@@ -54,12 +51,11 @@ export class PoolWatch {
     return this.#looking.stop();
   }
 
-  async #look(): Promise<void> {
+  async #look(hasNews: boolean): Promise<void> {
     const { pools, overlaps, onWarning } = this.#components;
     const now = pools();
     const seen = now.join();
-    if (seen === this.#seen && !this.#isNews) return;
-    this.#isNews = false;
+    if (seen === this.#seen && !hasNews) return;
     const before = new Set(this.#warnings.map(({ message }) => message));
     const found = await overlaps(now);
     this.#seen = seen;
