@@ -16,6 +16,9 @@ function recordOf(links: ReadonlyMap<PeerId, number>): SignedRecord {
   return signRecord({ ...said, version: 1, isTombstone: false, publicKey }, cryptoOf(publicKey));
 }
 
+const linksTo = (...numbers: readonly number[]): ReadonlyMap<PeerId, number> =>
+  new Map(numbers.map((number) => [idOf(number), costStep(20)]));
+
 /** A room on a clock, with how many neighbours each of its records lists, and when it was said. */
 class Bench {
   readonly room = new LinksRoom(true);
@@ -23,27 +26,26 @@ class Bench {
   readonly #costs = new Map<PeerId, number>();
   nowMs = 1000;
 
-  meet(number: number): void {
-    this.#costs.set(idOf(number), 20);
-    this.tell();
+  /** One after another. */
+  meet(...numbers: readonly number[]): void {
+    for (const number of numbers) this.price(number, 20);
   }
 
-  lose(number: number): void {
-    this.#costs.delete(idOf(number));
-    this.tell();
+  lose(...numbers: readonly number[]): void {
+    for (const number of numbers) {
+      this.#costs.delete(idOf(number));
+      this.tell();
+    }
   }
 
   /** Its record of an earlier run. */
-  hasSaid(...numbers: readonly number[]): void {
-    const links = new Map(numbers.map((number) => [idOf(number), costStep(20)]));
-    this.room.onChange({ owner: idOf(0), record: recordOf(links) }, true);
+  hasSaid(...links: readonly number[]): void {
+    this.room.onChange({ owner: idOf(0), record: recordOf(linksTo(...links)) }, true);
   }
 
-  /** So many others list links. */
-  growMesh(count: number): void {
-    for (let number = 100; number < 100 + count; number++) {
-      this.room.onChange({ owner: idOf(number), record: recordOf(new Map()) }, false);
-    }
+  /** So many others list links, to each of these. */
+  growMesh(count: number, ...links: readonly number[]): void {
+    for (let number = 100; number < 100 + count; number++) this.hear(number, ...links);
   }
 
   /** Its cost, in ms. */
@@ -52,22 +54,13 @@ class Bench {
     this.tell();
   }
 
-  /** So many others list links, to each of these. */
-  growMeshAround(count: number, numbers: readonly number[]): void {
-    const links = new Map(numbers.map((number) => [idOf(number), costStep(20)]));
-    for (let number = 100; number < 100 + count; number++) {
-      this.room.onChange({ owner: idOf(number), record: recordOf(links) }, false);
-    }
-  }
-
   tell(isSeeking = false): void {
     this.room.setCosts(new Map(this.#costs), this.nowMs, isSeeking);
   }
 
-  /** A neighbour says whom it is linked with. */
+  /** Another says whom it is linked with. */
   hear(number: number, ...links: readonly number[]): void {
-    const listed = new Map(links.map((link) => [idOf(link), costStep(20)]));
-    this.room.onChange({ owner: idOf(number), record: recordOf(listed) }, false);
+    this.room.onChange({ owner: idOf(number), record: recordOf(linksTo(...links)) }, false);
   }
 
   run(forMs: number): void {
@@ -81,6 +74,15 @@ class Bench {
     }
     this.nowMs = endMs;
   }
+}
+
+/** Ten seconds after it met these where so many others list links, to each of `listed`. */
+function settled(others: number, met: readonly number[], listed: readonly number[] = []): Bench {
+  const bench = new Bench();
+  bench.growMesh(others, ...listed);
+  bench.meet(...met);
+  bench.run(10_000);
+  return bench;
 }
 
 describe('the links record', () => {
@@ -123,8 +125,7 @@ describe('the links record', () => {
     bench.hasSaid(1, 2, 3);
     bench.meet(1);
     bench.run(1000);
-    bench.meet(2);
-    bench.meet(3);
+    bench.meet(2, 3);
     bench.run(60_000);
     assert.deepEqual(bench.said, []);
   });
@@ -137,17 +138,13 @@ describe('the links record', () => {
     assert.deepEqual(bench.said, [[6000, 1]]);
     const other = new Bench();
     other.hasSaid(1);
-    other.meet(1);
-    other.meet(2);
+    other.meet(1, 2);
     other.run(10_000);
     assert.deepEqual(other.said, [[1200, 2]]);
   });
 
   it('waits for more links where some dozen list theirs, at most a quarter of a minute', () => {
-    const bench = new Bench();
-    bench.growMesh(20);
-    bench.meet(1);
-    bench.run(10_000);
+    const bench = settled(20, [1]);
     assert.deepEqual(bench.said, [[6000, 1]]);
     for (let number = 2; number <= 25; number++) {
       bench.meet(number);
@@ -161,10 +158,7 @@ describe('the links record', () => {
   });
 
   it('does not wait there when a link is lost, or while this node looks for ways', () => {
-    const bench = new Bench();
-    bench.growMesh(20);
-    bench.meet(1);
-    bench.run(10_000);
+    const bench = settled(20, [1]);
     bench.meet(2);
     bench.lose(1);
     bench.run(10_000);
@@ -178,8 +172,7 @@ describe('the links record', () => {
   it('does not wait there when a neighbour that says its links lacks who is reached from here', () => {
     const bench = new Bench();
     bench.growMesh(20);
-    bench.meet(1);
-    bench.meet(2);
+    bench.meet(1, 2);
     bench.run(500);
     bench.hear(1, 0);
     bench.run(5000);
@@ -193,11 +186,7 @@ describe('the links record', () => {
   });
 
   it('of a node in a large mesh waits for more changes, and longer where links only went', () => {
-    const bench = new Bench();
-    bench.growMesh(65);
-    bench.meet(1);
-    bench.meet(2);
-    bench.run(10_000);
+    const bench = settled(65, [1, 2]);
     assert.deepEqual(bench.said, [[4000, 2]]);
     bench.lose(1);
     bench.run(60_000);
@@ -218,10 +207,7 @@ describe('the links record', () => {
   });
 
   it('of a node in a large mesh is not written for links that stand in for others for a while', () => {
-    const bench = new Bench();
-    bench.growMeshAround(65, [1, 2, 3, 4, 5, 6]);
-    for (const number of [1, 2, 3, 4]) bench.meet(number);
-    bench.run(10_000);
+    const bench = settled(65, [1, 2, 3, 4], [1, 2, 3, 4, 5, 6]);
     assert.deepEqual(bench.said, [[4000, 4]]);
     bench.lose(1);
     bench.meet(5);
@@ -241,14 +227,11 @@ describe('the links record', () => {
   });
 
   it('of a node in a large mesh tells of a link soon when one of its ends has few others', () => {
-    const bench = new Bench();
-    bench.growMeshAround(65, [1, 2, 3, 4, 5, 6]);
-    for (const number of [1, 2, 3, 4]) bench.meet(number);
-    bench.run(10_000);
+    const bench = settled(65, [1, 2, 3, 4], [1, 2, 3, 4, 5, 6]);
     bench.meet(7);
     bench.run(3000);
     assert.deepEqual(bench.said.at(-1)?.[1], 5, 'nobody else lists it');
-    for (const number of [1, 2, 3]) bench.lose(number);
+    bench.lose(1, 2, 3);
     bench.meet(5);
     bench.run(3000);
     assert.deepEqual(bench.said.at(-1)?.[1], 3, 'most of what was listed is gone');
