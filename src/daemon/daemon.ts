@@ -31,6 +31,7 @@ import { NoAddresses } from '../workload/no-addresses.js';
 import type { AddressEntry } from '../wire/address-record.js';
 import type { AddressSource } from '../workload/ports.js';
 import { AddressKeeper } from './address-keeper.js';
+import type { AddressRequests } from './address-requests.js';
 import { CloneWatch } from './clone-watch.js';
 import { Directory } from './directory.js';
 import { EventRing } from './event-ring.js';
@@ -39,7 +40,6 @@ import { LinksRoom } from './links-room.js';
 import { LoadTests, type LoadTestsComponents } from './load-tests.js';
 import { Loop } from './loop.js';
 import { MeshAddresses } from './mesh-addresses.js';
-import { MeshIpam } from './mesh-ipam.js';
 import { MeshEthernet } from './mesh-ethernet.js';
 import { MeshNetworks } from './mesh-networks.js';
 import { MeshNode, type NodeInput } from './mesh-node.js';
@@ -111,7 +111,10 @@ export interface DaemonComponents {
   readonly onBridgeUp?: () => Promise<void>;
 }
 
-type AddressPools = Pick<MeshIpam, 'document' | 'reserve' | 'unreserve' | 'addPool' | 'removePool'>;
+type AddressPools = Pick<
+  AddressRequests,
+  'document' | 'reserve' | 'unreserve' | 'addPool' | 'removePool'
+>;
 
 export interface Daemon {
   /** Resolves when the node is ready: sockets bound, bridge up, address set. Dialling goes on behind it. */
@@ -163,7 +166,7 @@ export function createDaemon(components: DaemonComponents, options: DaemonOption
 
 class OverlayDaemon implements Daemon {
   readonly control: NodeControl;
-  readonly addresses: MeshIpam;
+  readonly addresses: AddressRequests;
   readonly networks: MeshNetworks;
   readonly #components: DaemonComponents;
   readonly #options: DaemonOptions;
@@ -665,7 +668,7 @@ class OverlayDaemon implements Daemon {
     const ethernet = new MeshEthernet(
       {
         links: this.#links,
-        ipamOf: (network) => this.#allAddresses.of(network),
+        ipamOf: (network) => this.#allAddresses.ipamOf(network),
         neighbours: () => this.#appetite.neighbours,
         emit: this.#emit,
         networks: this.networks,
@@ -689,7 +692,7 @@ class OverlayDaemon implements Daemon {
     const wallMs = (): number => clock.wallMs();
     const { publicKey } = state.identity;
     const nowMs = clock.monotonicMs();
-    const acceptShared = (record: SignedRecord): boolean => MeshIpam.accepts(record);
+    const acceptShared = (record: SignedRecord): boolean => MeshAddresses.accepts(record);
     const { leaseMs, removalSilenceMs } = this.#options;
     const store = new RecordStore(
       { ...shared, publicKey, wallMs, acceptShared },

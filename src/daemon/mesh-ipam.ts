@@ -1,15 +1,12 @@
-import type { EventDocument, IpamDocument } from '../api/control.js';
-import { SCHEMA_VERSION } from '../api/control.js';
+import type { EventDocument } from '../api/control.js';
 import { fromHex } from '../base/bytes.js';
-import { OverlayError } from '../base/errors.js';
-import { DEFAULT_NETWORK } from '../crypto/mesh.js';
 import type { Rng } from '../base/rng.js';
 import { IpamActions, type Clash, type Outcome, type Refusal } from '../ipam/actions.js';
 import { decodeIpamMessage, encodeIpamMessage } from '../ipam/codec.js';
 import { Ipam, type Want } from '../ipam/ipam.js';
 import { putInEnvelope } from '../ipam/envelope.js';
 import type { MemberView } from '../ipam/members.js';
-import { grantableRange, intersect, subtract } from '../ipam/space.js';
+import { grantableRange } from '../ipam/space.js';
 import {
   createdMsOfPool,
   decodeTitle,
@@ -25,41 +22,20 @@ import { type Actions } from '../link/actions.js';
 import type { Links } from '../link/links.js';
 import {
   cidrHas,
-  cidrsEqual,
-  cidrsOverlap,
   formatAddress,
   formatCidr,
-  formatRange,
-  parseAddress,
   parseCidr,
-  type AddressRange,
   type Cidr,
   type IpAddress,
 } from '../model/cidr.js';
 import { DEFAULT_NETWORK_ID, type NetworkDefinition, type NetworkId } from '../model/network.js';
 import type { PeerId } from '../model/peer-id.js';
-import { bodyOfRecord, keyOfRecord, type SignedRecord } from '../records/signed-record.js';
+import { bodyOfRecord } from '../records/signed-record.js';
 import { RECORD_KIND } from '../wire/record.js';
-import { NoAddresses } from '../workload/no-addresses.js';
-import type { AddressSource } from '../workload/ports.js';
-import {
-  heldElsewhere,
-  inNoPool,
-  mustBeUsablePool,
-  mustParsePool,
-  mustParseRange,
-  noSuchPool,
-  notASubnet,
-  nothingLeft,
-  refusedError,
-  stillInUse,
-  type PoolHolders,
-  type Purpose,
-} from './address-answers.js';
+import type { AddressMachine } from './address-requests.js';
 import { ipamCellKey, ipamCellsOf } from './ipam-cells.js';
 import type { MeshRecords } from './mesh-records.js';
 import type { StateStore } from './ports.js';
-import type { RecordRoom } from './record-room.js';
 
 /** Of the store (ipam/estate.ts): who has an address. */
 const ALLOCATION_CELL = 'a/';
@@ -68,11 +44,11 @@ const LONGEST_UNWRITTEN_MS = 1000;
 
 /*
  * The machine of ipam/ in its mesh: members and titles come from the records, messages go by the links, cells to the
- * state store, and what this host asks is a promise.
+ * state store, and what this host asks (address-requests.ts) is a promise.
  *
  *   records ── titles, members, removals ──► Ipam ── publish, tell ──► records
  *   links ──── IPAM_… ─────────────────────►      ── send ───────────► links
- *   workloads, the API ── give, claim ─────►      ── answer ─────────► promise
+ *   address requests ──────────────────────►      ── answer ─────────► promise
  */
 
 export interface MeshIpamComponents {
@@ -85,28 +61,19 @@ export interface MeshIpamComponents {
   /** How people call a peer. */
   readonly nameOf: (peer: PeerId) => string;
   readonly post: (run: (nowMs: number, out: Actions) => void) => void;
-  /** Own addresses of nodes, of this one too. */
-  readonly nodeAddresses: () => readonly string[];
-  /** Who has an address on this host, as people call it. */
-  readonly userOf: (network: string, address: string) => string | undefined;
-  /** Refuses a range that cannot be a pool on this host, beside the pools there are. @throws OVL_POOL_OVERLAP */
-  readonly admitPool: (range: string, pools: readonly string[]) => Promise<void>;
 }
 
 export interface MeshIpamOptions {
   readonly self: PeerId;
   /** The pools to found, cidr texts. */
   readonly pools: readonly string[];
-  /** Where addresses come from unless asked otherwise; undefined: from any pool. */
-  readonly defaultSubnet?: string | undefined;
   /** Contacts were given. */
   readonly hasContacts: boolean;
   /** Whose addresses these are; undefined: the default one's. */
   readonly network?: NetworkDefinition;
 }
 
-export class MeshIpam implements RecordRoom, AddressSource {
-  readonly kind = RECORD_KIND.TITLE;
+export class MeshIpam implements AddressMachine {
   readonly #components: MeshIpamComponents;
   readonly #options: MeshIpamOptions;
   readonly #ranges: readonly Cidr[];
@@ -130,24 +97,7 @@ export class MeshIpam implements RecordRoom, AddressSource {
     this.#ranges = options.pools.flatMap((text) => parseCidr(text) ?? []);
   }
 
-  // ── as a room of the records ─────────────────────────────────────────────────────────────────────────────────────
-
-  onWork(): void {
-    // Wakes the loop by itself.
-  }
-
-  get nextDeadlineMs(): number {
-    return Infinity;
-  }
-
-  onDeadline(): void {
-    // See `follow`.
-  }
-
-  onChange({ record }: { readonly record: SignedRecord | undefined }): void {
-    const title = record && decodeTitle(bodyOfRecord(record));
-    if (title?.ok) this.onTitle(title.value);
-  }
+  // ── what titles say ──────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Those of other networks, and of pools that a network of this name had in an earlier life, mean nothing. */
   onTitle(title: Title): void {
@@ -202,20 +152,12 @@ export class MeshIpam implements RecordRoom, AddressSource {
     return ledger.holderOf(address) !== undefined;
   }
 
-  /** Whether a title may stand as a record: signed by who countersigned it, under its own key and version. */
-  static accepts(record: SignedRecord): boolean {
-    if (record.kind !== RECORD_KIND.TITLE) return true;
-    const title = record.isTombstone ? undefined : decodeTitle(bodyOfRecord(record));
-    if (!title?.ok) return false;
-    const { witness, grantor } = title.value;
-    return (
-      record.owner === (witness ?? grantor) &&
-      record.version === titleRecordVersion(title.value) &&
-      Buffer.compare(keyOfRecord(record), titleRecordKey(title.value)) === 0
-    );
-  }
-
   // ── in the loop ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The machine; undefined before the start. */
+  get ipam(): Ipam | undefined {
+    return this.#ipam;
+  }
 
   get turnDeadlineMs(): number {
     return Math.min(this.#writeAtMs, this.#ipam?.nextDeadlineMs ?? Infinity);
@@ -414,33 +356,46 @@ export class MeshIpam implements RecordRoom, AddressSource {
       cure: isOurs ? 'Detach it and attach it again: it gets another address.' : '',
     });
   }
-
   // ── what this host asks ──────────────────────────────────────────────────────────────────────────────────────────
 
-  async give(owner: string, subnet: string | undefined): Promise<string> {
-    const { network } = this.#options;
-    if (network?.subnets.length === 0 && this.#ipam && this.pools.length === 0) {
-      return new NoAddresses(network.name).give(owner, subnet);
-    }
-    const text = subnet ?? this.#options.defaultSubnet;
-    const cidr = text === undefined ? undefined : parseCidr(text, 'cut');
-    if (text !== undefined && !cidr) throw notASubnet(text);
-    const outcome = await this.#request(owner, { kind: 'any', subnet: cidr });
-    if (outcome.ok) return `${formatAddress(outcome.address)}/${outcome.bits}`;
-    throw this.#refused('give', text ?? '', outcome.refusal);
+  request(owner: string, want: Want): Promise<Outcome> {
+    const id = this.#nextRequest++;
+    return new Promise((resolve) => {
+      this.#answers.set(id, resolve);
+      this.#components.post((nowMs, out) => {
+        if (!this.#ipam) {
+          this.#answers.delete(id);
+          resolve({ ok: false, refusal: STARTING });
+          return;
+        }
+        this.#with(nowMs, out, (ipam, actions) => {
+          ipam.request(id, owner, want, nowMs, actions);
+        });
+      });
+    });
   }
 
-  async claim(owner: string, cidr: string): Promise<void> {
-    const address = parseAddress(cidr.split('/')[0] ?? '');
-    if (!address) return;
-    const outcome = await this.#request(owner, { kind: 'address', address });
-    if (outcome.ok || outcome.refusal.code === 'outside') return;
-    throw this.#refused('give', cidr, outcome.refusal);
+  run(
+    act: (ipam: Ipam, actions: IpamActions, nowMs: number) => void,
+  ): Promise<Refusal | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#components.post((nowMs, out) => {
+        let failure: Error | undefined;
+        const refusal = this.#ipam ? undefined : STARTING;
+        this.#with(nowMs, out, (ipam, actions) => {
+          try {
+            act(ipam, actions, nowMs);
+          } catch (error) {
+            failure = error instanceof Error ? error : new Error(String(error));
+          }
+        });
+        if (failure) reject(failure);
+        else resolve(refusal);
+      });
+    });
   }
 
-  release(owner: string, cidr: string): void {
-    const address = parseAddress(cidr.split('/')[0] ?? '');
-    if (!address) return;
+  release(owner: string, address: IpAddress): void {
     this.#components.post((nowMs, out) => {
       this.#with(nowMs, out, (ipam, actions) => {
         ipam.release(owner, address, nowMs, actions);
@@ -466,216 +421,6 @@ export class MeshIpam implements RecordRoom, AddressSource {
       }
     });
   }
-
-  // ── for operators ────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Ranges of the pools there are, cidr texts. */
-  get pools(): readonly string[] {
-    return (this.#ipam?.ledger.pools() ?? []).map(({ range }) => formatCidr(range));
-  }
-
-  document(): IpamDocument {
-    const { nameOf } = this.#components;
-    const who = (peer: PeerId): { readonly id: string; readonly nickname: string } => ({
-      id: peer,
-      nickname: nameOf(peer),
-    });
-    const used = this.#ipam?.used() ?? [];
-    const network = this.#options.network?.name ?? DEFAULT_NETWORK;
-    return {
-      schema: SCHEMA_VERSION,
-      pools: (this.#ipam?.pools() ?? []).map(({ pool, holders, titles }) => ({
-        range: formatCidr(pool.range),
-        network,
-        id: pool.id,
-        titles,
-        holders: holders.map(({ peer, addresses, blocks, isGone, waitingFor }) => ({
-          ...who(peer),
-          self: peer === this.#options.self,
-          addresses: Number(addresses),
-          blocks,
-          gone: isGone,
-          waitingFor: waitingFor.map(nameOf),
-        })),
-      })),
-      used: used.map(({ address, owner, isActive }) => ({
-        ...{ address: formatAddress(address), network, owner, active: isActive },
-      })),
-      reserved: (this.#ipam?.reserved() ?? []).map(formatRange),
-      clashes: (this.#ipam?.clashes() ?? []).map(({ address, holder, loser }) => ({
-        address: formatAddress(address),
-        network,
-        holder: nameOf(holder),
-        loser: nameOf(loser),
-      })),
-    };
-  }
-
-  /**
-   * Keeps addresses from being handed out, by anybody: `a`, `a-b` or a cidr, without those that are excepted.
-   * @throws OVL_ADDRESS_INVALID, OVL_ADDRESS_IN_USE, OVL_ADDRESS_UNAVAILABLE, with nothing changed
-   */
-  async reserve(text: string, except: readonly string[]): Promise<void> {
-    const { family, ...whole } = mustParseRange(text);
-    const holes = except.map((other) => mustParseRange(other));
-    const left = subtract(
-      [whole],
-      holes.filter((hole) => hole.family === family),
-    );
-    if (left.length === 0) throw nothingLeft(text, holes);
-    const ranges = left.map((range) => ({ family, ...range }));
-    const outcome = await this.#request('', { kind: 'reserve', ranges });
-    if (!outcome.ok) throw this.#refused('reserve', text, outcome.refusal);
-  }
-
-  /**
-   * Takes back what is reserved of a range. No error when nothing was, as long as nothing else stands where it would.
-   * @throws OVL_ADDRESS_INVALID, OVL_ADDRESS_IN_USE where it is in use here, OVL_ADDRESS_UNAVAILABLE where it is others'
-   */
-  async unreserve(text: string): Promise<void> {
-    const range = mustParseRange(text);
-    await this.#run((ipam, actions, nowMs) => {
-      if (!ipam.reserved().some((other) => haveCommon(other, range))) {
-        this.#mustBeFree(text, range, ipam);
-      }
-      ipam.unreserve(range, nowMs, actions);
-    });
-  }
-
-  #mustBeFree(text: string, range: AddressRange, ipam: Ipam): void {
-    const { nameOf, nodeAddresses } = this.#components;
-    const { first } = range;
-    const isOne = first === range.last;
-    const address = { family: range.family, value: first };
-    const used = ipam.used().find((each) => isIn(range, each.address));
-    const own = isOne ? this.#userOf(formatAddress(address)) : undefined;
-    if (used) throw stillInUse(text, used.address, this.#userOf(formatAddress(used.address)));
-    if (own !== undefined) throw stillInUse(text, address, own);
-    const isNode = (cidr: string): boolean => {
-      const node = parseAddress(cidr.split('/')[0] ?? '');
-      return node?.family === address.family && node.value === first;
-    };
-    if (isOne && nodeAddresses().some(isNode)) throw stillInUse(text, address, 'a node as its own');
-    const { ledger } = ipam;
-    const spans = ledger
-      .pools()
-      .flatMap((pool) =>
-        pool.range.family === range.family
-          ? ledger.spans(pool.id).filter((span) => intersect(span, range) !== undefined)
-          : [],
-      );
-    const [head] = spans;
-    if (!head) throw inNoPool(text);
-    if (spans.some(({ title }) => title.holder === this.#options.self)) return;
-    throw heldElsewhere(text, nameOf(head.title.holder));
-  }
-
-  /** One more pool. @throws OVL_ADDRESS_INVALID for a range that overlaps another, OVL_POOL_OVERLAP */
-  async addPool(text: string): Promise<void> {
-    const range = mustParsePool(text);
-    const { pools } = this;
-    if (pools.includes(formatCidr(range))) return;
-    mustBeUsablePool(text, range);
-    await this.#components.admitPool(formatCidr(range), pools);
-    await this.#run((ipam, actions, nowMs) => {
-      const other = ipam.addPool(range, nowMs, actions);
-      if (!other || cidrsEqual(other.range, range)) return;
-      const cure = 'Choose a range beside it.';
-      const message = `${text} overlaps the pool ${formatCidr(other.range)}`;
-      throw new OverlayError('OVL_ADDRESS_INVALID', message, { value: text, cure });
-    });
-  }
-
-  /**
-   * Ends a pool. No error when there is none.
-   * @throws OVL_ADDRESS_INVALID, OVL_ADDRESS_IN_USE naming an address that is, OVL_ADDRESS_UNAVAILABLE
-   */
-  async removePool(text: string): Promise<void> {
-    const pool = mustParsePool(text);
-    const node = this.#components.nodeAddresses().find((cidr) => {
-      const address = parseAddress(cidr.split('/')[0] ?? '');
-      return address !== undefined && cidrHas(pool, address);
-    });
-    const ranges = this.#ipam?.ledger.pools().map(({ range }) => range) ?? [];
-    const isPool = ranges.some((range) => cidrsEqual(range, pool));
-    const near = ranges.find((range) => cidrsOverlap(range, pool));
-    if (!isPool && near) throw noSuchPool(text, near);
-    if (isPool && node !== undefined) {
-      throw new OverlayError(
-        'OVL_ADDRESS_IN_USE',
-        `The pool ${text} cannot be removed: ${node} is a node's own address`,
-        { value: text, cure: 'Start that node with another --ipalloc-range or --address first.' },
-      );
-    }
-    const outcome = await this.#request('', { kind: 'end', pool });
-    if (!outcome.ok) throw this.#refused('end', text, outcome.refusal);
-  }
-
-  /** In the loop. @throws OVL_ADDRESS_UNAVAILABLE before the start; what `act` throws */
-  #run(act: (ipam: Ipam, actions: IpamActions, nowMs: number) => void): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#components.post((nowMs, out) => {
-        let failure: Error | undefined;
-        if (!this.#ipam) failure = this.#refused('give', '', STARTING);
-        this.#with(nowMs, out, (ipam, actions) => {
-          try {
-            act(ipam, actions, nowMs);
-          } catch (error) {
-            failure = error instanceof Error ? error : new Error(String(error));
-          }
-        });
-        if (failure) reject(failure);
-        else resolve();
-      });
-    });
-  }
-
-  #request(owner: string, want: Want): Promise<Outcome> {
-    const id = this.#nextRequest++;
-    return new Promise((resolve) => {
-      this.#answers.set(id, resolve);
-      this.#components.post((nowMs, out) => {
-        if (!this.#ipam) {
-          this.#answers.delete(id);
-          resolve({ ok: false, refusal: STARTING });
-          return;
-        }
-        this.#with(nowMs, out, (ipam, actions) => {
-          ipam.request(id, owner, want, nowMs, actions);
-        });
-      });
-    });
-  }
-
-  #refused(purpose: Purpose, value: string, refusal: Refusal): OverlayError {
-    const { peer, address } = refusal;
-    const isUs = peer === this.#options.self;
-    return refusedError(purpose, value, refusal, {
-      peer: peer && !isUs ? ` (${this.#components.nameOf(peer)})` : '',
-      user: address && this.#userOf(address),
-      pools: refusal.code === 'full' ? this.#holdersAround(value) : [],
-    });
-  }
-
-  /** Of the pools that an address of `text` could come from; of all when it names none. */
-  #holdersAround(text: string): readonly PoolHolders[] {
-    const wanted = parseCidr(text, 'cut');
-    const pools = this.#ipam?.pools() ?? [];
-    return pools
-      .filter(({ pool }) => !wanted || cidrsOverlap(pool.range, wanted))
-      .map(({ pool, holders }) => ({
-        range: pool.range,
-        holders: holders.map(({ peer, addresses }) => {
-          const isUs = peer === this.#options.self;
-          return { name: isUs ? 'this node' : this.#components.nameOf(peer), addresses };
-        }),
-      }));
-  }
-
-  #userOf(address: string): string | undefined {
-    const { network } = this.#options;
-    return this.#components.userOf(network?.name ?? DEFAULT_NETWORK, address);
-  }
 }
 
 const STARTING: Refusal = {
@@ -683,14 +428,6 @@ const STARTING: Refusal = {
   text: 'this node is still starting',
   peer: undefined,
 };
-
-function isIn({ family, first, last }: AddressRange, address: IpAddress): boolean {
-  return address.family === family && first <= address.value && address.value <= last;
-}
-
-function haveCommon(a: AddressRange, b: AddressRange): boolean {
-  return a.family === b.family && intersect(a, b) !== undefined;
-}
 
 function haveSame(a: ReadonlySet<PeerId>, b: ReadonlySet<PeerId>): boolean {
   return a.size === b.size && [...a].every((peer) => b.has(peer));
