@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds dist/ (tsc) and build/Release/ (node-gyp), both incrementally; downloads nothing.
+# Builds dist/ (tsc, then one file of each program) and build/Release/ (node-gyp), incrementally; downloads nothing.
 #
 # usage: scripts/build.sh [--quiet] [--addon]
 #   --addon                 only the addon; dist/ stays as it is
@@ -59,6 +59,11 @@ remove_stale_output() {
 build_typescript() {
   remove_stale_output
   run node_modules/.bin/tsc
+  if [[ -d node_modules/esbuild ]]; then
+    run node scripts/bundle.mjs
+  else
+    say 'esbuild is missing: programs start slower than they could. scripts/setup.sh installs it'
+  fi
 }
 
 build_addon() {

@@ -44,7 +44,7 @@ trap clean EXIT
 trap 'exit 130' INT TERM
 
 inside() { ip netns exec "$prefix$1" "${@:2}"; }
-ctl() { inside "$1" node dist/src/bin/overlayctl.js --socket "$scratch/$1/overlayd.sock" "${@:2}"; }
+ctl() { inside "$1" node scripts/start.cjs overlayctl --socket "$scratch/$1/overlayd.sock" "${@:2}"; }
 
 #   host 1 10.99.0.1 --+
 #   host 2 10.99.0.2 --+-- br0 (a namespace of its own)

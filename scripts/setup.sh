@@ -59,7 +59,7 @@ install_modules() {
 link_command() {
   local name=$1 path=/usr/local/bin/$1 program wrapper
   program="\"$root/scripts/overlayd\""
-  [[ $name == overlayd ]] || program="\"$(command -v node)\" \"$root/dist/src/bin/$name.js\""
+  [[ $name == overlayd ]] || program="\"$(command -v node)\" \"$root/scripts/start.cjs\" $name"
   wrapper=$(printf '#!/bin/sh\n# written by scripts/setup.sh of overlayd\nexec %s "$@"\n' "$program")
   [[ ! -f $path || $(<"$path") != "$wrapper" ]] || return 0
   if [[ -e $path ]] && ! grep -q 'scripts/setup.sh of overlayd' "$path"; then

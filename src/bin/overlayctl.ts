@@ -8,7 +8,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 0 : 1);
 });
 
-process.exitCode = await runOverlayctl(process.argv.slice(2), {
+// Should it end without an answer.
+process.exitCode = 1;
+void runOverlayctl(process.argv.slice(2), {
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
   columns: process.stdout.isTTY ? process.stdout.columns : undefined,
@@ -17,6 +19,8 @@ process.exitCode = await runOverlayctl(process.argv.slice(2), {
   wallTime: () => new Date().toISOString(),
   sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   removeLeftovers,
+}).then((exitCode) => {
+  process.exitCode = exitCode;
 });
 
 /** Loaded only when needed: every other verb starts faster without it. */

@@ -1,6 +1,4 @@
 #!/usr/bin/env -S MALLOC_ARENA_MAX=1 node --optimize-for-size
-import './late-optimizer.js';
-
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { hostname } from 'node:os';
 
@@ -219,4 +217,4 @@ try {
   refuseUsage(error);
 }
 Reflect.deleteProperty(process.env, SECRET_ENV);
-await run(config, password);
+void run(config, password);

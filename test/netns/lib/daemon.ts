@@ -59,7 +59,7 @@ export interface Report {
 
 export const PASSWORD = 'correct horse battery staple';
 const DAEMON = new URL('../../../../scripts/overlayd', import.meta.url).pathname;
-const CTL = new URL('../../../src/bin/overlayctl.js', import.meta.url).pathname;
+const START = new URL('../../../../scripts/start.cjs', import.meta.url).pathname;
 
 /** One overlayd in a host's namespace, with its own state directory and socket. Its log is a file beside them. */
 export class TestDaemon {
@@ -109,7 +109,7 @@ export class TestDaemon {
 
   /** overlayctl against this daemon, from inside its host. */
   ctl(args: readonly string[]): Promise<Outcome> {
-    return this.host.run([process.execPath, CTL, '--socket', this.socket, ...args]);
+    return this.host.run([process.execPath, START, 'overlayctl', '--socket', this.socket, ...args]);
   }
 
   /** The same where nothing but success will do; gives what it printed, without the end of the last line. */
