@@ -651,6 +651,7 @@ class OverlayDaemon implements Daemon {
         wallMs: () => clock.wallMs(),
         emit: this.#emit,
         nameOf: (peer) => this.#directory.shownName(peer),
+        isEstablished: (peer) => this.#records.store.isEstablished(peer),
       },
       {
         defaultNetwork: {

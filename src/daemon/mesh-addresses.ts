@@ -30,6 +30,9 @@ import type { RecordRoom } from './record-room.js';
 
 /** As many as are created in a mesh; a member that invents more does not make all others run machines for them. */
 const MAX_MANAGED = 255;
+/** More for those whose sayers name few. */
+const MAX_MANAGED_OF_SMALL = 2 * MAX_MANAGED;
+const SMALL_SHARE = 16;
 
 export interface MeshAddressesComponents extends MeshIpamComponents, AddressRequestsComponents {
   readonly networks: MeshNetworks;
@@ -192,8 +195,16 @@ export class MeshAddresses implements RecordRoom {
     }
   }
 
+  /** Who names many networks leaves room for those of others, and for ours. */
+  #hasRoom(network: NetworkId): boolean {
+    const { size } = this.#managed;
+    if (size < MAX_MANAGED) return true;
+    const share = this.#components.networks.shareOf(network);
+    return share === 0 || (share <= SMALL_SHARE && size < MAX_MANAGED_OF_SMALL);
+  }
+
   #add(definition: NetworkDefinition): Addresses | undefined {
-    if (this.#managed.size >= MAX_MANAGED) return undefined;
+    if (!this.#hasRoom(definition.id)) return undefined;
     // Its ranges are nobody's business on the host itself: they may be those of other networks, or of routes.
     const components: MeshAddressesComponents = {
       ...this.#components,

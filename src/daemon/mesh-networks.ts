@@ -32,8 +32,12 @@ import type { RecordRoom, SayRecord } from './record-room.js';
 
 /** Keys of the state store: this and the network's id in hex. */
 const STORED = 'network/';
-/** Networks of one mesh: beyond that none is created here. */
+/** Networks of one mesh: beyond that none is created here, ... */
 const MAX_CREATED = 255;
+/** ... but that many by each node all the same: what others name shall not end that. */
+const MAX_CREATED_ALWAYS = 16;
+/** Whether a definition in use gives way to another. */
+const JUDGE_AGAIN_MS = 60_000;
 /** Two bits for hosts at least. */
 const MIN_HOST_BITS = 2;
 
@@ -49,6 +53,8 @@ export interface MeshNetworksComponents {
   readonly emit: (event: Omit<EventDocument, 'seq' | 'at'>) => void;
   /** How people call a peer. */
   readonly nameOf: (peer: PeerId) => string;
+  /** Whether this node has known it for over an hour. */
+  readonly isEstablished: (peer: PeerId) => boolean;
 }
 
 export interface MeshNetworksOptions {
@@ -66,13 +72,18 @@ export class MeshNetworks implements RecordRoom {
   readonly #stale = new Map<NetworkId, Uint8Array>();
   /** Networks that were created here and nobody has asked for yet. */
   #created: NetworkId[] = [];
+  /** While anything is contested. */
+  #judgeAtMs: number | undefined;
   #wake: () => void = () => undefined;
   #onGone: (id: NetworkId) => void = () => undefined;
 
   constructor(components: MeshNetworksComponents, options: MeshNetworksOptions) {
     this.#components = components;
     this.#options = options;
-    this.#catalog = new Catalog(options.idOf);
+    this.#catalog = new Catalog({
+      idOf: options.idOf,
+      isEstablished: components.isEstablished,
+    });
     for (const [, value] of components.state.declared(STORED)) {
       const statement = fromStored(value);
       if (statement && options.idOf(statement.name) !== DEFAULT_NETWORK_ID) {
@@ -88,7 +99,8 @@ export class MeshNetworks implements RecordRoom {
   }
 
   get nextDeadlineMs(): number {
-    return this.#catalog.hasDirty || this.#stale.size > 0 ? 0 : Number.POSITIVE_INFINITY;
+    if (this.#catalog.hasDirty || this.#stale.size > 0) return 0;
+    return this.#catalog.isContested ? (this.#judgeAtMs ?? 0) : Number.POSITIVE_INFINITY;
   }
 
   onChange({ owner, key, record }: Parameters<RecordRoom['onChange']>[0], isOwn: boolean): void {
@@ -106,7 +118,8 @@ export class MeshNetworks implements RecordRoom {
     if (wasThere && this.byId(id) === undefined) this.#onGone(id);
   }
 
-  onDeadline(_nowMs: number, say: SayRecord): void {
+  onDeadline(nowMs: number, say: SayRecord): void {
+    this.#judgeContested(nowMs);
     const gone = [...this.#stale].filter(([id]) => !this.#catalog.ownStatement(id));
     this.#stale.clear();
     for (const [, key] of gone) say(this.kind, key, undefined);
@@ -114,6 +127,18 @@ export class MeshNetworks implements RecordRoom {
       const own = this.#catalog.ownStatement(id);
       say(this.kind, networkKey(id), own && encodeNetworkRecord(own));
     }
+  }
+
+  #judgeContested(nowMs: number): void {
+    if (!this.#catalog.isContested) {
+      this.#judgeAtMs = undefined;
+      return;
+    }
+    this.#judgeAtMs ??= nowMs + JUDGE_AGAIN_MS;
+    if (nowMs < this.#judgeAtMs) return;
+    this.#judgeAtMs = nowMs + JUDGE_AGAIN_MS;
+    this.#catalog.judgeContested();
+    this.#follow();
   }
 
   // ── for the rest of the daemon ───────────────────────────────────────────────────────────────────────────────────
@@ -147,6 +172,11 @@ export class MeshNetworks implements RecordRoom {
       value: text,
       cure: `Networks: ${names.join(', ')}. 'overlayctl network create' makes another.`,
     });
+  }
+
+  /** Of those who speak of a network, how many the one speaks of who speaks of fewest; 0: this node does itself. */
+  shareOf(id: NetworkId): number {
+    return this.#catalog.shareOf(id);
   }
 
   /** Other nodes that have something on a network, but the default one. */
@@ -188,7 +218,8 @@ export class MeshNetworks implements RecordRoom {
       mustBeTheSame(existing, { name, subnets, mtuBytes });
       return existing;
     }
-    if (this.#catalog.size >= MAX_CREATED) {
+    const { size, ownSize } = this.#catalog;
+    if (size >= MAX_CREATED && ownSize >= MAX_CREATED_ALWAYS) {
       throw new OverlayError('OVL_USAGE', `The mesh has ${MAX_CREATED} networks already`, {
         cure: 'Remove some first: overlayctl network remove.',
       });
@@ -268,14 +299,19 @@ export class MeshNetworks implements RecordRoom {
       this.#components.emit({ level: 'info', code: 'network-removed', message, ...about });
       return;
     }
-    const subnets = winner?.subnets.join(', ') || 'any subnet';
-    const counts = `${winner?.name ?? ''}, ${subnets}, MTU ${winner?.mtuBytes ?? 0}`;
+    const other = `${winner?.subnets.join(', ') || 'any subnet'}, MTU ${winner?.mtuBytes ?? 0}`;
     this.#components.emit({
       level: 'warn',
       code: 'network-clash',
-      message: `Network ${name} was created twice: that of ${who} is older and counts (${counts})`,
+      message:
+        kind === 'rival'
+          ? `Network ${name} was created twice: what is in use here stays, ${who} uses another (${other})`
+          : `Network ${name} was created twice: that of ${who} counts (${other})`,
       ...about,
-      cure: 'Look whether what is attached still fits it; interfaces keep their MTU until the last target leaves.',
+      cure:
+        kind === 'rival'
+          ? `Detach what is on ${name} on the hosts that shall give way: the definition that more hosts use counts.`
+          : 'Look whether what is attached still fits it; interfaces keep their MTU until the last target leaves.',
     });
   }
 
@@ -355,20 +391,21 @@ function shortList(texts: readonly string[]): string {
   return `${texts.slice(0, 8).join(', ')}${more}`;
 }
 
-/** Whether it is in use follows from what is attached. */
-function toStored({ isUsed: _isUsed, ...statement }: NetworkStatement): object {
-  return statement;
+/** What was in use goes on to count as that until it is again. */
+function toStored(statement: NetworkStatement): object {
+  const { name, subnets, mtuBytes, createdMs, removedMs, isUsed, isRemoved } = statement;
+  return { name, subnets, mtuBytes, createdMs, removedMs, isUsed, isRemoved };
 }
 
 /** Undefined: damaged. */
 function fromStored(value: unknown): NetworkStatement | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
-  const { name, subnets, mtuBytes, createdMs, removedMs, isRemoved } = value as Stored;
+  const { name, subnets, mtuBytes, createdMs, removedMs, isUsed, isRemoved } = value as Stored;
   if (typeof name !== 'string' || typeof mtuBytes !== 'number') return undefined;
   if (typeof createdMs !== 'number' || typeof removedMs !== 'number') return undefined;
   if (!Array.isArray(subnets)) return undefined;
   const texts = (subnets as readonly unknown[]).filter((text) => typeof text === 'string');
-  const said = { name, subnets: texts, mtuBytes, createdMs, removedMs, isUsed: false };
+  const said = { name, subnets: texts, mtuBytes, createdMs, removedMs, isUsed: isUsed === true };
   const read = decodeNetworkRecord(encodeNetworkRecord({ ...said, isRemoved: isRemoved === true }));
   return read.ok ? read.value : undefined;
 }

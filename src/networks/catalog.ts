@@ -1,16 +1,30 @@
 import type { NetworkDefinition, NetworkId } from '../model/network.js';
 import type { PeerId } from '../model/peer-id.js';
-import { encodeNetworkRecord, type NetworkStatement } from '../wire/network-record.js';
+import type { NetworkStatement } from '../wire/network-record.js';
+import {
+  bare,
+  campsOf,
+  latestRemoval,
+  orderOf,
+  stated,
+  winnerOf,
+  type Said,
+  type Statement,
+} from './camps.js';
 
 /*
  * The networks of the mesh, from what its nodes say of them (docs/protocol.md §5). Whoever created a network, or ever
  * had something on it, says its definition, so that it outlives its creator:
  *
- *   statements of all ── removed? ── the earliest, of equal ones the smaller bytes ──► the definition
- *                    └── in use ─────────────────────────────────────────────────────► its members
+ *   statements of all ── removed? ── that of most established users ──► the definition
+ *                    │                 equal: what is in use here
+ *                    │                 equal: that of most users, the earliest, the smaller bytes
+ *                    └── in use ─────────────────────────────────────► its members
  *
- * A removal ends all definitions up to its own time that nobody uses. Two sides of a cut that created one name apart
- * agree when they meet again, and who lost says so.
+ * When it was created is its author's claim. So it decides between definitions that nobody uses, and a network that
+ * runs goes by who uses it: a member that says an earlier date moves nobody (docs/protocol.md §11). A removal ends all
+ * definitions up to its own time that nobody uses. Two sides of a cut that created one name apart agree when they meet
+ * again, and who lost says so.
  */
 
 /** A member may say that many; more of its statements mean nothing. */
@@ -21,9 +35,10 @@ const MAX_NETWORKS = 1024;
 const MAX_OWN_REMOVALS = 64;
 
 export interface CatalogEvent {
-  readonly kind: 'clash' | 'removed';
+  /** `rival`: what is in use here stays, and a peer uses another definition. */
+  readonly kind: 'clash' | 'removed' | 'rival';
   readonly name: string;
-  /** What counts now. */
+  /** What counts now; of a rival what the peer says. */
   readonly winner: NetworkDefinition | undefined;
   /** Who said so. */
   readonly peer: PeerId | undefined;
@@ -31,22 +46,30 @@ export interface CatalogEvent {
 
 const UNUSED = { isUsed: false, isRemoved: false };
 
-interface Statement extends NetworkStatement {
-  readonly id: NetworkId;
+export interface CatalogOptions {
+  readonly idOf: (name: string) => NetworkId;
+  /** Known here for so long that it counts as a member, and no identity made for the purpose. */
+  readonly isEstablished: (peer: PeerId) => boolean;
 }
 
 export class Catalog {
   readonly #idOf: (name: string) => NetworkId;
+  readonly #isEstablished: (peer: PeerId) => boolean;
   readonly #own = new Map<NetworkId, Statement>();
   readonly #others = new Map<NetworkId, Map<PeerId, Statement>>();
   readonly #countByPeer = new Map<PeerId, number>();
   readonly #winners = new Map<NetworkId, NetworkDefinition>();
   readonly #dirty = new Set<NetworkId>();
+  /** In use when this node was stopped: it soon is again, and goes by that until then. */
+  readonly #wasUsed = new Set<NetworkId>();
+  /** Several definitions of them are said: time alone may decide otherwise. */
+  readonly #contested = new Set<NetworkId>();
   #events: CatalogEvent[] = [];
   #revision = 0;
 
-  constructor(idOf: (name: string) => NetworkId) {
+  constructor({ idOf, isEstablished }: CatalogOptions) {
     this.#idOf = idOf;
+    this.#isEstablished = isEstablished;
   }
 
   /** Changes whenever anything here does. */
@@ -75,7 +98,7 @@ export class Catalog {
 
   /** Earlier than this no definition of it counts. */
   removedMs(id: NetworkId): number {
-    return latestRemoval(this.#statementsOf(id));
+    return latestRemoval(this.#said(id));
   }
 
   /** What this node says; undefined: nothing. */
@@ -83,24 +106,53 @@ export class Catalog {
     return this.#own.get(id);
   }
 
+  /** How many networks this node speaks of. */
+  get ownSize(): number {
+    return this.#own.size;
+  }
+
+  /** Of those who speak of a network, how many the one speaks of who speaks of fewest; 0: this node does itself. */
+  shareOf(id: NetworkId): number {
+    if (this.#own.has(id)) return 0;
+    const sayers = [...(this.#others.get(id)?.keys() ?? [])];
+    return Math.min(...sayers.map((peer) => this.#countByPeer.get(peer) ?? 0));
+  }
+
+  get isContested(): boolean {
+    return this.#contested.size > 0;
+  }
+
+  /**
+   * Whether what is in use here gives way. To be asked now and then while anything is contested, since members become
+   * established; and not with each statement: news of the two sides of a cut come one by one, and whoever moved by half
+   * of them would make a majority of what had none.
+   */
+  judgeContested(): void {
+    for (const id of [...this.#contested]) this.#judge(id, undefined, true);
+  }
+
   /** What this node said before it was started again. */
   restore(statement: NetworkStatement): void {
     const id = this.#idOf(statement.name);
-    this.#own.set(id, { ...statement, id, isUsed: false });
+    if (statement.isUsed) this.#wasUsed.add(id);
+    this.#own.set(id, stated(id, { ...statement, isUsed: false }));
     this.#dirty.add(id);
     this.#judge(id, undefined);
   }
 
   /** The caller has looked whether it may be created. */
   create(definition: NetworkDefinition): void {
-    this.#say({ ...definition, removedMs: this.removedMs(definition.id), ...UNUSED });
+    const { id } = definition;
+    this.#say(stated(id, { ...definition, removedMs: this.removedMs(id), ...UNUSED }));
   }
 
   /** Nothing while it is not defined. */
   remove(id: NetworkId): void {
     const winner = this.#winners.get(id);
     if (!winner) return;
-    this.#say({ ...winner, removedMs: winner.createdMs, isUsed: false, isRemoved: true });
+    const removal = { removedMs: winner.createdMs, isUsed: false, isRemoved: true };
+    this.#wasUsed.delete(id);
+    this.#say(stated(id, { ...winner, ...removal }));
     const removals = [...this.#own.values()].filter(({ isRemoved }) => isRemoved);
     for (const { id: oldest } of removals.slice(0, -MAX_OWN_REMOVALS)) this.#forget(oldest);
   }
@@ -108,29 +160,59 @@ export class Catalog {
   /** Nothing while it is not defined. */
   setUsed(id: NetworkId, isUsed: boolean): void {
     const winner = this.#winners.get(id);
+    this.#wasUsed.delete(id);
     if (!winner || (this.#own.get(id)?.isUsed ?? false) === isUsed) return;
     const removedMs = this.#own.get(id)?.removedMs ?? 0;
-    this.#say({ ...winner, removedMs, isUsed, isRemoved: false });
+    this.#say(stated(id, { ...winner, removedMs, isUsed, isRemoved: false }));
   }
 
   /** A member's record came, or went. Names under another id than their own mean nothing. */
   onStatement(peer: PeerId, id: NetworkId, statement: NetworkStatement | undefined): void {
-    const held = this.#others.get(id);
-    const count = this.#countByPeer.get(peer) ?? 0;
+    const before = this.#others.get(id)?.get(peer);
     if (!statement || this.#idOf(statement.name) !== id || id === 0) {
-      if (!held?.delete(peer)) return;
-      if (held.size === 0) this.#others.delete(id);
-      if (count > 1) this.#countByPeer.set(peer, count - 1);
-      else this.#countByPeer.delete(peer);
-    } else {
-      const isNew = held?.has(peer) !== true;
-      if (isNew && count >= MAX_STATEMENTS_PER_PEER) return;
-      // What others say of our own is always heard: those are few, and who fills the rest shall not part us from them.
-      if (!held && !this.#own.has(id) && this.#others.size >= MAX_NETWORKS) return;
-      if (isNew) this.#countByPeer.set(peer, count + 1);
-      this.#others.set(id, (held ?? new Map<PeerId, Statement>()).set(peer, { ...statement, id }));
+      if (!before) return;
+      this.#drop(peer, id);
+      this.#judge(id, peer);
+      return;
     }
+    const count = this.#countByPeer.get(peer) ?? 0;
+    if (!before && (count >= MAX_STATEMENTS_PER_PEER || !this.#hasRoom(id, count))) return;
+    if (!before) this.#countByPeer.set(peer, count + 1);
+    const said = stated(id, statement);
+    const held = this.#others.get(id) ?? new Map<PeerId, Statement>();
+    this.#others.set(id, held.set(peer, said));
     this.#judge(id, peer);
+    if (before?.order !== said.order) this.#noteRival(peer, said);
+  }
+
+  #drop(peer: PeerId, id: NetworkId): void {
+    const held = this.#others.get(id);
+    held?.delete(peer);
+    if (held?.size === 0) this.#others.delete(id);
+    const count = this.#countByPeer.get(peer) ?? 0;
+    if (count > 1) this.#countByPeer.set(peer, count - 1);
+    else this.#countByPeer.delete(peer);
+  }
+
+  /**
+   * What others say of our own is always heard: those are few, and who fills the rest shall not part us from them. A new
+   * network takes the place of one that only its sayer names who speaks of most, if that has more than the newcomer.
+   */
+  #hasRoom(id: NetworkId, count: number): boolean {
+    if (this.#others.has(id) || this.#own.has(id) || this.#others.size < MAX_NETWORKS) return true;
+    let most: { readonly id: NetworkId; readonly peer: PeerId } | undefined;
+    let mostSaid = count + 1;
+    for (const [other, held] of this.#others) {
+      const [peer] = held.keys();
+      const said = peer === undefined ? 0 : (this.#countByPeer.get(peer) ?? 0);
+      if (held.size > 1 || peer === undefined || said <= mostSaid || this.#own.has(other)) continue;
+      most = { id: other, peer };
+      mostSaid = said;
+    }
+    if (!most) return false;
+    this.#drop(most.peer, most.id);
+    this.#judge(most.id, most.peer);
+    return true;
   }
 
   /** Networks whose statement of ours changed. */
@@ -162,17 +244,31 @@ export class Catalog {
     this.#dirty.add(id);
   }
 
-  #statementsOf(id: NetworkId): readonly Statement[] {
+  #said(id: NetworkId): readonly Said[] {
     const own = this.#own.get(id);
-    return [...(own ? [own] : []), ...(this.#others.get(id)?.values() ?? [])];
+    const said: Said[] = [];
+    if (own) {
+      const isUsed = own.isUsed || this.#wasUsed.has(id);
+      said.push({ statement: own, isUsed, isOwn: true, isEstablished: true });
+    }
+    for (const [peer, statement] of this.#others.get(id) ?? []) {
+      const isEstablished = statement.isUsed && this.#isEstablished(peer);
+      said.push({ statement, isUsed: statement.isUsed, isOwn: false, isEstablished });
+    }
+    return said;
   }
 
-  #judge(id: NetworkId, peer: PeerId | undefined): void {
+  #judge(id: NetworkId, peer: PeerId | undefined, mayGiveWay = false): void {
+    const before = this.#winners.get(id);
+    const camps = campsOf(this.#said(id));
+    const here = mayGiveWay ? undefined : camps.find(({ isUsedHere }) => isUsedHere);
+    const winner = here?.statement ?? winnerOf(camps);
     this.#revision += 1;
-    const statements = this.#statementsOf(id);
-    const winner = winnerOf(statements);
-    if (winner) this.#winners.set(id, winner);
-    else this.#winners.delete(id);
+    if (camps.length > 1) this.#contested.add(id);
+    else this.#contested.delete(id);
+    // The same object as long as it is the same definition.
+    if (!winner) this.#winners.delete(id);
+    else if (!before || orderOf(before) !== winner.order) this.#winners.set(id, bare(winner));
     const own = this.#own.get(id);
     if (!own) return;
     if (own.isRemoved) {
@@ -183,34 +279,19 @@ export class Catalog {
     if (!winner) {
       this.#forget(id);
       this.#events.push({ kind: 'removed', name: own.name, winner, peer });
-    } else if (orderOf(winner) !== orderOf(own)) {
-      this.#own.set(id, { ...own, ...winner });
+    } else if (winner.order !== own.order) {
+      const counts = bare(winner);
+      this.#own.set(id, { ...own, ...counts, order: winner.order });
       this.#dirty.add(id);
-      this.#events.push({ kind: 'clash', name: own.name, winner, peer });
+      this.#events.push({ kind: 'clash', name: own.name, winner: counts, peer });
     }
   }
-}
 
-function winnerOf(statements: readonly Statement[]): NetworkDefinition | undefined {
-  const removedMs = latestRemoval(statements);
-  const inUse = new Set(statements.filter(({ isUsed }) => isUsed).map(orderOf));
-  let best: Statement | undefined;
-  for (const statement of statements) {
-    if (statement.isRemoved) continue;
-    if (statement.createdMs <= removedMs && !inUse.has(orderOf(statement))) continue;
-    if (!best || orderOf(statement) < orderOf(best)) best = statement;
+  /** What is in use here stays though the peer uses another definition: both sides should know. */
+  #noteRival(peer: PeerId, said: Statement): void {
+    const own = this.#own.get(said.id);
+    if (!own || !said.isUsed || said.order === own.order) return;
+    if (!own.isUsed && !this.#wasUsed.has(said.id)) return;
+    this.#events.push({ kind: 'rival', name: own.name, winner: bare(said), peer });
   }
-  if (!best) return undefined;
-  const { id, name, subnets, mtuBytes, createdMs } = best;
-  return { id, name, subnets, mtuBytes, createdMs };
-}
-
-function latestRemoval(statements: readonly Statement[]): number {
-  return Math.max(0, ...statements.map(({ removedMs }) => removedMs));
-}
-
-/** Sorts as definitions win, and is the same for the same definition only. */
-function orderOf(definition: NetworkDefinition | NetworkStatement): string {
-  const bytes = encodeNetworkRecord({ ...definition, removedMs: 0, ...UNUSED });
-  return `${definition.createdMs.toString(16).padStart(12, '0')}${Buffer.from(bytes).toString('hex')}`;
 }

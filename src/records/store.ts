@@ -677,13 +677,18 @@ export class RecordStore {
     else if (shelf) this.#drop(shelf, out);
   }
 
+  /** Known for over an hour: what it says counts where identities made for the purpose shall not. */
+  isEstablished(peer: PeerId): boolean {
+    return this.#knownForMs(peer) >= REMOVAL_SIGNER_KNOWN_MS;
+  }
+
   /** Since its first record came, wall clock; negative without one. */
   #knownForMs(peer: PeerId): number {
     return this.#components.wallMs() - (this.#since.get(peer) ?? Infinity);
   }
 
   readonly #placeRules: PlaceRules = {
-    isKnown: (signer) => this.#knownForMs(signer) >= REMOVAL_SIGNER_KNOWN_MS,
+    isKnown: (signer) => this.isEstablished(signer),
     isExempt: (signer) => signer === this.selfId || this.#components.isAdmin?.(signer) === true,
   };
 

@@ -76,6 +76,34 @@ describe('networks between daemons', () => {
     assert.ok(!a.codes().includes('network-clash'));
   });
 
+  it('stay as they run, whatever earlier date a member says, and become one by what most use', async () => {
+    const c = sim.node('c', { peers: [a.address] });
+    await c.start();
+    await sim.until('all linked', () => a.sees(c) && b.sees(c), 5000);
+    for (const node of [a, b]) sim.network.set(node.address, c.address, { isCut: true });
+    const early = c.daemon.networks.create({ name: 'blue', subnets: ['10.80.0.0/16'] });
+    await sim.run(1000);
+    a.daemon.networks.create({ name: 'blue', subnets: ['10.90.0.0/16'] });
+    await sim.until('b knows it', () => names(b).length === 2, 200);
+    for (const node of [a, b, c]) node.daemon.networks.setUsed(early.id, true);
+    for (const node of [a, b]) sim.network.set(node.address, c.address, { isCut: false });
+    const subnets = () => [a, b, c].map((n) => n.daemon.networks.find('blue').subnets.join());
+    await sim.until(
+      'a and b hear',
+      () => [a, b].every((n) => n.codes().includes('network-clash')),
+      90_000,
+    );
+    assert.deepEqual(subnets(), ['10.90.0.0/16', '10.90.0.0/16', '10.80.0.0/16']);
+    b.kill();
+    await b.start();
+    await sim.run(10_000);
+    b.daemon.networks.setUsed(early.id, true);
+    await sim.run(120_000);
+    assert.deepEqual(subnets(), ['10.90.0.0/16', '10.90.0.0/16', '10.80.0.0/16']);
+    await sim.until('c gives way', () => new Set(subnets()).size === 1, 3_700_000);
+    assert.equal(subnets()[2], '10.90.0.0/16');
+  });
+
   it('carry frames between their members only, and each MAC once in each', async () => {
     const c = sim.node('c', { peers: [a.address] });
     await c.start();
