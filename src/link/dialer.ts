@@ -1,37 +1,31 @@
 import { toHex } from '../base/bytes.js';
 import { Deadlines } from '../base/deadlines.js';
 import type { Rng } from '../base/rng.js';
+import type { TokenBucket } from '../base/token-bucket.js';
 import { makeEndpoint } from '../model/endpoint.js';
 import { formatPathAddress, isEndpoint, type PathAddress } from '../model/path-address.js';
-import { shortPeerId, type PeerId } from '../model/peer-id.js';
+import type { PeerId } from '../model/peer-id.js';
 import { parseReject, parseRetry, REJECT_OTHER_MESH } from '../wire/handshake.js';
-import type { Actions, Note } from './actions.js';
+import type { Actions } from './actions.js';
 import { HandshakeAttempt } from './attempt.js';
 import type { CandidateRule } from './candidates.js';
 import {
   ATTEMPTS_PER_TARGET,
   ENDPOINTS_PER_ATTEMPT,
-  GUESS_BURST_PER_ADDRESS,
-  GUESS_BURST_PER_NODE,
-  GUESS_REFILL_PER_ADDRESS,
-  GUESS_REFILL_PER_NODE,
   INIT_REPEATS_MS,
   MAX_TARGETS,
   REMOVED_AGAIN_MS,
   RESOLVE_GIVE_UP_MS,
-  STRANGER_INITS_OF_OWNER,
-  STRANGER_INITS_PER_SECOND,
-  STRANGER_INITS_TO_ENDPOINT,
-  STRANGER_INITS_TRACKED,
-  STRANGER_PAUSE_MS,
-  STRANGER_ROUNDS,
 } from './constants.js';
 import { AnswerTimes } from './answer-times.js';
 import type { HandshakeDone, LinkCrypto, Resume } from './crypto-port.js';
-import { gapMs, makeTarget, type DialProblem, type DialTarget } from './dial-target.js';
+import { DialAttempts } from './dial-attempts.js';
+import { gapMs, makeTarget, type DialTarget } from './dial-target.js';
+import { noteTrouble } from './dial-trouble.js';
+import { GuessLimits } from './guess-limits.js';
 import type { IndexPool } from './index-pool.js';
+import { StrangerInits } from './stranger-inits.js';
 import type { TcpDial } from './tcp-dial.js';
-import { TokenBucket, TokenBuckets } from '../base/token-bucket.js';
 
 /*
  * Who is dialled, and when (docs/protocol.md §2 "One attempt", §6 "tried for ever").
@@ -45,12 +39,8 @@ import { TokenBucket, TokenBuckets } from '../base/token-bucket.js';
  * attempts at a time. Events are written when what is wrong with a target changes, not per attempt.
  */
 
-/** That this node was removed is one event, whoever says so (daemon/mesh-removals.ts). */
-type DialTrouble = Exclude<DialProblem, 'removed'>;
-
 const BUSY_AGAIN_MS = 500;
 const OWN_ENDPOINTS_MAX = 256;
-const GUESS_ADDRESSES_MAX = 4096;
 const SELF_NAME_AGAIN_MS = 60_000;
 
 /** What the dialer asks about peers. */
@@ -90,22 +80,17 @@ export class Dialer {
   /** Those of the targets that a person named. */
   readonly #contacts = new Set<DialTarget>();
   readonly #due = new Deadlines<DialTarget>();
-  readonly #byIndex = new Map<number, { attempt: HandshakeAttempt; target: DialTarget }>();
-  readonly #busy = new Map<string, number>();
+  readonly #attempts: DialAttempts;
   readonly #own = new Set<string>();
-  readonly #guessesOfNode = new TokenBucket(GUESS_BURST_PER_NODE, GUESS_REFILL_PER_NODE);
-  readonly #guesses = new TokenBuckets(
-    () => new TokenBucket(GUESS_BURST_PER_ADDRESS, GUESS_REFILL_PER_ADDRESS),
-    GUESS_ADDRESSES_MAX,
-  );
-  /** What a member that lists endpoints of its choice, and changes the list, can have sent there. */
-  readonly #strangersOf = strangerBuckets(STRANGER_INITS_OF_OWNER);
-  readonly #strangersAt = strangerBuckets(STRANGER_INITS_TO_ENDPOINT);
+  readonly #guesses = new GuessLimits();
+  readonly #strangers: StrangerInits;
   readonly #answers = new AnswerTimes();
   #ticket = 0;
 
   constructor(components: DialerComponents) {
     this.#components = components;
+    this.#attempts = new DialAttempts(components.indexes);
+    this.#strangers = new StrangerInits(components.strangerProbes);
   }
 
   get contacts(): readonly DialTarget[] {
@@ -126,9 +111,7 @@ export class Dialer {
   }
 
   get nextDeadlineMs(): number {
-    let next = this.#due.nextMs;
-    for (const { attempt } of this.#byIndex.values()) next = Math.min(next, attempt.nextDeadlineMs);
-    return next;
+    return Math.min(this.#due.nextMs, this.#attempts.nextDeadlineMs);
   }
 
   addContact(contact: string, host: string, port: number, nowMs: number): void {
@@ -180,8 +163,7 @@ export class Dialer {
     }
     if (textOf(target.vouched) === textOf(addresses)) return;
     target.vouched = addresses;
-    target.strangerRounds = 0;
-    target.strangersAtMs = 0;
+    this.#strangers.restart(target);
     const isAnswered = target.attempts.some((attempt) => attempt.state === 'finishing');
     if (!isAnswered && target.nextAtMs !== Number.POSITIVE_INFINITY) target.nextAtMs = nowMs;
     this.#schedule(target);
@@ -194,9 +176,9 @@ export class Dialer {
     this.#removeTarget(peerKey(peer));
     for (const contact of this.#targetsOf(peer)) {
       this.#pause(contact, nowMs);
-      this.#trouble(contact, 'removed-peer', contact.endpoints[0], out);
+      noteTrouble(contact, 'removed-peer', contact.endpoints[0], out);
     }
-    this.#sweepAttempts();
+    this.#attempts.sweep();
   }
 
   /** It holds this node to be removed. */
@@ -205,7 +187,7 @@ export class Dialer {
       this.#pause(target, nowMs);
       target.problem = 'removed';
     }
-    this.#sweepAttempts();
+    this.#attempts.sweep();
   }
 
   #pause(target: DialTarget, nowMs: number): void {
@@ -220,12 +202,11 @@ export class Dialer {
       target.nextAtMs = Number.POSITIVE_INFINITY;
       target.problem = undefined;
       target.attemptsMade = 0;
-      target.strangerRounds = 0;
-      target.strangersAtMs = 0;
+      this.#strangers.restart(target);
       for (const attempt of target.attempts) attempt.abandon();
       this.#schedule(target);
     }
-    this.#sweepAttempts();
+    this.#attempts.sweep();
   }
 
   /** A connection of ours stands: dialled at once for whom it was opened, and beside their endpoints from now on. */
@@ -288,7 +269,7 @@ export class Dialer {
   onRetry(from: PathAddress, bytes: Uint8Array, out: Actions): void {
     const retry = parseRetry(bytes);
     if (!retry.ok) return;
-    const found = this.#byIndex.get(retry.value.receiverIndex);
+    const found = this.#attempts.get(retry.value.receiverIndex);
     for (const item of found?.attempt.onRetry(from, retry.value.cookie) ?? []) out.send(item);
   }
 
@@ -296,10 +277,10 @@ export class Dialer {
   onReject(from: PathAddress, bytes: Uint8Array, out: Actions): void {
     const reject = parseReject(bytes);
     if (!reject.ok || reject.value.reason !== REJECT_OTHER_MESH) return;
-    const found = this.#byIndex.get(reject.value.receiverIndex);
+    const found = this.#attempts.get(reject.value.receiverIndex);
     if (!found || toHex(found.attempt.init.subarray(24, 40)) !== toHex(reject.value.sid)) return;
     found.attempt.onReject();
-    this.#trouble(found.target, 'other-mesh', from, out);
+    noteTrouble(found.target, 'other-mesh', from, out);
   }
 
   onResp(
@@ -309,14 +290,14 @@ export class Dialer {
     nowMs: number,
     out: Actions,
   ): Dialled | undefined {
-    const found = this.#byIndex.get(receiverIndex);
+    const found = this.#attempts.get(receiverIndex);
     if (!found) return undefined;
     const { attempt, target } = found;
     const outcome = attempt.onResp(from, bytes, nowMs);
     if (outcome.kind === 'ignored') return undefined;
     if (outcome.kind === 'refused') {
       this.#onRefused(target, outcome.reason, from, nowMs, out);
-      this.#sweepAttempts();
+      this.#attempts.sweep();
       return undefined;
     }
     const { done } = outcome;
@@ -325,31 +306,26 @@ export class Dialer {
     for (const other of target.attempts) if (other !== attempt) other.abandon();
     target.nextAtMs = Math.max(target.nextAtMs, attempt.nextDeadlineMs + BUSY_AGAIN_MS);
     this.#schedule(target);
-    if (done.suite === 0) this.#trouble(target, 'no-common-cipher', from, out);
-    this.#sweepAttempts();
+    if (done.suite === 0) noteTrouble(target, 'no-common-cipher', from, out);
+    this.#attempts.sweep();
     return { done, attempt, contact: target.contact };
   }
 
   /** The session of this index heard something authentic. */
   onConfirmed(localIndex: number): void {
-    this.#byIndex.get(localIndex)?.attempt.onConfirmed();
-    this.#sweepAttempts();
+    this.#attempts.get(localIndex)?.attempt.onConfirmed();
+    this.#attempts.sweep();
   }
 
   /** @returns sessions to drop: their FIN was never answered. */
   onDeadline(nowMs: number, out: Actions): number[] {
     const dropped: number[] = [];
-    for (const { attempt } of this.#byIndex.values()) {
-      for (const item of attempt.onDeadline(nowMs)) out.send(item);
-      if (attempt.isFinished && attempt.state === 'expired') dropped.push(attempt.localIndex);
-    }
-    for (const [index, { attempt, target }] of this.#byIndex) {
-      const isSilent = attempt.state === 'expired' && !attempt.wasAnswered;
+    for (const { attempt, target } of this.#attempts.onDeadline(nowMs, out)) {
+      if (attempt.isFinished) dropped.push(attempt.localIndex);
       const isMissed = target.contact !== undefined || target.resume !== undefined;
-      if (isSilent && isMissed && target.attemptsMade >= 2) {
-        this.#trouble(target, 'silent', attempt.endpoints[0], out);
+      if (!attempt.wasAnswered && isMissed && target.attemptsMade >= 2) {
+        noteTrouble(target, 'silent', attempt.endpoints[0], out);
       }
-      if (!attempt.isLive) this.#forget(index, attempt, target, nowMs);
     }
     for (const target of this.#due.takeDue(nowMs)) {
       if (target.ticket !== 0 && nowMs >= target.resolveUntilMs) {
@@ -408,37 +384,16 @@ export class Dialer {
       (address) =>
         isEndpoint(address) &&
         !own.has(formatPathAddress(address)) &&
-        !this.#busy.has(formatPathAddress(address)) &&
-        !this.#components.unfit(address) &&
-        this.#strangersAt.has(formatPathAddress(address), nowMs) &&
-        this.#strangersOf.has(target.key, nowMs),
+        !this.#attempts.isAsking(address) &&
+        !this.#components.unfit(address),
     );
-    const isTheirTurn = strangers.length > 0 && nowMs >= target.strangersAtMs;
-    const asked = isTheirTurn
-      ? strangers.filter((address) => this.#mayAskStranger(target, address, nowMs))
-      : [];
-    if (isTheirTurn && asked.length === 0 && certain.length === 0) {
-      target.nextAtMs = nowMs + Math.max(1, this.#components.strangerProbes.waitMs(nowMs));
+    const due = this.#strangers.due(target, strangers, nowMs);
+    const asked = this.#strangers.ask(target, due, nowMs);
+    if (due.length > 0 && asked.length === 0 && certain.length === 0) {
+      target.nextAtMs = nowMs + Math.max(1, this.#strangers.waitMs(nowMs));
       return;
     }
-    if (asked.length > 0) {
-      target.strangerRounds += 1;
-      if (target.strangerRounds >= STRANGER_ROUNDS)
-        target.strangersAtMs = nowMs + STRANGER_PAUSE_MS;
-      // Those the budget did not reach come first in the next round.
-      target.vouched = [...target.vouched].sort(
-        (a, b) => Number(asked.includes(a)) - Number(asked.includes(b)),
-      );
-    }
     this.#dial(target, [...certain, ...asked], nowMs, out, asked);
-  }
-
-  #mayAskStranger(target: DialTarget, address: PathAddress, nowMs: number): boolean {
-    if (!this.#strangersOf.has(target.key, nowMs)) return false;
-    if (!this.#components.strangerProbes.take(nowMs)) return false;
-    this.#strangersOf.take(target.key, nowMs);
-    this.#strangersAt.take(formatPathAddress(address), nowMs);
-    return true;
   }
 
   #dial(
@@ -453,13 +408,13 @@ export class Dialer {
     if (endpoints.length === 0) {
       target.attemptsMade += 1;
       target.nextAtMs = nowMs + gapMs(target, nowMs, wait);
-      if (target.contact !== undefined) this.#trouble(target, 'unresolved', undefined, out);
+      if (target.contact !== undefined) noteTrouble(target, 'unresolved', undefined, out);
       return;
     }
     const fit = endpoints.filter((endpoint) => !this.#components.unfit(endpoint));
     const others = fit.filter((endpoint) => !this.#own.has(formatPathAddress(endpoint)));
     if (others.length === 0) {
-      this.#trouble(target, fit.length === 0 ? 'in-overlay' : 'self', endpoints[0], out);
+      noteTrouble(target, fit.length === 0 ? 'in-overlay' : 'self', endpoints[0], out);
       const isName = makeEndpoint(target.host, target.port) === undefined;
       target.nextAtMs = isName ? nowMs + SELF_NAME_AGAIN_MS : Number.POSITIVE_INFINITY;
       return;
@@ -469,7 +424,7 @@ export class Dialer {
     if (!allowed) return;
     this.#openTcp(target, allowed, once, nowMs, out);
     const ways = [...allowed, ...this.#components.tcp.openTo(allowed)];
-    const free = ways.filter((endpoint) => !this.#busy.has(formatPathAddress(endpoint)));
+    const free = ways.filter((endpoint) => !this.#attempts.isAsking(endpoint));
     const isFull = target.attempts.length >= ATTEMPTS_PER_TARGET;
     if (free.length === 0 || isFull) {
       target.nextAtMs = nowMs + BUSY_AGAIN_MS;
@@ -516,9 +471,7 @@ export class Dialer {
       nowMs,
     });
     target.attemptsMade += 1;
-    target.attempts.push(attempt);
-    this.#byIndex.set(localIndex, { attempt, target });
-    for (const endpoint of endpoints) this.#busy.set(formatPathAddress(endpoint), localIndex);
+    this.#attempts.add(attempt, target);
     for (const item of attempt.start()) out.send(item);
   }
 
@@ -548,14 +501,13 @@ export class Dialer {
     nowMs: number,
     out: Actions,
   ): readonly PathAddress[] | undefined {
-    const allowed = endpoints.filter((endpoint) =>
-      this.#guesses.has(this.#placeOf(endpoint), nowMs),
-    );
-    if (allowed.length > 0 && this.#guessesOfNode.has(nowMs)) return allowed;
-    const waits = endpoints.map((endpoint) => this.#guesses.waitMs(this.#placeOf(endpoint), nowMs));
-    const wait = Math.max(this.#guessesOfNode.waitMs(nowMs), Math.min(...waits));
-    target.nextAtMs = nowMs + Math.max(BUSY_AGAIN_MS, wait);
-    this.#trouble(target, 'paused', endpoints[0], out);
+    const allowed = endpoints.filter((endpoint) => {
+      return this.#guesses.mayAsk(this.#placeOf(endpoint), nowMs);
+    });
+    if (allowed.length > 0) return allowed;
+    const places = endpoints.map((endpoint) => this.#placeOf(endpoint));
+    target.nextAtMs = nowMs + Math.max(BUSY_AGAIN_MS, this.#guesses.waitMs(places, nowMs));
+    noteTrouble(target, 'paused', endpoints[0], out);
     return undefined;
   }
 
@@ -568,22 +520,21 @@ export class Dialer {
   ): void {
     switch (reason) {
       case 'confirm':
-        this.#guesses.take(this.#placeOf(from), nowMs);
-        this.#guessesOfNode.take(nowMs);
-        this.#trouble(target, 'wrong-password', from, out);
+        this.#guesses.onWrongAnswer(this.#placeOf(from), nowMs);
+        noteTrouble(target, 'wrong-password', from, out);
         break;
       case 'identity':
         this.#markOwn(from);
-        this.#trouble(target, 'self', from, out);
+        noteTrouble(target, 'self', from, out);
         break;
       case 'clone':
-        this.#trouble(target, 'clone', from, out);
+        noteTrouble(target, 'clone', from, out);
         break;
       case 'unexpected peer':
-        this.#trouble(target, 'identity-mismatch', from, out);
+        noteTrouble(target, 'identity-mismatch', from, out);
         break;
       case 'version':
-        this.#trouble(target, 'version-mismatch', from, out);
+        noteTrouble(target, 'version-mismatch', from, out);
         break;
       default:
         // Malformed or forged: as if nobody had answered.
@@ -601,49 +552,11 @@ export class Dialer {
     return formatPathAddress(this.#components.tcp.placeOf(address));
   }
 
-  #trouble(
-    target: DialTarget,
-    problem: DialTrouble,
-    at: PathAddress | undefined,
-    out: Actions,
-  ): void {
-    // "paused" and "wrong password" alternate for as long as the password is wrong: one event each.
-    const isRepetition =
-      target.problem === problem || (target.problem === 'paused' && problem === 'wrong-password');
-    if (isRepetition) return;
-    target.problem = problem;
-    const where = target.contact ?? (at ? formatPathAddress(at) : target.host);
-    const about = {
-      ...(target.contact === undefined && target.peer ? { peer: target.peer } : {}),
-      ...(at ? { endpoint: formatPathAddress(at) } : {}),
-    };
-    out.note({ ...problemNote(problem, where, target.peer), ...about });
-  }
-
-  #forget(index: number, attempt: HandshakeAttempt, target: DialTarget, nowMs: number): void {
-    this.#byIndex.delete(index);
-    target.attempts = target.attempts.filter((other) => other !== attempt);
-    for (const endpoint of attempt.endpoints) {
-      const text = formatPathAddress(endpoint);
-      if (this.#busy.get(text) === index) this.#busy.delete(text);
-    }
-    // A confirmed one lives on as the index of its session.
-    const isSession = attempt.state === 'confirmed' || attempt.isFinished;
-    if (!isSession) this.#components.indexes.release(index, nowMs);
-  }
-
-  #sweepAttempts(): void {
-    for (const [index, { attempt, target }] of this.#byIndex) {
-      if (attempt.isLive) continue;
-      this.#forget(index, attempt, target, attempt.startedAtMs);
-    }
-  }
-
   #removeTarget(key: string): boolean {
     const target = this.#targets.get(key);
     if (!target) return false;
     for (const attempt of target.attempts) attempt.abandon();
-    this.#sweepAttempts();
+    this.#attempts.sweep();
     this.#contacts.delete(target);
     this.#due.delete(target);
     return this.#targets.delete(key);
@@ -660,99 +573,4 @@ function textOf(addresses: readonly PathAddress[]): string {
 
 function peerKey(peer: PeerId): string {
   return `peer ${peer}`;
-}
-
-function problemNote(problem: DialTrouble, where: string, peer: PeerId | undefined): Note {
-  switch (problem) {
-    case 'silent':
-      return {
-        level: 'warn',
-        code: 'contact-silent',
-        message: `No answer from ${where}`,
-        cure: 'Check that overlayd runs there and that its UDP port is reachable. It is tried for ever.',
-      };
-    case 'unresolved':
-      return {
-        level: 'warn',
-        code: 'contact-unresolved',
-        message: `No address found for ${where}`,
-        cure: 'Check the name and the resolver of this host. It is looked up again at every attempt.',
-      };
-    case 'wrong-password':
-      return {
-        level: 'warn',
-        code: 'wrong-password',
-        message: `${where} has another password than this node`,
-        cure: 'Start both nodes with the same --password and the same --mesh.',
-      };
-    case 'paused':
-      return {
-        level: 'warn',
-        code: 'dial-paused',
-        message: `Dialling ${where} is slowed down: its password was wrong too often`,
-        cure: 'Start both nodes with the same --password and the same --mesh.',
-      };
-    case 'other-mesh':
-      return {
-        level: 'warn',
-        code: 'other-mesh',
-        message: `${where} probably belongs to another mesh`,
-        cure: 'Give both nodes the same --mesh name.',
-      };
-    case 'identity-mismatch':
-      return {
-        level: 'warn',
-        code: 'identity-mismatch',
-        message: `Another node than ${peer ? shortPeerId(peer) : 'expected'} answers at ${where}`,
-        cure: 'Nothing to do when that machine was set up anew; otherwise find out who answers there.',
-      };
-    case 'version-mismatch':
-      return {
-        level: 'warn',
-        code: 'version-mismatch',
-        message: `${where} speaks another protocol version`,
-        cure: 'Run compatible versions of overlayd on both nodes.',
-      };
-    case 'no-common-cipher':
-      return {
-        level: 'warn',
-        code: 'no-common-cipher',
-        message: `${where} shares no cipher with this node`,
-        cure: 'Let the --cipher lists of both nodes overlap.',
-      };
-    case 'self':
-      return {
-        level: 'info',
-        code: 'contact-is-self',
-        message: `${where} is this node itself and is not dialled again`,
-      };
-    case 'in-overlay':
-      return {
-        level: 'warn',
-        code: 'contact-refused',
-        message: `${where} is not dialled: its address lies inside the overlay, or is none of one host`,
-        cure: 'Name an address of the underlay. If the underlay itself lies in the pool, choose another --ipalloc-range on all nodes.',
-      };
-    case 'removed-peer':
-      return {
-        level: 'warn',
-        code: 'contact-refused',
-        message: `${where} is not linked: the peer there was removed from the mesh`,
-        cure: "If it is to come back: 'overlayctl reset' on it and start it again, it then takes a new identity. Else forget this contact.",
-      };
-    case 'clone':
-      return {
-        level: 'error',
-        code: 'clone-detected',
-        message: `${where} runs with the identity of this node`,
-        cure: 'One of the two is a copy: stop it, remove its state directory and start it again.',
-      };
-  }
-}
-
-function strangerBuckets(burst: number): TokenBuckets {
-  return new TokenBuckets(
-    () => new TokenBucket(burst, STRANGER_INITS_PER_SECOND),
-    STRANGER_INITS_TRACKED,
-  );
 }
