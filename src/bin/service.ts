@@ -337,7 +337,8 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
         network === DEFAULT_NETWORK
           ? [...daemon.control.status().self.addresses, ...exposures.on(network).addresses]
           : exposures.on(network).addresses,
-      otherOwners: (network) => [exposureOwner(config.ifName, network)],
+      otherOwners: (network) =>
+        exposures.on(network).addresses.length > 0 ? [exposureOwner(config.ifName, network)] : [],
       onChange: (attached) => {
         names.setAttached(attached);
         sayPorts(attached);

@@ -165,21 +165,45 @@ export class Exposures {
     }
   }
 
+  /**
+   * An address is in the store before it is set, and until it is removed: what a crash leaves in between is set at the
+   * next start, or comes back until it is hidden again. The reverse would leave addresses that nobody knows of.
+   */
   async #change(next: Exposure): Promise<void> {
-    const { host, store, onChange } = this.#components;
+    const { host, onChange } = this.#components;
     const before = this.#exposure;
     const without = (from: Exposure, other: Exposure): string[] =>
       from.addresses.filter((cidr) => !other.addresses.includes(cidr));
+    const isMore = without(next, before).length > 0;
     try {
+      if (isMore) this.#write(next);
       await host.setAddresses(next.addresses, without(before, next));
-      store.writeDeclared(this.#key, next.addresses.length === 0 ? undefined : toStored(next));
+      if (!isMore) this.#write(next);
     } catch (error) {
       await host.setAddresses(before.addresses, without(next, before)).catch(() => undefined);
+      this.#writeBack(before);
       throw error;
     }
     this.#exposure = next;
     await this.#masquerade();
     onChange(next);
+  }
+
+  /** @throws OVL_STATE_DIR */
+  #write(exposure: Exposure): void {
+    const { store } = this.#components;
+    store.writeDeclared(
+      this.#key,
+      exposure.addresses.length === 0 ? undefined : toStored(exposure),
+    );
+  }
+
+  #writeBack(before: Exposure): void {
+    try {
+      this.#write(before);
+    } catch {
+      // Why is what the operator is told already.
+    }
   }
 
   async #settle(): Promise<void> {

@@ -59,6 +59,43 @@ describe('addresses between daemons', () => {
     await sim.stopAll();
   });
 
+  it("are nobody else's after kill -9, whether they were written down with their attachment or not yet", async () => {
+    const sim = await Sim.create(65);
+    const nodes = await three(sim);
+    const isLinked = () => nodes.every((node) => nodes.every((n) => n === node || node.sees(n)));
+    await sim.until('linked', isLinked, 10_000);
+    /** What is attached, by host and target. */
+    const attached = new Map<string, string>();
+    for (let cycle = 0; cycle < 8; cycle += 1) {
+      const node = nodes[cycle % 3]!;
+      const isWritten = cycle % 4 < 2;
+      const owner = `${node.name}-${cycle}`;
+      const address = await give(sim, node, owner);
+      assert.ok(![...attached.values()].includes(address), `${owner}: ${address}`);
+      if (isWritten) await node.state.writeAttachment(owner, { address });
+      if (isWritten) attached.set(owner, address);
+      node.kill();
+      // The others go on giving meanwhile.
+      const other = nodes[(cycle + 1) % 3]!;
+      const meanwhile = await give(sim, other, `other-${cycle}`);
+      assert.ok(![...attached.values()].includes(meanwhile), `other-${cycle}: ${meanwhile}`);
+      attached.set(`other-${cycle}`, meanwhile);
+      await other.state.writeAttachment(`other-${cycle}`, { address: meanwhile });
+      await node.start();
+      node.daemon.addresses.keep(new Set([...node.state.attachments()].map(([id]) => id)));
+      await sim.until('linked', isLinked, 20_000);
+      const inUse = node.daemon.addresses.document().used.map(({ address: used }) => used);
+      assert.equal(
+        inUse.some((used) => address.startsWith(used)),
+        isWritten,
+        `${owner}: ${address} of ${inUse.join()}`,
+      );
+    }
+    assert.equal(new Set(attached.values()).size, attached.size);
+    for (const node of nodes) assert.deepEqual(node.daemon.addresses.document().clashes, []);
+    await sim.stopAll();
+  });
+
   it('of two meshes that meet end in one pool, and keep what they gave', async () => {
     const sim = await Sim.create(63);
     const [a, b] = [sim.node('a'), sim.node('b')];

@@ -281,6 +281,7 @@ export class SimNode {
     this.plane.close();
     this.#onNetworkChange = undefined;
     this.#process?.kill();
+    this.state.loseWaiting();
     this.#daemon = undefined;
     this.#plane = undefined;
   }

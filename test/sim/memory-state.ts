@@ -13,6 +13,8 @@ export class MemoryState implements StateStore {
   readonly #attachments = new Map<string, unknown>();
   readonly #declared = new Map<string, unknown>();
   readonly #ipam = new Map<string, string>();
+  /** Cells that may wait, until something else is written. */
+  readonly #waiting = new Map<string, string | undefined>();
   readonly #rng: Rng;
   #ownAddress: string | undefined;
   #keepsRecords = true;
@@ -74,6 +76,7 @@ export class MemoryState implements StateStore {
   async writeAttachment(id: string, value: object | undefined): Promise<void> {
     if (value) this.#attachments.set(id, structuredClone(value));
     else this.#attachments.delete(id);
+    this.#writeWaiting();
   }
 
   declared(prefix: string): Iterable<readonly [string, unknown]> {
@@ -83,17 +86,29 @@ export class MemoryState implements StateStore {
   writeDeclared(key: string, value: object | undefined): void {
     if (value) this.#declared.set(key, structuredClone(value));
     else this.#declared.delete(key);
+    this.#writeWaiting();
   }
 
   ipamCells(): Iterable<readonly [string, string]> {
     return [...this.#ipam];
   }
 
-  writeIpamCells(cells: readonly (readonly [string, string | undefined])[]): void {
-    for (const [key, value] of cells) {
+  writeIpamCells(cells: readonly (readonly [string, string | undefined])[], mayWait = false): void {
+    for (const [key, value] of cells) this.#waiting.set(key, value);
+    if (!mayWait) this.#writeWaiting();
+  }
+
+  #writeWaiting(): void {
+    for (const [key, value] of this.#waiting) {
       if (value === undefined) this.#ipam.delete(key);
       else this.#ipam.set(key, value);
     }
+    this.#waiting.clear();
+  }
+
+  /** kill -9: what waited to be written never is. */
+  loseWaiting(): void {
+    this.#waiting.clear();
   }
 
   ownAddress(): string | undefined {
@@ -114,6 +129,7 @@ export class MemoryState implements StateStore {
 
   replaceIdentity(): void {
     this.identity = generateIdentity(this.#rng);
+    this.#waiting.clear();
     this.#ipam.clear();
     this.#ownAddress = undefined;
   }
@@ -123,11 +139,13 @@ export class MemoryState implements StateStore {
     this.#peers.clear();
     this.#records.clear();
     this.#attachments.clear();
+    this.#waiting.clear();
     this.#ipam.clear();
     this.#ownAddress = undefined;
   }
 
   close(): Promise<void> {
+    this.#writeWaiting();
     return Promise.resolve();
   }
 }

@@ -10,10 +10,14 @@ class FakeHost implements ExposureHost {
   /** Thrown by the next change of addresses. */
   failure: Error | undefined;
   noFirewall = false;
+  /** Called before each step: a crash may come there. */
+  onStep: () => void = () => undefined;
 
   async setAddresses(wanted: readonly string[], gone: readonly string[]): Promise<void> {
+    this.onStep();
     for (const cidr of gone) this.addresses.delete(cidr);
     for (const cidr of wanted) this.addresses.add(cidr);
+    this.onStep();
     const failure = this.failure;
     this.failure = undefined;
     if (failure) throw failure;
@@ -144,6 +148,22 @@ describe('exposed addresses', () => {
     assert.deepEqual([host.exposed, host.isMasqueraded], [['192.168.0.1/24'], true]);
     await next.stop();
     assert.equal(ring, undefined);
+  });
+
+  it('are written down whenever they are set, so that a crash leaves none that nobody knows of', async () => {
+    const exposures = make();
+    let steps = 0;
+    host.onStep = () => {
+      const stored = cells.get('expose/default') ?? '';
+      for (const cidr of host.exposed) assert.ok(stored.includes(cidr), `${cidr} in ${stored}`);
+      steps += 1;
+    };
+    await exposures.expose({ addresses: ['192.168.0.1/24'] });
+    await exposures.expose({ addresses: ['192.168.1.1/24'], masquerade: false });
+    await exposures.hide(['192.168.0.1/24']);
+    await exposures.hide([]);
+    assert.equal(steps, 8);
+    assert.deepEqual([host.exposed, [...cells]], [[], []]);
   });
 
   it('leave nothing when they cannot be set or written down', async () => {
