@@ -236,11 +236,11 @@ export class MeshRemovals {
   #lifeOf(id: PeerId, nowMs: number): string | undefined {
     const { links, records } = this.#components;
     if (links.peer(id)?.isReachable) return 'is alive: there is a link with it';
-    const { lease, removalSilenceMs } = records.store;
-    if (lease.isSilent(id, nowMs)) return undefined;
-    const heardMs = lease.lastHeardMs(id);
+    const { store } = records;
+    if (store.isSilent(id, nowMs)) return undefined;
+    const heardMs = store.lastHeardMs(id);
     if (heardMs === undefined) {
-      return `may be alive: this node runs for less than ${removalSilenceMs / 1000} s`;
+      return `may be alive: this node runs for less than ${store.removalSilenceMs / 1000} s`;
     }
     return `may be alive: it was heard of ${Math.round((nowMs - heardMs) / 1000)} s ago`;
   }

@@ -1,32 +1,29 @@
 import { parsePeerId, peerIdBytes, shortPeerId, type PeerId } from '../model/peer-id.js';
 import { isSharedKind, RECORD_KIND, signaturePart, signedPart } from '../wire/record.js';
 import type { RecordActions, RecordChange } from './actions.js';
+import { ChangeLog } from './change-log.js';
 import {
   EXPIRY_GRACE_MS,
-  LEASE_MS,
   LEASE_TICK_MS,
   OWNER_MAX_BYTES,
   OWNER_MAX_RECORDS,
   REMOVAL_SIGNER_KNOWN_MS,
   REMOVAL_SILENCE_MS,
-  SHARED_MAX_BYTES,
-  SHARED_MAX_RECORDS,
   STORE_MAX_BYTES,
   STORE_MAX_OWNERS,
 } from './constants.js';
 import type { RecordCrypto } from './crypto-port.js';
-import { Digest } from './digest.js';
-import { Lease } from './lease.js';
+import type { Digest } from './digest.js';
+import { Membership } from './membership.js';
 import { OwnRecords } from './own-records.js';
-import { numberFrom, numberValue, recordCell } from './persistence.js';
+import { numberFrom, numberValue } from './persistence.js';
 import { removedPeer, Removals, type PlaceRules, type RemovalView } from './removals.js';
-import { Shelf, type Offer, type ShelfLimits } from './shelf.js';
+import type { Offer, Shelf } from './shelf.js';
+import { Shelves } from './shelves.js';
 import {
   bodyOfRecord,
-  keyOfRecord,
   publicKeyOfRecord,
   recordReader,
-  shelfIdOf,
   signRecord,
   slotOf,
   type RecordReader,
@@ -59,13 +56,6 @@ export interface RecordStoreOptions {
   readonly maxBytes?: number;
 }
 
-const CHANGES_KEPT = 1024;
-const OWNED: ShelfLimits = { records: OWNER_MAX_RECORDS, bytes: OWNER_MAX_BYTES, isAgeing: true };
-const SHARED: ShelfLimits = {
-  records: SHARED_MAX_RECORDS,
-  bytes: SHARED_MAX_BYTES,
-  isAgeing: false,
-};
 const CONTEST_SLOT = slotOf(RECORD_KIND.CONTEST, new Uint8Array(0));
 
 /**
@@ -73,8 +63,6 @@ const CONTEST_SLOT = slotOf(RECORD_KIND.CONTEST, new Uint8Array(0));
  * statements. Whoever hands it a foreign record has it verified here; what it keeps is written through `out`.
  */
 export class RecordStore {
-  readonly digest: Digest;
-  readonly lease: Lease;
   readonly selfId: PeerId;
   readonly reader: RecordReader;
   /** A peer is silent after this: it may be removed. */
@@ -82,18 +70,10 @@ export class RecordStore {
   readonly #components: RecordStoreComponents;
   readonly #own: OwnRecords;
   readonly #removals: Removals;
-  readonly #shelves = new Map<PeerId, Shelf>();
-  readonly #met = new Set<PeerId>();
-  readonly #hidden = new Set<PeerId>();
-  /** Wall clock of the first record, by owner. */
-  readonly #since = new Map<PeerId, number>();
-  readonly #changes: RecordChange[] = [];
-  readonly #leaseMs: number;
-  readonly #maxOwners: number;
-  readonly #maxBytes: number;
-  #seq = 0;
+  readonly #shelves: Shelves;
+  readonly #members: Membership;
+  readonly #changes = new ChangeLog();
   #membersRevision = 0;
-  #bytes = 0;
   #nextTickMs: number;
   #isSettled = false;
   #fullToldMs = -Infinity;
@@ -102,16 +82,18 @@ export class RecordStore {
     const { crypto, publicKey, wallMs } = components;
     this.#components = components;
     this.reader = components.reader ?? recordReader(crypto);
-    this.digest = new Digest(crypto);
+    this.#shelves = new Shelves(crypto, {
+      owners: options.maxOwners ?? STORE_MAX_OWNERS,
+      bytes: options.maxBytes ?? STORE_MAX_BYTES,
+    });
     this.removalSilenceMs = options.removalSilenceMs ?? REMOVAL_SILENCE_MS;
-    this.lease = new Lease(options.nowMs, this.removalSilenceMs);
+    const { nowMs, leaseMs } = options;
+    const { removalSilenceMs } = this;
+    this.#members = new Membership({ nowMs, leaseMs, wallMs, removalSilenceMs });
     this.#removals = new Removals(this.removalSilenceMs);
     this.#own = new OwnRecords(crypto, { publicKey, wallMs });
     this.selfId = this.#own.id;
-    this.#leaseMs = options.leaseMs ?? LEASE_MS;
-    this.#maxOwners = options.maxOwners ?? STORE_MAX_OWNERS;
-    this.#maxBytes = options.maxBytes ?? STORE_MAX_BYTES;
-    this.#nextTickMs = options.nowMs + LEASE_TICK_MS;
+    this.#nextTickMs = nowMs + LEASE_TICK_MS;
   }
 
   /** Once, before anything else. Cells that make no sense are passed over; nothing is reported as a change. */
@@ -130,10 +112,10 @@ export class RecordStore {
       if (name === 'version') this.#own.restore(number);
       else if (name === 'counted') counted = number;
       else if (name === 'heard' && peer) heard.push([peer, number]);
-      else if (name === 'since' && peer) this.#since.set(peer, number);
+      else if (name === 'since' && peer) this.#members.restoreSince(peer, number);
       else if (name === 'removed' && peer) this.#removals.restore(peer);
     }
-    this.lease.restore(counted, heard);
+    this.#members.restoreLease(counted, heard);
     if (!this.#knowsOthers) this.#removals.beginEmpty(nowMs + EXPIRY_GRACE_MS);
     for (const record of this.#shelves.get(this.selfId)?.winners() ?? []) {
       this.#own.raise(record.version);
@@ -145,11 +127,7 @@ export class RecordStore {
     const read = this.reader(bytes);
     if (!read.ok) return;
     const record = read.value;
-    const shelf = this.#shelfFor(record);
-    this.#bytes -= shelf.bytes;
-    shelf.add(record, nowMs, true);
-    this.#bytes += shelf.bytes;
-    this.digest.touch(shelf);
+    this.#shelves.restore(record, nowMs);
     if (record.kind === RECORD_KIND.REMOVED) this.#removals.add(record, nowMs, true);
   }
 
@@ -157,11 +135,16 @@ export class RecordStore {
 
   /** Owners and groups with records, of whatever state. */
   get shelfCount(): number {
-    return this.#shelves.size;
+    return this.#shelves.count;
   }
 
   get recordBytes(): number {
-    return this.#bytes;
+    return this.#shelves.bytes;
+  }
+
+  /** What two stores compare. */
+  get digest(): Digest {
+    return this.#shelves.digest;
   }
 
   /**
@@ -173,7 +156,7 @@ export class RecordStore {
   }
 
   get #knowsOthers(): boolean {
-    return this.#shelves.size > (this.#shelves.has(this.selfId) ? 1 : 0);
+    return this.#shelves.count > (this.#shelves.get(this.selfId) ? 1 : 0);
   }
 
   /** What counts under that key: no tombstone, nothing of a hidden or removed owner. */
@@ -185,14 +168,14 @@ export class RecordStore {
   /** The winner of a shared key (title, removal), whoever signed it. */
   getShared(kind: number, key: Uint8Array): SignedRecord | undefined {
     const slot = slotOf(kind, key);
-    const shelf = this.#shelves.get(this.#sharedShelfId(kind, slot));
+    const shelf = this.#shelves.get(this.#shelves.idOfShared(kind, slot));
     const record = shelf?.get(slot);
     return record && !record.isTombstone ? record : undefined;
   }
 
   /** All that counts of one kind; walks the whole store, so follow the changes for more than a first look. */
   *ofKind(kind: number): IterableIterator<SignedRecord> {
-    for (const shelf of this.#shelves.values()) {
+    for (const shelf of this.#shelves.all()) {
       for (const record of shelf.winners()) {
         if (record.kind === kind && this.#isVisible(record)) yield record;
       }
@@ -208,8 +191,8 @@ export class RecordStore {
 
   /** Members that are neither hidden nor removed, this node included. */
   *owners(): IterableIterator<PeerId> {
-    for (const [id, shelf] of this.#shelves) {
-      if (!isGroup(id) && shelf.size > 0 && !this.#isAway(id)) yield id;
+    for (const { id, size } of this.#shelves.owned()) {
+      if (size > 0 && !this.#isAway(id)) yield id;
     }
   }
 
@@ -220,18 +203,31 @@ export class RecordStore {
 
   /** Sequence number of the last change. */
   get seq(): number {
-    return this.#seq;
+    return this.#changes.seq;
   }
 
   /** Changes after `seq`; undefined when some of them are forgotten: look at everything again. */
   changesSince(seq: number): readonly RecordChange[] | undefined {
-    const first = this.#changes[0]?.seq ?? this.#seq + 1;
-    if (seq + 1 < first) return undefined;
-    return this.#changes.slice(seq + 1 - first);
+    return this.#changes.after(seq);
   }
 
   isHidden(peer: PeerId): boolean {
-    return this.#hidden.has(peer);
+    return this.#members.hidden.has(peer);
+  }
+
+  /** Known for over an hour: what it says counts where identities made for the purpose shall not. */
+  isEstablished(peer: PeerId): boolean {
+    return this.#members.knownForMs(peer) >= REMOVAL_SIGNER_KNOWN_MS;
+  }
+
+  /** Whether a peer has given no sign of life for so long that it may be removed. */
+  isSilent(peer: PeerId, nowMs: number): boolean {
+    return this.#members.isSilent(peer, nowMs);
+  }
+
+  /** Monotonic time of a peer's last sign of life in this run. */
+  lastHeardMs(peer: PeerId): number | undefined {
+    return this.#members.lastHeardMs(peer);
   }
 
   isRemoved(peer: PeerId): boolean {
@@ -244,7 +240,7 @@ export class RecordStore {
   }
 
   get hiddenPeers(): ReadonlySet<PeerId> {
-    return this.#hidden;
+    return this.#members.hidden;
   }
 
   get removedPeers(): ReadonlySet<PeerId> {
@@ -257,14 +253,14 @@ export class RecordStore {
 
   /** No room for owners that were never met. */
   get isFull(): boolean {
-    return this.#shelves.size >= this.#maxOwners || this.#bytes >= this.#maxBytes;
+    return this.#shelves.isFull;
   }
 
   // ── what others say ──────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Whether a record is worth verifying: what `merge` would say of a good signature. */
   judge(record: SignedRecord, nowMs: number): MergeResult {
-    const shelf = this.#shelves.get(this.#shelfId(record));
+    const shelf = this.#shelves.get(this.#shelves.idOf(record));
     const offer = shelf?.judge(record, nowMs) ?? 'new';
     if (offer !== 'new' && offer !== 'equivocation') return offer;
     if (record.kind === RECORD_KIND.REMOVED) {
@@ -276,7 +272,7 @@ export class RecordStore {
     } else if (this.#removals.isInForce(record.owner) && record.owner !== this.selfId) {
       return 'refused';
     }
-    if (!shelf && this.isFull && !this.#met.has(record.owner)) return 'over quota';
+    if (!shelf && this.isFull && !this.#members.hasMet(record.owner)) return 'over quota';
     return offer;
   }
 
@@ -319,39 +315,30 @@ export class RecordStore {
 
   /** A handshake with the peer was completed, now or ever: its records are the last to go when the store is full. */
   noteMet(peer: PeerId): void {
-    this.#met.add(peer);
+    this.#members.noteMet(peer);
   }
 
   /** There is a session with the peer. */
   noteSession(peer: PeerId, nowMs: number, out: RecordActions): void {
     if (this.isRemoved(peer)) return;
-    this.lease.met(peer, nowMs);
+    this.#members.noteSession(peer, nowMs);
     this.noteAlive(peer, nowMs, out);
   }
 
   /** The peer has a live session, or sent something new. */
   noteAlive(peer: PeerId, nowMs: number, out: RecordActions): void {
-    const write = this.lease.heard(peer, nowMs);
-    if (write !== undefined) out.persist(`n/heard/${peer}`, numberValue(write));
-    if (!this.#hidden.has(peer)) return;
-    this.#hidden.delete(peer);
+    if (!this.#members.noteAlive(peer, nowMs, out)) return;
     this.#membersRevision += 1;
-    out.event({
-      level: 'info',
-      code: 'peer-returned',
-      message: `Peer ${shortPeerId(peer)} is back after its lease had ended`,
-      peer,
-    });
     this.#retell(peer, out);
   }
 
   onCompany(hasCompany: boolean, nowMs: number): void {
-    this.lease.onCompany(hasCompany, nowMs);
+    this.#members.onCompany(hasCompany, nowMs);
   }
 
   /** A neighbour has what we have. */
   onSynced(nowMs: number): void {
-    this.lease.onSynced(nowMs);
+    this.#members.onSynced(nowMs);
     this.#isSettled = true;
   }
 
@@ -480,25 +467,16 @@ export class RecordStore {
   // ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #add(record: SignedRecord, nowMs: number, isFree: boolean, out: RecordActions): Offer {
-    const isNewShelf = !this.#shelves.has(this.#shelfId(record));
+    const isNewShelf = !this.#shelves.get(this.#shelves.idOf(record));
     if (isNewShelf && this.isFull && !isFree) this.#makeRoom(out);
-    const shelf = this.#shelfFor(record);
-    const before = shelf.bytes;
-    const winner = shelf.get(record.slot);
-    const { offer, gone } = shelf.add(record, nowMs, isFree);
-    this.#bytes += shelf.bytes - before;
-    if ((before === 0) !== (shelf.bytes === 0)) this.#membersRevision += 1;
-    this.digest.touch(shelf);
+    const added = this.#shelves.add(record, nowMs, isFree, out);
+    const { offer, gone, shelf } = added;
+    if (added.isComingOrGoing) this.#membersRevision += 1;
     if (offer !== 'new' && offer !== 'equivocation' && gone.length === 0) return offer;
     if (record.kind === RECORD_KIND.REMOVED) this.#removals.add(record, nowMs, isFree);
-    this.#write(shelf, record, gone, out);
-    if (!isSharedKind(record.kind) && !this.#since.has(record.owner)) {
-      const since = this.#components.wallMs();
-      this.#since.set(record.owner, since);
-      out.persist(`n/since/${record.owner}`, numberValue(since));
-    }
+    if (!isSharedKind(record.kind)) this.#members.noteRecord(record.owner, out);
     const now = shelf.get(record.slot);
-    if (now !== winner) this.#tell(now ?? record, now, out);
+    if (now !== added.before) this.#tell(now ?? record, now, out);
     // Who follows shared records judges twins by itself.
     else if (isSharedKind(record.kind)) this.#tell(record, record, out);
     for (const other of gone) {
@@ -507,83 +485,24 @@ export class RecordStore {
     return offer;
   }
 
-  #write(
-    shelf: Shelf,
-    record: SignedRecord,
-    gone: readonly SignedRecord[],
-    out: RecordActions,
-  ): void {
-    for (const slot of new Set([record.slot, ...gone.map((other) => other.slot)])) {
-      const current = shelf.get(slot);
-      const twin = shelf.twin(slot);
-      const sample = current ?? gone.find((other) => other.slot === slot) ?? record;
-      out.persist(recordCell(shelf.id, sample, false), current?.bytes);
-      if (twin || gone.some((other) => other.slot === slot)) {
-        out.persist(recordCell(shelf.id, sample, true), twin?.bytes);
-      }
-    }
-  }
-
   /** One owner that was never met makes room for one that was. */
   #makeRoom(out: RecordActions): void {
-    for (const [id, shelf] of this.#shelves) {
-      if (isGroup(id) || id === this.selfId || this.#met.has(id)) continue;
+    for (const shelf of this.#shelves.owned()) {
+      if (shelf.id === this.selfId || this.#members.hasMet(shelf.id)) continue;
       this.#drop(shelf, out);
       return;
     }
   }
 
-  /** Whatever the slot has goes, for good. */
-  #dropSlot(shelf: Shelf, slot: string, out: RecordActions): void {
-    for (const record of [shelf.twin(slot), shelf.get(slot)]) {
-      if (!record) continue;
-      shelf.remove(record);
-      this.#bytes -= record.size;
-      this.#write(shelf, record, [record], out);
-    }
-    this.digest.touch(shelf);
-  }
-
   /** All that is stored of an owner goes. */
   #drop(shelf: Shelf, out: RecordActions): void {
-    const { id } = shelf;
-    for (const record of [...shelf.all()]) {
-      shelf.remove(record);
-      out.persist(recordCell(id, record, false), undefined);
-      out.persist(recordCell(id, record, true), undefined);
-      this.#bytes -= record.size;
-      this.#tell(record, undefined, out);
-    }
-    this.digest.touch(shelf);
-    this.#shelves.delete(id);
+    for (const record of this.#shelves.drop(shelf, out)) this.#tell(record, undefined, out);
     this.#membersRevision += 1;
-    this.#hidden.delete(id);
-    this.#since.delete(id);
-    this.lease.forget(id);
-    out.persist(`n/heard/${id}`, undefined);
-    out.persist(`n/since/${id}`, undefined);
-  }
-
-  #shelfFor(record: SignedRecord): Shelf {
-    const id = this.#shelfId(record);
-    let shelf = this.#shelves.get(id);
-    if (!shelf) {
-      shelf = new Shelf(id, isSharedKind(record.kind) ? SHARED : OWNED);
-      this.#shelves.set(id, shelf);
-    }
-    return shelf;
-  }
-
-  #shelfId(record: SignedRecord): PeerId {
-    return isSharedKind(record.kind) ? this.#sharedShelfId(record.kind, record.slot) : record.owner;
-  }
-
-  #sharedShelfId(kind: number, slot: string): PeerId {
-    return shelfIdOf(kind, slot, this.#components.crypto);
+    this.#members.forget(shelf.id, out);
   }
 
   #isAway(owner: PeerId): boolean {
-    return this.#hidden.has(owner) || this.#removals.isInForce(owner);
+    return this.#members.hidden.has(owner) || this.#removals.isInForce(owner);
   }
 
   #isVisible(record: SignedRecord): boolean {
@@ -591,17 +510,8 @@ export class RecordStore {
   }
 
   #tell(about: SignedRecord, record: SignedRecord | undefined, out: RecordActions): void {
-    this.#seq += 1;
-    const change: RecordChange = {
-      seq: this.#seq,
-      owner: about.owner,
-      kind: about.kind,
-      key: keyOfRecord(about),
-      record: record && this.#isVisible(record) ? record : undefined,
-    };
-    this.#changes.push(change);
-    if (this.#changes.length > CHANGES_KEPT) this.#changes.splice(0, CHANGES_KEPT / 4);
-    out.changed(change);
+    const counting = record && this.#isVisible(record) ? record : undefined;
+    out.changed(this.#changes.add(about, counting));
   }
 
   /** All of an owner counts again, or no longer. */
@@ -613,24 +523,13 @@ export class RecordStore {
 
   #tick(nowMs: number, out: RecordActions): void {
     this.#nextTickMs = nowMs + LEASE_TICK_MS;
-    const counted = this.lease.countedMs;
-    this.lease.advance(nowMs);
-    if (this.lease.countedMs !== counted) {
-      out.persist('n/counted', numberValue(this.lease.countedMs));
-    }
+    this.#members.advance(nowMs, out);
     for (const peer of this.#removals.pending) this.#judgeRemoval(peer, nowMs, out);
-    if (!this.lease.mayExpire(nowMs)) return;
-    for (const [peer, shelf] of this.#shelves) {
-      if (isGroup(peer) || peer === this.selfId || shelf.size === 0 || this.#isAway(peer)) continue;
-      if (this.lease.silenceMs(peer) < this.#leaseMs) continue;
-      this.#hidden.add(peer);
+    if (!this.#members.mayExpire(nowMs)) return;
+    for (const { id: peer, size } of this.#shelves.owned()) {
+      if (peer === this.selfId || size === 0 || this.#isAway(peer)) continue;
+      if (!this.#members.expire(peer, out)) continue;
       this.#membersRevision += 1;
-      out.event({
-        level: 'info',
-        code: 'peer-expired',
-        message: `Peer ${shortPeerId(peer)} was silent for its whole lease; what it said no longer counts`,
-        peer,
-      });
       this.#retell(peer, out);
     }
   }
@@ -640,7 +539,7 @@ export class RecordStore {
     if (!peer) return;
     const signer = record.owner;
     // Nobody asks about whom this node never heard of: a mesh's history, or what a member invents.
-    if (!isRepetition && (this.#shelves.has(peer) || peer === this.selfId)) {
+    if (!isRepetition && (this.#shelves.get(peer) || peer === this.selfId)) {
       out.event({
         level: 'warn',
         code: peer === this.selfId ? 'self-removal' : 'peer-removal',
@@ -655,7 +554,8 @@ export class RecordStore {
     // What is said has its effect first.
     this.#judgeRemoval(peer, nowMs, out);
     for (const outranked of this.#removals.takeOutranked(peer, this.#placeRules)) {
-      this.#dropSlot(this.#shelfFor(outranked), outranked.slot, out);
+      const shelf = this.#shelves.get(this.#shelves.idOf(outranked));
+      if (shelf) this.#shelves.dropSlot(shelf, outranked.slot, out);
     }
     this.#nextTickMs = Math.min(this.#nextTickMs, nowMs + this.removalSilenceMs);
   }
@@ -677,16 +577,6 @@ export class RecordStore {
     else if (shelf) this.#drop(shelf, out);
   }
 
-  /** Known for over an hour: what it says counts where identities made for the purpose shall not. */
-  isEstablished(peer: PeerId): boolean {
-    return this.#knownForMs(peer) >= REMOVAL_SIGNER_KNOWN_MS;
-  }
-
-  /** Since its first record came, wall clock; negative without one. */
-  #knownForMs(peer: PeerId): number {
-    return this.#components.wallMs() - (this.#since.get(peer) ?? Infinity);
-  }
-
   readonly #placeRules: PlaceRules = {
     isKnown: (signer) => this.isEstablished(signer),
     isExempt: (signer) => signer === this.selfId || this.#components.isAdmin?.(signer) === true,
@@ -697,9 +587,9 @@ export class RecordStore {
     return {
       nowMs,
       isOwn: (signer) => signer === this.selfId,
-      isSilent: (peer) => peer !== this.selfId && this.lease.isSilent(peer, nowMs),
-      lastMetMs: (peer) => (peer === this.selfId ? nowMs + 1 : this.lease.lastMetMs(peer)),
-      knownForMs: (peer) => this.#knownForMs(peer),
+      isSilent: (peer) => peer !== this.selfId && this.#members.isSilent(peer, nowMs),
+      lastMetMs: (peer) => (peer === this.selfId ? nowMs + 1 : this.#members.lastMetMs(peer)),
+      knownForMs: (peer) => this.#members.knownForMs(peer),
       isAdmin: (peer) => isAdmin?.(peer) ?? false,
       contestOf: (peer) => {
         const record = this.#shelves.get(peer)?.get(CONTEST_SLOT);
@@ -714,14 +604,9 @@ export class RecordStore {
     out.event({
       level: 'warn',
       code: 'record-store-full',
-      message: `The store of records is full (${this.#shelves.size} members, ${this.#bytes} bytes); members this node never met are left out`,
+      message: `The store of records is full (${this.shelfCount} members, ${this.recordBytes} bytes); members this node never met are left out`,
     });
   }
-}
-
-/** Shelf ids of shared groups end in zeros and the kind, and no hash of a key does. */
-function isGroup(id: PeerId): boolean {
-  return id.startsWith('0'.repeat(28), 2);
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
