@@ -74,6 +74,8 @@ class Joiner {
   [[nodiscard]] uint32_t session() const { return first_.session; }
   /// Local index of the network the open run is for.
   [[nodiscard]] uint32_t network() const { return first_.network; }
+  /// Whether it is TCP, whose ends slow down by themselves.
+  [[nodiscard]] bool IsTcp() const { return first_.info.IsTcp(); }
 
   struct Joined {
     OffloadHeader offload;

@@ -13,8 +13,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 
 #include "native/engine/control_message.h"
+#include "native/engine/gather.h"
 #include "native/engine/join_probe.h"
 #include "native/engine/relay_path.h"
 #include "native/engine/sealer.h"
@@ -299,8 +301,11 @@ void Engine::StartThreads() {
 // Has the TAPs while there is much to do (engine/tap_duty.h).
 void Engine::RunTx(Lane& lane) {
   ::prctl(PR_SET_NAME, "ovl-tx");
+  ::prctl(PR_SET_TIMERSLACK, 1);  // else a pause lasts half as long again
   TapDuty& duty = lane.tap_duty;
-  Workload workload(lane.tx_counters, core::Counter::kTapRxFrames, core::Counter::kTapRxBytes);
+  const core::CounterBlock& counters = lane.tx_counters;
+  Workload workload(counters, core::Counter::kTapRxFrames, core::Counter::kTapRxBytes);
+  Gather gather;
   pollfd bell[] = {{stop_.get(), POLLIN, 0}, {duty.tx_bell(), POLLIN, 0}};
   enum : size_t { kStop, kTap, kNetworks };
   pollfd fds[] = {
@@ -330,7 +335,15 @@ void Engine::RunTx(Lane& lane) {
         const uint64_t until = now_ms + (was_full ? TapDuty::kAfterFullMs : TapDuty::kCalmMs);
         busy_until_ms = std::max(busy_until_ms, until);
       }
-      if (now_ms >= busy_until_ms) duty.GiveToRx();
+      if (now_ms >= busy_until_ms) {
+        duty.GiveToRx();
+      } else if (const uint32_t pause_us =
+                     gather.PauseUs(counters.Total(core::Counter::kTapRxFrames),
+                                    counters.Total(core::Counter::kTapRxBytes), now_ms);
+                 pause_us != 0) {
+        const timespec pause{0, static_cast<long>(pause_us) * 1000};
+        ::nanosleep(&pause, nullptr);
+      }
     }
   }
 }

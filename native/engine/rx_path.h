@@ -82,6 +82,7 @@ class RxPath {
                                const core::FrameInfo& info);
   void TellMacClaim(MacVerdict verdict, core::Mac mac, const Opened& opened);
   void WriteRun();
+  void GiveWay(size_t frames);
   void OnRefused(core::Session& session, io::TapQueue& tap, size_t segments);
 
   Plane& plane_;
@@ -117,6 +118,7 @@ class RxPath {
   std::unique_ptr<uint8_t[]> buffer_;
   io::InTrain trains_[io::UdpSocket::kMaxBatch];
   size_t slots_in_use_;
+  size_t given_way_before_ = 0;  // frames ago
   core::Joiner joiner_;
   uint64_t next_join_probe_ms_ = 0;
   core::Reassembler reassembler_;
