@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readlinkSync } from 'node:fs';
 
+import { callApi, mustCall } from './lib/api.js';
 import type { TestDaemon } from './lib/daemon.js';
 import { must } from './lib/exec.js';
 import { type Host, Topology } from './lib/topology.js';
@@ -211,13 +212,19 @@ describe('attached namespaces', function () {
     await pingAll(c, '192.168.0.3');
   });
 
-  it('may be a process, and end with it; or a TAP', async () => {
+  /** A process with a namespace of its own. */
+  async function sleeperInItsOwn(): Promise<ChildProcess> {
     const sleeper = spawn('unshare', ['--net', 'sleep', '600'], { stdio: 'ignore' });
     await once(sleeper, 'spawn');
     const namespaceOf = (pid: string): string => readlinkSync(`/proc/${pid}/ns/net`);
     await waitFor('the namespace of the process', 5000, () => {
       return namespaceOf(String(sleeper.pid)) !== namespaceOf('self');
     });
+    return sleeper;
+  }
+
+  it('may be a process, and end with it; or a TAP', async () => {
+    const sleeper = await sleeperInItsOwn();
     const target = `pid:${String(sleeper.pid)}`;
     await onAlice.must('attach', '192.168.0.7/24', target);
     await pingAll(a, '192.168.0.7');
@@ -229,6 +236,49 @@ describe('attached namespaces', function () {
     });
     await onAlice.must('detach', 'tap:vm1');
     assert.ok(!(await alice.interfaces()).includes('vm1'));
+  });
+
+  it('may vanish at any moment while they are attached: the error names them, and nothing is left', async () => {
+    const attach = (sleeper: ChildProcess) => {
+      const target = `pid:${String(sleeper.pid)}`;
+      return callApi(onAlice.socket, '/v1/attach', { target, addresses: ['192.168.0.8/24'] });
+    };
+    const before = await ports(alice);
+    // How long it takes undisturbed, twice: the first of a kind is slower.
+    let wholeMs = 0;
+    for (let at = 0; at < 2; at += 1) {
+      const sleeper = await sleeperInItsOwn();
+      const startedMs = performance.now();
+      assert.equal((await attach(sleeper)).status, 200);
+      wholeMs = performance.now() - startedMs;
+      const target = `pid:${String(sleeper.pid)}`;
+      await mustCall(onAlice.socket, '/v1/detach', { target, addresses: [] });
+      sleeper.kill('SIGKILL');
+    }
+    let refused = 0;
+    for (let part = 0; part < 8; part += 1) {
+      const sleeper = await sleeperInItsOwn();
+      const answer = attach(sleeper);
+      await new Promise((resolve) => setTimeout(resolve, (wholeMs * part) / 10));
+      sleeper.kill('SIGKILL');
+      const { status, document } = await answer;
+      const target = `pid:${String(sleeper.pid)}`;
+      if (status === 200) {
+        // Attached before it went.
+        await callApi(onAlice.socket, '/v1/detach', { target, addresses: [] });
+      } else {
+        const { error } = document as { error: { code: string; value: string } };
+        assert.equal(error.code, 'OVL_TARGET_UNKNOWN', JSON.stringify(error));
+        assert.equal(error.value, target);
+        refused += 1;
+      }
+      await waitFor('nothing of it', 10_000, async () => {
+        const isShown = (await shown(onAlice)).some((row) => row.target.startsWith('pid:'));
+        return !isShown && String(await ports(alice)) === String(before);
+      });
+    }
+    console.log(`      ${String(refused)} of 8 were refused, the others attached before they went`);
+    assert.ok(refused > 0);
   });
 
   it('lose single addresses, then all', async () => {
