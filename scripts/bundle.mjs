@@ -15,7 +15,7 @@ const folder = join(root, 'dist', 'src', 'bundle');
 /** They have native parts, or are wanted at a terminal only. */
 const external = ['lmdb', 'msgpackr', 'pino-pretty'];
 /** Flags of scripts/overlayd and scripts/setup.sh: V8 takes only what was compiled under the same. */
-const programs = { overlayd: ['--optimize-for-size'], overlayctl: [] };
+const programs = { overlayd: ['--optimize-for-size', '--single-threaded-gc'], overlayctl: [] };
 
 mkdirSync(folder, { recursive: true });
 for (const [program, flags] of Object.entries(programs)) {

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S MALLOC_ARENA_MAX=1 node --optimize-for-size
+#!/usr/bin/env -S MALLOC_ARENA_MAX=1 node --optimize-for-size --single-threaded-gc
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { hostname } from 'node:os';
 
