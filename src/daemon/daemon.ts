@@ -1,115 +1,39 @@
-import type {
-  BenchPlaceDocument,
-  BenchWish,
-  ConnectOutcome,
-  EventDocument,
-  ForgetOutcome,
-  IpamDocument,
-  NodeControl,
-} from '../api/control.js';
-import { findPeer } from '../api/find-peer.js';
-import { toHex, utf8Bytes } from '../base/bytes.js';
-import type { Clock } from '../base/clock.js';
+import type { EventDocument, IpamDocument, NodeControl } from '../api/control.js';
 import { OverlayError } from '../base/errors.js';
-import type { Rng } from '../base/rng.js';
-import { DEFAULT_NETWORK, meshIdOf, networkIdOf } from '../crypto/mesh.js';
-import { recordSigner } from '../crypto/record-signature.js';
-import { blake2b128 } from '../crypto/sodium.js';
-import type { Counters, DataPlane, DataPlaneInfo } from '../dataplane/dataplane.js';
-import { Appetite } from '../link/appetite.js';
-import { REKEY_AFTER_MS } from '../link/constants.js';
-import { Links } from '../link/links.js';
+import { meshIdOf } from '../crypto/mesh.js';
+import type { DataPlaneInfo } from '../dataplane/dataplane.js';
+import type { Dialer } from '../link/dialer.js';
+import { parseContact } from '../model/contact.js';
 import { makeEndpoint } from '../model/endpoint.js';
-import { parseContact, type Contact } from '../model/contact.js';
 import { DEFAULT_NETWORK_ID, type NetworkDefinition, type NetworkId } from '../model/network.js';
 import { macOfPeer, tapMacOfPeer, type PeerId } from '../model/peer-id.js';
-import { Gossip } from '../records/gossip.js';
-import type { RecordCrypto } from '../records/crypto-port.js';
-import type { RecordReader, SignedRecord } from '../records/signed-record.js';
-import { RecordStore } from '../records/store.js';
-import { NoAddresses } from '../workload/no-addresses.js';
 import type { AddressEntry } from '../wire/address-record.js';
+import { NoAddresses } from '../workload/no-addresses.js';
 import type { AddressSource } from '../workload/ports.js';
-import { AddressKeeper } from './address-keeper.js';
 import type { AddressRequests } from './address-requests.js';
 import { CloneWatch } from './clone-watch.js';
+import { Contacts } from './contacts.js';
+import type { DaemonComponents } from './daemon-components.js';
 import { Directory } from './directory.js';
 import { EventRing } from './event-ring.js';
-import { makeLinkCrypto } from './link-crypto.js';
-import { LinksRoom } from './links-room.js';
-import { LoadTests, type LoadTestsComponents } from './load-tests.js';
+import { makeLastingParts, type DaemonHooks, type LastingParts } from './lasting-parts.js';
 import { Loop } from './loop.js';
-import { MeshAddresses } from './mesh-addresses.js';
-import { MeshEthernet } from './mesh-ethernet.js';
-import { MeshNetworks } from './mesh-networks.js';
-import { MeshNode, type NodeInput } from './mesh-node.js';
-import {
-  MeshRecords,
-  type MeshRecordsComponents,
-  type MeshRecordsOptions,
-  type PeerDecoder,
-} from './mesh-records.js';
-import { MeshRelays } from './mesh-relays.js';
-import { MeshRemovals } from './mesh-removals.js';
+import { makeMachines, overlayPrefixes, type Machines } from './machines.js';
+import type { NodeInput } from './mesh-node.js';
+import type { MeshNetworks } from './mesh-networks.js';
 import { NetworkNews } from './network-news.js';
-import { meshIpv6, OwnAddress } from './own-address.js';
-import type {
-  DaemonOptions,
-  HostInterface,
-  HostWarning,
-  Logger,
-  NetworkWatcher,
-  NodeIdentity,
-  Resolver,
-  StateStore,
-  Timers,
-} from './ports.js';
-import type { RecordRoom } from './record-room.js';
-import * as snapshot from './snapshot.js';
+import { makeNodeControl } from './node-control.js';
+import type { DaemonOptions, HostWarning } from './ports.js';
+import type * as snapshot from './snapshot.js';
 
 /*
- * Composition: the ports on one side, the machines on the other, the loop between. `start` brings up what `stop`
- * takes down in reverse:
+ * Composition: the ports on one side, the machines (machines.ts) and what outlives them (lasting-parts.ts) on the other,
+ * the loop between; its turns are mesh-node.ts. `start` brings up what `stop` takes down in reverse:
  *
  *   preflight ─ data plane (TAP, sockets) ─ bridge ─ own addresses ─ loop ─ ready
  *
  * Both are safe to call twice; a start that fails takes down what it had brought up.
  */
-
-/** Largest UDP payload this node accepts. */
-const MAX_DATAGRAM_BYTES = 65_507;
-const INSTANCE_BYTES = 8;
-const MAX_CONTACT_TEXT = 300;
-
-export interface DaemonComponents {
-  readonly dataplane: DataPlane;
-  readonly host: HostInterface;
-  readonly state: StateStore;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly rng: Rng;
-  readonly resolver: Resolver;
-  readonly network: NetworkWatcher;
-  /** Addresses of this host that peers may try, as they are now. */
-  readonly localAddresses: () => readonly string[];
-  readonly log: Logger;
-  /** Opens the receiving end of a measurement; without it every peer is refused. */
-  readonly receiveLoad?: LoadTestsComponents['receive'];
-  /** Refuses pools that this host's routes overlap; without it none is. @throws OVL_POOL_OVERLAP */
-  readonly admitPool?: (range: string, pools: readonly string[]) => Promise<void>;
-  /** What lives in the records besides peers and links. */
-  readonly rooms?: readonly RecordRoom[];
-  /** A simulator's, which remembers across nodes what it read and verified. */
-  readonly records?: (crypto: RecordCrypto) => {
-    readonly crypto: RecordCrypto;
-    readonly reader: RecordReader;
-    readonly decodePeer: PeerDecoder;
-  };
-  /** A simulator's, which counts handshakes instead of computing them. */
-  readonly linkCrypto?: typeof makeLinkCrypto;
-  /** The bridge is up and has its addresses; ready is said when this has ended. */
-  readonly onBridgeUp?: () => Promise<void>;
-}
 
 type AddressPools = Pick<
   AddressRequests,
@@ -173,19 +97,12 @@ class OverlayDaemon implements Daemon {
   readonly #events = new EventRing();
   readonly #directory: Directory;
   readonly #loop: Loop<NodeInput>;
-  readonly #keeper: AddressKeeper;
   readonly #news: NetworkNews;
-  #appetite: Appetite;
-  #links: Links;
-  #linksRoom: LinksRoom;
-  #ethernet: MeshEthernet;
-  readonly #allAddresses: MeshAddresses;
+  readonly #contacts: Contacts;
+  readonly #hooks: DaemonHooks;
+  readonly #lasting: LastingParts;
+  #machines: Machines;
   readonly #ports = new Map<NetworkId, readonly AddressEntry[]>();
-  #records: MeshRecords;
-  #relays: MeshRelays;
-  #removals: MeshRemovals;
-  #node: MeshNode;
-  #loads: LoadTests;
   #info: DataPlaneInfo | undefined;
   #warnings: readonly HostWarning[] = [];
   #isReady = false;
@@ -197,83 +114,49 @@ class OverlayDaemon implements Daemon {
   #onReset: () => void = () => undefined;
   #onCloned: () => void = () => undefined;
   #userOf: (network: string, address: string) => string | undefined = () => undefined;
-  readonly #instance: Uint8Array;
-  #clones: CloneWatch | undefined;
 
   constructor(components: DaemonComponents, options: DaemonOptions) {
     this.#components = components;
     this.#options = options;
-    const { state, clock } = components;
-    const { id } = state.identity;
-    this.#instance = components.rng.bytes(INSTANCE_BYTES);
-    this.#directory = new Directory(id, options.nickname);
-    const own = new OwnAddress({
-      id,
-      meshId: meshIdOf(options.meshName),
-      mode: options.addressMode,
-      pool: options.pool,
-      stored: state.ownAddress(),
-    });
-    this.#keeper = new AddressKeeper(
-      {
-        own,
-        host: components.host,
-        state,
-        log: components.log,
-        emit: this.#emit,
-        peerOfMac: (mac) => this.#links.peers.find((peer) => macOfPeer(peer.id) === mac)?.id,
-        takenAddresses: () => this.#directory.takenAddresses(),
-        onChanged: () => {
-          this.#post((nowMs) => {
-            this.#node.announce(nowMs);
-            this.#sayPlace(nowMs);
-          });
-        },
-        onFailure: (error) => {
-          this.#emit({
-            level: 'warn',
-            code: 'host-warning',
-            message: `Own address could not be checked or set: ${textOf(error)}`,
-          });
-        },
-      },
-      id,
-    );
-    this.#appetite = makeAppetite(state.identity);
-    this.networks = this.#makeNetworks();
-    this.#allAddresses = this.#makeAddresses();
-    this.addresses = this.#allAddresses.ofDefault;
-    this.#links = this.#makeLinks(options.suites);
-    this.#linksRoom = new LinksRoom(options.relay);
-    this.#ethernet = this.#makeEthernet();
-    this.#records = this.#makeRecords();
-    this.#relays = this.#makeRelays();
-    this.#removals = this.#makeRemovals();
-    this.#loads = this.#makeLoads();
-    this.#node = this.#makeNode();
+    const { state, clock, timers } = components;
+    this.#directory = new Directory(state.identity.id, options.nickname);
+    this.#hooks = this.#makeHooks();
+    this.#lasting = makeLastingParts(components, options, this.#hooks);
+    this.networks = this.#lasting.networks;
+    this.addresses = this.#lasting.addresses.ofDefault;
+    this.#machines = this.#makeMachines(options.suites, undefined);
     this.#loop = new Loop<NodeInput>(
-      { clock, timers: components.timers },
+      { clock, timers },
       {
         turn: (inputs, nowMs) => {
-          this.#node.turn(inputs, nowMs);
+          this.#machines.node.turn(inputs, nowMs);
         },
-        nextDeadlineMs: () => this.#node.nextDeadlineMs,
+        nextDeadlineMs: () => this.#machines.node.nextDeadlineMs,
         onFailure: (error) => {
           this.#onFatal(error);
         },
       },
     );
-    this.#news = new NetworkNews({ clock, timers: components.timers }, () => {
+    this.#news = new NetworkNews({ clock, timers }, () => {
       components.log.debug({}, 'The network of this host changed');
       this.#post((nowMs, out) => {
-        this.#links.onNetworkChange(nowMs, out);
+        this.#machines.links.onNetworkChange(nowMs, out);
         this.#sayPlace(nowMs);
       });
     });
     for (const room of [...(components.rooms ?? []), this.networks]) {
       room.onWork(() => this.#post(() => undefined));
     }
-    this.control = this.#makeControl();
+    const { emit, post } = this.#hooks;
+    const dialer = (): Dialer => this.#machines.links.dialer;
+    this.#contacts = new Contacts({ state, dialer, post, emit }, options);
+    this.control = makeNodeControl({
+      contacts: this.#contacts,
+      events: this.#events,
+      machines: () => this.#machines,
+      source: () => this.#source(),
+      reset: () => this.#reset(),
+    });
   }
 
   tell(event: Omit<EventDocument, 'seq' | 'at'>): void {
@@ -282,7 +165,7 @@ class OverlayDaemon implements Daemon {
 
   addressDocument(network?: string): IpamDocument {
     const id = network === undefined ? undefined : this.networks.find(network).id;
-    return this.#allAddresses.document(id);
+    return this.#lasting.addresses.document(id);
   }
 
   nameUsersBy(userOf: (network: string, address: string) => string | undefined): void {
@@ -290,12 +173,12 @@ class OverlayDaemon implements Daemon {
   }
 
   poolsOf(network: NetworkId): readonly string[] {
-    return this.#allAddresses.of(network)?.pools ?? [];
+    return this.#lasting.addresses.of(network)?.pools ?? [];
   }
 
   addressPoolsOf(network: string): AddressPools {
     const { id, name } = this.networks.find(network);
-    const found = this.#allAddresses.of(id);
+    const found = this.#lasting.addresses.of(id);
     if (found) return found;
     throw new OverlayError('OVL_USAGE', `The mesh has too many networks for pools of ${name}`, {
       value: name,
@@ -305,13 +188,13 @@ class OverlayDaemon implements Daemon {
 
   addressesOf(network: string): AddressSource {
     const { id, name } = this.networks.find(network);
-    return this.#allAddresses.of(id) ?? new NoAddresses(name);
+    return this.#lasting.addresses.of(id) ?? new NoAddresses(name);
   }
 
   setPorts(network: NetworkId, ports: readonly AddressEntry[]): void {
     this.#ports.set(network, ports);
     this.#post(() => {
-      this.#ethernet.setPorts(network, ports);
+      this.#machines.ethernet.setPorts(network, ports);
     });
   }
 
@@ -328,25 +211,25 @@ class OverlayDaemon implements Daemon {
 
   openNetwork({ id, mtuBytes }: NetworkDefinition, tapName: string): void {
     this.#openTap(id, tapName, mtuBytes);
-    this.#ethernet.open(id, this.#components.clock.monotonicMs());
-    this.#ethernet.setPorts(id, this.#ports.get(id) ?? []);
+    this.#machines.ethernet.open(id, this.#components.clock.monotonicMs());
+    this.#machines.ethernet.setPorts(id, this.#ports.get(id) ?? []);
     this.networks.setUsed(id, true);
   }
 
   closeNetwork(id: NetworkId): void {
     this.networks.setUsed(id, false);
     this.#ports.delete(id);
-    this.#ethernet.close(id);
+    this.#machines.ethernet.close(id);
     this.#components.dataplane.closeNetwork(id);
     this.#post(() => undefined);
   }
 
   get memberCount(): number {
-    return this.#records.members.size;
+    return this.#machines.records.members.size;
   }
 
   recordRoot(): Uint8Array {
-    return this.#records.root();
+    return this.#machines.records.root();
   }
 
   onFatal(callback: (error: unknown) => void): void {
@@ -374,12 +257,12 @@ class OverlayDaemon implements Daemon {
     if (this.#isReady) {
       this.#emit({ level: 'info', code: 'daemon-stopping', message: 'Stopping' });
       this.#post((nowMs, out) => {
-        this.#node.closeAll('shutdown', nowMs, out);
+        this.#machines.node.closeAll('shutdown', nowMs, out);
       });
     }
     this.#isReady = false;
     this.#news.stop();
-    this.#loads.stop();
+    this.#machines.loads.stop();
     this.#loop.stop();
   }
 
@@ -391,8 +274,8 @@ class OverlayDaemon implements Daemon {
   async #start(): Promise<void> {
     const { dataplane, host, state } = this.#components;
     const { id } = state.identity;
-    const contacts = this.#startContacts();
-    this.#clones = this.#makeCloneWatch();
+    const contacts = this.#contacts.atStart();
+    const clones = this.#makeCloneWatch();
     await host.preflight();
     this.#info = dataplane.open({
       tapName: `${this.#options.ifName}-t`,
@@ -403,19 +286,15 @@ class OverlayDaemon implements Daemon {
       suites: this.#options.suites,
       ownMacs: [macOfPeer(id), tapMacOfPeer(id)],
       queuePairs: 0,
-      overlayPrefixes: this.#overlayPrefixes(),
+      overlayPrefixes: overlayPrefixes(state.identity, this.#options),
     });
     // The order of preference is measured by the data plane, so handshakes are made only now.
-    this.#links = this.#makeLinks(this.#info.suites.map(({ suite }) => suite));
-    this.#ethernet = this.#makeEthernet();
-    this.#records = this.#makeRecords();
-    this.#relays = this.#makeRelays();
-    this.#removals = this.#makeRemovals();
-    this.#loads = this.#makeLoads();
-    this.#node = this.#makeNode();
+    const suites = this.#info.suites.map(({ suite }) => suite);
+    this.#machines = this.#makeMachines(suites, clones);
+    const { links, records } = this.#machines;
     this.#hasBridge = true;
     await host.up(macOfPeer(id));
-    await this.#keeper.start();
+    await this.#lasting.keeper.start();
     await this.#components.onBridgeUp?.();
     this.#warnings = await host.warnings();
     for (const { code, message, cure } of this.#warnings) {
@@ -428,16 +307,16 @@ class OverlayDaemon implements Daemon {
     this.#watchNetwork();
     this.#post((nowMs, out) => {
       for (const { text, host: name, port } of contacts) {
-        this.#links.dialer.addContact(text, name, port, nowMs);
+        links.dialer.addContact(text, name, port, nowMs);
       }
       for (const peer of state.knownPeers()) {
         if (peer.nickname !== '') this.#directory.learnNickname(peer.id, peer.nickname);
         const { hint, pairKey } = peer;
         const resume = hint && pairKey ? { hint, pairKey } : undefined;
-        this.#links.addKnown(peer.id, peer.endpoints, resume, nowMs, out);
+        links.addKnown(peer.id, peer.endpoints, resume, nowMs, out);
       }
-      this.#records.restore(nowMs, out);
-      this.#allAddresses.start(nowMs, out);
+      records.restore(nowMs, out);
+      this.#lasting.addresses.start(nowMs, out);
       this.#sayPlace(nowMs);
     });
     this.#isReady = true;
@@ -452,7 +331,7 @@ class OverlayDaemon implements Daemon {
     // A start under way first ends, so that nothing comes up behind us.
     await Promise.allSettled([this.#startWork]);
     this.leave();
-    await this.#keeper.stop();
+    await this.#lasting.keeper.stop();
     const failures: unknown[] = [];
     const step = async (action: () => Promise<void> | void): Promise<void> => {
       try {
@@ -472,8 +351,9 @@ class OverlayDaemon implements Daemon {
   /** Without its instance on disk this run would look like a clone to the next one: then it says nothing of itself. */
   #makeCloneWatch(): CloneWatch | undefined {
     const { state, clock, log } = this.#components;
+    const { instance } = this.#lasting;
     try {
-      state.addInstance(this.#instance);
+      state.addInstance(instance);
     } catch (error) {
       log.warn(
         { err: error },
@@ -481,7 +361,7 @@ class OverlayDaemon implements Daemon {
       );
       return undefined;
     }
-    const own = { instance: this.#instance, startedAtMs: BigInt(Math.round(clock.wallMs())) };
+    const own = { instance, startedAtMs: BigInt(Math.round(clock.wallMs())) };
     const meshId = meshIdOf(this.#options.meshName);
     return new CloneWatch(state.identity, meshId, own, (instance) => state.isOwnInstance(instance));
   }
@@ -523,257 +403,6 @@ class OverlayDaemon implements Daemon {
     }
   }
 
-  /** Where overlay addresses lie: no datagram of the tunnel may come from there or go there. */
-  #overlayPrefixes(): readonly string[] {
-    const { pool, addressMode, meshName } = this.#options;
-    const fixed = typeof addressMode === 'object' ? [addressMode.cidr] : [];
-    return [pool, meshIpv6(this.#components.state.identity.id, meshIdOf(meshName)), ...fixed];
-  }
-
-  #makeLinks(suites: DaemonOptions['suites']): Links {
-    const { state, rng } = this.#components;
-    const party = {
-      identity: state.identity,
-      meshId: meshIdOf(this.#options.meshName),
-      instance: this.#instance,
-      suites,
-      maxDatagramBytes: MAX_DATAGRAM_BYTES,
-      capabilities: 0,
-    };
-    const makeCrypto = this.#components.linkCrypto ?? makeLinkCrypto;
-    return new Links(
-      {
-        crypto: makeCrypto(party, this.#options.passwordPrs, rng),
-        rng,
-        appetite: this.#appetite,
-      },
-      {
-        ownId: state.identity.id,
-        mtuBytes: this.#options.mtuBytes,
-        rekeyAfterMs: this.#options.rekeyAfterMs ?? REKEY_AFTER_MS,
-        overlay: this.#overlayPrefixes(),
-      },
-    );
-  }
-
-  #makeNode(): MeshNode {
-    const { dataplane, state, clock, resolver, log } = this.#components;
-    return new MeshNode(
-      {
-        dataplane,
-        links: this.#links,
-        directory: this.#directory,
-        state,
-        clock,
-        resolver,
-        log,
-        post: (input) => {
-          this.#loop.post(input);
-        },
-        emit: this.#emit,
-        ownAddresses: () => this.#keeper.cidrs,
-        records: this.#records,
-        relays: this.#relays,
-        removals: this.#removals,
-        loads: this.#loads,
-        appetite: this.#appetite,
-        ipam: this.#allAddresses,
-        ethernet: this.#ethernet,
-        networks: this.networks,
-        clones: this.#clones,
-        onClone: (verdict, peer) => {
-          this.#onClone(verdict, peer);
-        },
-        onPeerUp: () => {
-          this.#keeper.onPeerUp();
-        },
-        onAddressClaim: (peer, cidrs) => {
-          this.#keeper.onClaim(peer, cidrs);
-        },
-      },
-      { nickname: this.#options.nickname, version: this.#options.version },
-    );
-  }
-
-  #makeLoads(): LoadTests {
-    const { rng, receiveLoad } = this.#components;
-    return new LoadTests(
-      {
-        links: this.#links,
-        rng,
-        emit: this.#emit,
-        post: (run) => {
-          this.#post(run);
-        },
-        ownAddresses: () => this.#keeper.cidrs,
-        addressesOf: (peer) => this.#directory.addressesOf(peer),
-        receive: receiveLoad,
-      },
-      { isAllowed: this.#options.allowBench ?? false, overlay: this.#overlayPrefixes() },
-    );
-  }
-
-  #makeAddresses(): MeshAddresses {
-    const { state, rng, admitPool } = this.#components;
-    const { pool, defaultSubnet, peers } = this.#options;
-    return new MeshAddresses(
-      {
-        state,
-        rng,
-        links: () => this.#links,
-        records: () => this.#records,
-        networks: this.networks,
-        emit: this.#emit,
-        nameOf: (peer) => this.#directory.shownName(peer),
-        post: (run) => {
-          this.#post(run);
-        },
-        admitPool: admitPool ?? (() => Promise.resolve()),
-        userOf: (network, address) => this.#userOf(network, address),
-        nodeAddresses: () => [...this.#keeper.cidrs, ...this.#directory.takenAddresses()],
-      },
-      {
-        self: state.identity.id,
-        pools: [pool],
-        defaultSubnet: defaultSubnet === pool ? undefined : defaultSubnet,
-        hasContacts: peers.length > 0 || state.contacts().length > 0,
-      },
-    );
-  }
-
-  #makeNetworks(): MeshNetworks {
-    const { state, clock } = this.#components;
-    const { pool, mtuBytes, meshName } = this.#options;
-    const meshId = meshIdOf(meshName);
-    return new MeshNetworks(
-      {
-        state,
-        wallMs: () => clock.wallMs(),
-        emit: this.#emit,
-        nameOf: (peer) => this.#directory.shownName(peer),
-        isEstablished: (peer) => this.#records.store.isEstablished(peer),
-      },
-      {
-        defaultNetwork: {
-          ...{ id: DEFAULT_NETWORK_ID, name: DEFAULT_NETWORK, mtuBytes },
-          ...{ subnets: [pool], createdMs: 0 },
-        },
-        idOf: (name) => networkIdOf(meshId, name),
-      },
-    );
-  }
-
-  #makeEthernet(): MeshEthernet {
-    const { state, clock } = this.#components;
-    const meshId = meshIdOf(this.#options.meshName);
-    const ethernet = new MeshEthernet(
-      {
-        links: this.#links,
-        ipamOf: (network) => this.#allAddresses.ipamOf(network),
-        neighbours: () => this.#appetite.neighbours,
-        emit: this.#emit,
-        networks: this.networks,
-        recordsOf: (kind) => this.#records.store.ofKind(kind),
-      },
-      {
-        selfId: state.identity.id,
-        meshId,
-        nowMs: clock.monotonicMs(),
-        floodCopies: this.#options.floodCopies,
-      },
-    );
-    ethernet.setPorts(DEFAULT_NETWORK_ID, this.#ports.get(DEFAULT_NETWORK_ID) ?? []);
-    return ethernet;
-  }
-
-  #makeRecords(): MeshRecords {
-    const { state, clock, rng } = this.#components;
-    const signer = recordSigner(state.identity, meshIdOf(this.#options.meshName));
-    const { decodePeer, ...shared } = this.#components.records?.(signer) ?? { crypto: signer };
-    const wallMs = (): number => clock.wallMs();
-    const { publicKey } = state.identity;
-    const nowMs = clock.monotonicMs();
-    const acceptShared = (record: SignedRecord): boolean => MeshAddresses.accepts(record);
-    const { leaseMs, removalSilenceMs } = this.#options;
-    const store = new RecordStore(
-      { ...shared, publicKey, wallMs, acceptShared },
-      {
-        nowMs,
-        ...(leaseMs !== undefined && { leaseMs }),
-        ...(removalSilenceMs !== undefined && { removalSilenceMs }),
-      },
-    );
-    const gossip = new Gossip({ store, rng }, { nowMs });
-    const options: MeshRecordsOptions = {
-      nickname: this.#options.nickname,
-      version: this.#options.version,
-      isRelay: this.#options.relay,
-      isDiscovering: this.#options.discovery,
-    };
-    const components: MeshRecordsComponents = {
-      store,
-      gossip,
-      links: this.#links,
-      state,
-      emit: this.#emit,
-      ...(decodePeer && { decodePeer }),
-      onMember: (peer, record, nowMs, out) => {
-        if (!record) this.#appetite.onMemberGone(peer);
-        else if (this.#options.discovery) this.#appetite.onMember(peer);
-        if (record) this.#directory.learnRecord(peer, record);
-        if (record) this.#keeper.onClaim(peer, record.addresses);
-        this.#ethernet.onMember(peer, record?.addresses);
-        this.#relays.onMember(peer, record !== undefined, nowMs, out);
-      },
-      rooms: [
-        ...(this.#components.rooms ?? []),
-        this.#linksRoom,
-        this.networks,
-        this.#allAddresses,
-        ...this.#ethernet.rooms,
-      ],
-    };
-    return new MeshRecords(components, options);
-  }
-
-  #makeRelays(): MeshRelays {
-    const { rng, dataplane, state } = this.#components;
-    const counters = (): Counters => dataplane.readCounters();
-    return new MeshRelays(
-      {
-        ...{ rng, counters, links: this.#links, records: this.#records },
-        linksRoom: this.#linksRoom,
-        wanted: () => this.#appetite.wanted,
-      },
-      {
-        ownId: state.identity.id,
-        isRelay: this.#options.relay,
-        isDiscovering: this.#options.discovery,
-      },
-    );
-  }
-
-  #makeRemovals(): MeshRemovals {
-    const { state, timers } = this.#components;
-    return new MeshRemovals(
-      {
-        links: this.#links,
-        records: this.#records,
-        directory: this.#directory,
-        state,
-        appetite: this.#appetite,
-        timers,
-        emit: this.#emit,
-        post: (run) => {
-          this.#post(run);
-        },
-        holders: () =>
-          this.addresses.document().pools.flatMap(({ holders }) => holders.map(({ id }) => id)),
-      },
-      state.identity.id,
-    );
-  }
-
   /** Addresses and endpoints of this node, for its record. */
   #sayPlace(nowMs: number): void {
     const port = this.#info?.localPort ?? this.#options.port;
@@ -785,102 +414,14 @@ class OverlayDaemon implements Daemon {
     const listening = bind.length > 0 ? bind : this.#components.localAddresses();
     const own = listening.flatMap((address) => makeEndpoint(address, port) ?? []);
     const endpoints = [...given, ...own];
-    this.#records.setPlace({ endpoints, addresses: this.#keeper.cidrs }, nowMs);
-    this.#ethernet.setOwnAddresses(this.#keeper.cidrs);
-  }
-
-  /** `--peer` first, then what `connect` stored. @throws OVL_ENDPOINT_INVALID */
-  #startContacts(): readonly Contact[] {
-    const stored: Contact[] = [];
-    for (const text of this.#components.state.contacts()) {
-      const contact = parseContact(text, this.#options.port);
-      if (contact) stored.push(contact);
-    }
-    return [...this.#options.peers.map((text) => this.#parse(text)), ...stored];
-  }
-
-  #parse(text: string): Contact {
-    const contact =
-      text.length > MAX_CONTACT_TEXT ? undefined : parseContact(text, this.#options.port);
-    if (contact) return contact;
-    throw new OverlayError('OVL_ENDPOINT_INVALID', `Cannot use '${text}' as an endpoint`, {
-      value: text,
-      cure: 'Give host, host:port, or [v6]:port.',
-    });
-  }
-
-  #makeControl(): NodeControl {
-    return {
-      status: () => snapshot.statusDocument(this.#source()),
-      peers: () => ({ schema: 1, peers: snapshot.peerDocuments(this.#source()) }),
-      routes: () => ({ schema: 1, routes: snapshot.routeDocuments(this.#source()) }),
-      paths: (peer) => snapshot.pathsDocument(this.#source(), peer),
-      report: () => snapshot.reportDocument(this.#source()),
-      connect: (contacts) => Promise.resolve().then(() => this.#connect(contacts)),
-      forget: (contacts) => Promise.resolve().then(() => this.#forget(contacts)),
-      removePeer: (peer, isForced) => this.#removals.remove(peer, isForced),
-      bench: (peer, wish) => this.#bench(peer, wish),
-      events: (afterSeq) => this.#events.after(afterSeq),
-      onEvent: (callback) => this.#events.onEvent(callback),
-      reset: () => this.#reset(),
-    };
-  }
-
-  #connect(texts: readonly string[]): ConnectOutcome {
-    const contacts = texts.map((text) => this.#parse(text));
-    const known = new Set(this.#links.dialer.contacts.map((target) => target.contact));
-    for (const contact of contacts) {
-      this.#components.state.addContact(contact.text);
-      if (known.has(contact.text)) continue;
-      this.#emit({
-        level: 'info',
-        code: 'contact-added',
-        message: `Contact ${contact.text} added`,
-        endpoint: contact.text,
-      });
-    }
-    this.#post((nowMs) => {
-      for (const { text, host, port } of contacts) {
-        this.#links.dialer.addContact(text, host, port, nowMs);
-      }
-    });
-    return { contacts: contacts.map((contact) => contact.text) };
-  }
-
-  async #bench(text: string, wish: BenchWish): Promise<BenchPlaceDocument> {
-    const nodes = snapshot.peerDocuments(this.#source());
-    const named = nodes.map((node) => ({ ...node, id: node.id as PeerId }));
-    const [others, self] = [named.filter((node) => !node.self), named.find((node) => node.self)];
-    const { id, nickname, path } = findPeer(others, text, self);
-    const { token, proof, ...place } = await this.#loads.ask(id, nickname, wish);
-    const secrets = { token: toHex(token), proof: toHex(proof) };
-    return { schema: 1, peer: id, nickname, path, ...place, ...secrets };
-  }
-
-  #forget(texts: readonly string[]): ForgetOutcome {
-    const contacts = texts.map((text) => this.#parse(text));
-    const removed: string[] = [];
-    const unknown: string[] = [];
-    for (const { text } of contacts) {
-      const wasStored = this.#components.state.removeContact(text);
-      const wasDialled = this.#links.dialer.removeContact(text);
-      const isRemoved = wasStored || wasDialled;
-      (isRemoved ? removed : unknown).push(text);
-      if (!isRemoved) continue;
-      this.#emit({
-        level: 'info',
-        code: 'contact-removed',
-        message: `Contact ${text} removed`,
-        endpoint: text,
-      });
-    }
-    return { removed, unknown };
+    this.#machines.records.setPlace({ endpoints, addresses: this.#lasting.keeper.cidrs }, nowMs);
+    this.#machines.ethernet.setOwnAddresses(this.#lasting.keeper.cidrs);
   }
 
   /** Stops, then forgets all but the identity; that, too, when no member would link with it any more. */
   async #reset(): Promise<void> {
     const { state, clock } = this.#components;
-    if (this.#removals.isOut(clock.monotonicMs())) state.replaceIdentity();
+    if (this.#machines.removals.isOut(clock.monotonicMs())) state.replaceIdentity();
     state.clear();
     await this.stop();
     this.#onReset();
@@ -891,23 +432,60 @@ class OverlayDaemon implements Daemon {
     return {
       options: this.#options,
       ownId: state.identity.id,
-      links: this.#links,
-      members: this.#records.members.keys(),
+      links: this.#machines.links,
+      members: this.#machines.records.members.keys(),
       directory: this.#directory,
       state,
       clock,
       events: this.#events,
       dataplane,
       info: this.#stopping ? undefined : this.#info,
-      ownAddresses: this.#isReady || this.#info ? this.#keeper.cidrs : [],
+      ownAddresses: this.#isReady || this.#info ? this.#lasting.keeper.cidrs : [],
       warnings: [
         ...this.#warnings,
-        ...this.#removals.warnings(clock.monotonicMs()),
-        ...this.#node.warnings,
+        ...this.#machines.removals.warnings(clock.monotonicMs()),
+        ...this.#machines.node.warnings,
       ],
       isReady: this.#isReady,
-      relays: this.#relays,
+      relays: this.#machines.relays,
     };
+  }
+
+  #makeHooks(): DaemonHooks {
+    return {
+      directory: this.#directory,
+      machines: () => this.#machines,
+      emit: this.#emit,
+      post: (run) => {
+        this.#post(run);
+      },
+      onOwnAddresses: () => {
+        this.#post((nowMs) => {
+          this.#machines.node.announce(nowMs);
+          this.#sayPlace(nowMs);
+        });
+      },
+      userOf: (network, address) => this.#userOf(network, address),
+    };
+  }
+
+  #makeMachines(suites: DaemonOptions['suites'], clones: CloneWatch | undefined): Machines {
+    const [components, options] = [this.#components, this.#options];
+    const [hooks, lasting] = [this.#hooks, this.#lasting];
+    return makeMachines(
+      { components, options, hooks, lasting },
+      {
+        suites,
+        clones,
+        ports: this.#ports.get(DEFAULT_NETWORK_ID) ?? [],
+        onClone: (verdict, peer) => {
+          this.#onClone(verdict, peer);
+        },
+        postInput: (input) => {
+          this.#loop.post(input);
+        },
+      },
+    );
   }
 
   #post(run: Extract<NodeInput, { kind: 'call' }>['run']): void {
@@ -922,12 +500,6 @@ class OverlayDaemon implements Daemon {
     const { level, code, message, ...about } = this.#events.add(named, clock.wallMs());
     log[level]({ code, ...about }, message);
   };
-}
-
-/** Whom a node of a large mesh chooses follows from its identity. */
-export function makeAppetite(identity: NodeIdentity): Appetite {
-  const secret = blake2b128(utf8Bytes('overlayd/1 neighbours'), identity.secretKey);
-  return new Appetite({ secret: new DataView(secret.buffer, secret.byteOffset).getUint32(0) });
 }
 
 function textOf(error: unknown): string {

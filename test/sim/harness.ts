@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto';
 import type { EventDocument } from '../../src/api/control.js';
 import { generateIdentity, peerIdOf } from '../../src/crypto/identity.js';
 import { sodiumReady } from '../../src/crypto/sodium.js';
-import { createDaemon, type Daemon, type DaemonComponents } from '../../src/daemon/daemon.js';
+import type { DaemonComponents } from '../../src/daemon/daemon-components.js';
+import { createDaemon, type Daemon } from '../../src/daemon/daemon.js';
 import type {
   DaemonOptions,
   HostInterface,

@@ -1,7 +1,7 @@
 import { meshIdOf } from '../../src/crypto/mesh.js';
 import { recordSigner } from '../../src/crypto/record-signature.js';
 import type { DaemonOptions } from '../../src/daemon/ports.js';
-import { makeAppetite } from '../../src/daemon/daemon.js';
+import { makeAppetite } from '../../src/daemon/lasting-parts.js';
 import { OwnAddress } from '../../src/daemon/own-address.js';
 import { macOfPeer, type PeerId } from '../../src/model/peer-id.js';
 import { recordCell } from '../../src/records/persistence.js';
