@@ -21,9 +21,9 @@ namespace overlayd::engine {
 
 class Gather {
  public:
-  static constexpr uint32_t kPauseUs = 100;
+  static constexpr uint32_t kPauseUs = 200;
   /// So many frames a millisecond, of this mean size at most, are worth a pause.
-  static constexpr uint64_t kDensePerMs = 32;
+  static constexpr uint64_t kDensePerMs = 40;
   static constexpr uint64_t kSmallBytes = 512;
   /// A turn that moved so many goes on at once.
   static constexpr uint64_t kManyAtOnce = 64;
