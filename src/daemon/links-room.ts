@@ -30,10 +30,11 @@ const FEW: Pace = { afterMs: 200, withinMs: 1000, goneMs: 200, spareMs: 200 };
 /**
  * Where all of some dozen start together, each new one would be a record of every other. While all reach each other,
  * nobody looks for a relay, and a newcomer that lacks somebody needs the links of the others, not theirs to it. So links
- * that came wait for more. Not those that went, nor while this node or one that just said its links lacks somebody.
+ * that came wait for more, longer once six others list them. Not those that went, nor while this node has said few of its
+ * links and lacks somebody, or one that just said its own does.
  */
-const SOME: Pace = { afterMs: 5000, withinMs: 15_000, goneMs: 200, spareMs: 5000 };
-const SOME_FROM = 16;
+const SOME: Pace = { afterMs: 5000, withinMs: 15_000, goneMs: 200, spareMs: 30_000 };
+const SOME_FROM = 8;
 /**
  * Each record goes to a thousand, and each of those has sixteen links. One that went costs whoever tries it a refusal,
  * and most come back: a machine slept, a wire was pulled. Those that took their place meanwhile go when they come back,
@@ -158,7 +159,10 @@ export class LinksRoom implements RecordRoom {
 
   #paceOf(change: 'gone' | 'spare' | 'news'): Pace {
     if (this.topology.size > MANY_FROM) return this.#patient(MANY);
-    const isUrgent = this.#isSeeking || this.#isNeeded || (!this.#isSaidEarlier && this.#hasLost);
+    const isUrgent =
+      (this.#isSeeking && !this.#isMostSaid) ||
+      this.#isNeeded ||
+      (!this.#isSaidEarlier && this.#hasLost);
     return this.#patient(change !== 'gone' && this.#isMiddling && !isUrgent ? SOME : FEW);
   }
 
@@ -172,6 +176,12 @@ export class LinksRoom implements RecordRoom {
     return size > SOME_FROM && size <= MANY_FROM;
   }
 
+  /** Who looks for a way has as many as it needs by what it listed; one more would be no other way. */
+  get #isMostSaid(): boolean {
+    const said = [...this.#costs.keys()].filter((peer) => this.#said?.has(peer) === true).length;
+    return said >= LISTED_ENOUGH && said >= this.#costs.size * STANDING_ENOUGH;
+  }
+
   /** A link that was listed is gone. */
   get #hasLost(): boolean {
     return [...(this.#said?.keys() ?? [])].some((peer) => !this.#costs.has(peer));
@@ -179,13 +189,14 @@ export class LinksRoom implements RecordRoom {
 
   /** Who just said its links, and is linked with us, lacks somebody whose link with us is not said yet. */
   #noteLacks(owner: PeerId, listed: ReadonlyMap<PeerId, number>): void {
-    if (this.#changedMs === undefined || !this.#isMiddling || !this.#costs.has(owner)) return;
+    const sinceMs = this.#changedMs ?? this.#lateMs;
+    if (sinceMs === undefined || !this.#isMiddling || !this.#costs.has(owner)) return;
     const isLacking = [...this.#costs.keys()].some((peer) => {
       return peer !== owner && !listed.has(peer) && this.#said?.has(peer) !== true;
     });
     if (!isLacking) return;
     this.#isNeeded = true;
-    this.#sayAtMs = Math.min(this.#sayAtMs, this.#changedMs + FEW.afterMs);
+    this.#sayAtMs = Math.min(this.#sayAtMs, sinceMs + FEW.afterMs);
   }
 
   #sayFrom(atMs: number, nowMs: number): void {

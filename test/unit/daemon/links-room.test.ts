@@ -169,6 +169,30 @@ describe('the links record', () => {
     assert.deepEqual(bench.said.slice(2), [[21_200, 2]]);
   });
 
+  it('waits there while this node looks for ways but has listed most of what it has', () => {
+    const bench = settled(20, [1, 2, 3, 4, 5, 6]);
+    bench.meet(7);
+    bench.tell(true);
+    bench.run(4000);
+    assert.deepEqual(bench.said, [[6000, 6]]);
+    bench.run(2000);
+    assert.deepEqual(bench.said.slice(1), [[16_000, 7]]);
+  });
+
+  it('waits half a minute there for links that six others list, unless somebody lacks them', () => {
+    const bench = settled(20, [1, 2], [1, 2, 3, 4]);
+    bench.meet(3);
+    bench.run(29_000);
+    assert.deepEqual(bench.said, [[6000, 2]]);
+    bench.run(2000);
+    assert.deepEqual(bench.said.slice(1), [[41_000, 3]]);
+    bench.meet(4);
+    bench.run(1000);
+    bench.hear(1, 0, 2, 3);
+    bench.run(1000);
+    assert.equal(bench.said.at(-1)?.[1], 4);
+  });
+
   it('does not wait there when a neighbour that says its links lacks who is reached from here', () => {
     const bench = new Bench();
     bench.growMesh(20);
