@@ -516,7 +516,10 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
     },
   );
   const api = await startApiServer(config.socketPath, control, log);
-  undo.push(() => api.close());
+  undo.push(() => {
+    daemon.sayStopping();
+    return api.close();
+  });
   return (text) => void os.sdNotify(text);
 }
 

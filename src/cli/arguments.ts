@@ -41,7 +41,9 @@ export function assertArguments(verb: Verb, given: readonly string[]): void {
     throw usageFailure(`'${verb.name}' wants ${verb.synopsis}`, '', usage);
   }
   if (count > verb.maxArguments) {
-    const many = verb.maxArguments === 0 ? 'no arguments' : `at most ${verb.maxArguments}`;
+    const most = verb.maxArguments;
+    const word = most === 1 ? 'argument' : 'arguments';
+    const many = most === 0 ? 'no arguments' : `at most ${most} ${word}`;
     const extra = given[verb.maxArguments] ?? '';
     throw usageFailure(`'${verb.name}' takes ${many}, got '${extra}'`, extra, usage);
   }

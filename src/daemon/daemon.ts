@@ -43,6 +43,8 @@ type AddressPools = Pick<
 export interface Daemon {
   /** Resolves when the node is ready: sockets bound, bridge up, address set. Dialling goes on behind it. */
   start(): Promise<void>;
+  /** Says so to whoever follows the events: to be called while they are still heard. Once. */
+  sayStopping(): void;
   /** Says goodbye to all peers and hears nothing more; `stop` takes down what is left. */
   leave(): void;
   stop(): Promise<void>;
@@ -106,6 +108,7 @@ class OverlayDaemon implements Daemon {
   #info: DataPlaneInfo | undefined;
   #warnings: readonly HostWarning[] = [];
   #isReady = false;
+  #isStoppingSaid = false;
   #startWork: Promise<void> | undefined;
   #starting: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
@@ -253,9 +256,15 @@ class OverlayDaemon implements Daemon {
     return this.#starting;
   }
 
+  sayStopping(): void {
+    if (!this.#isReady || this.#isStoppingSaid) return;
+    this.#isStoppingSaid = true;
+    this.#emit({ level: 'info', code: 'daemon-stopping', message: 'Stopping' });
+  }
+
   leave(): void {
+    this.sayStopping();
     if (this.#isReady) {
-      this.#emit({ level: 'info', code: 'daemon-stopping', message: 'Stopping' });
       this.#post((nowMs, out) => {
         this.#machines.node.closeAll('shutdown', nowMs, out);
       });

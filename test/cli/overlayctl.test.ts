@@ -533,7 +533,7 @@ describe('overlayctl', () => {
       [['status', '--json=yes'], /--json takes no value, got 'yes'/],
       [['status', 'extra'], /'status' takes no arguments, got 'extra'/],
       [['paths'], /'paths' wants <peer>/],
-      [['paths', 'a', 'b'], /takes at most 1, got 'b'/],
+      [['paths', 'a', 'b'], /takes at most 1 argument, got 'b'/],
       [['paths', ''], /An argument of 'paths' is empty/],
       [['connect'], /'connect' wants <endpoint>\.\.\./],
       [['events', '--after', 'x'], /--after is 'x'/],
@@ -541,7 +541,7 @@ describe('overlayctl', () => {
       [['peer'], /'peer' wants remove <peer>/],
       [['peer', 'remove'], /'peer remove' wants a peer/],
       [['peer', 'forget', 'x'], /There is no 'peer forget'/],
-      [['peer', 'remove', 'x', 'y'], /takes at most 2, got 'y'/],
+      [['peer', 'remove', 'x', 'y'], /takes at most 2 arguments, got 'y'/],
       [['completion', 'fish'], /no completion for 'fish'/],
       [['help', 'nothing'], /no verb 'nothing'/],
     ];

@@ -34,7 +34,10 @@ export function renderReport(report: Report): string[] {
         [
           'ciphers',
           dataplane.suites
-            .map((suite) => `${suite.name} by ${suite.provider} (${suite.nsPerPacket} ns a packet)`)
+            .map(
+              (suite) =>
+                `${suite.name} by ${suite.provider} (${Math.round(suite.nsPerPacket)} ns a packet)`,
+            )
             .join(', ') || '-',
         ],
         ['offloads', dataplane.offloads.join(', ') || '-'],
@@ -58,7 +61,7 @@ export function renderReport(report: Report): string[] {
           entry.mac,
           entry.peer.slice(0, 8),
           entry.declared ? 'declared' : 'learned',
-          `${entry.ageSeconds} s`,
+          entry.declared ? '-' : `${entry.ageSeconds} s`,
         ]),
       ),
     ),

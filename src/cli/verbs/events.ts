@@ -36,7 +36,7 @@ export const eventsVerb: Verb = {
     throw unreachable(
       `The daemon at ${call.client.socketPath} has ended the stream`,
       call.client.socketPath,
-      'It stops, or the reader was too slow; run the command again with --after.',
+      'It stopped, or this reader was too slow: run the command again.',
     );
   },
 };
