@@ -337,7 +337,12 @@ class BridgeAndTap implements LinuxHostInterface {
     writeSysctl(`${v4}/accept_redirects`, '0');
     // Removing an own address must not take an exposed one of the same subnet with it.
     writeSysctl(`${v4}/promote_secondaries`, '1');
-    if (this.#network === undefined) return;
+    if (this.#network === undefined) {
+      // The loose filter, systemd's default, lets all pass where there is a default route; without it here the name
+      // server needs no rule (name-server-address.ts). A strict one stays.
+      if (readSysctl(`${v4}/rp_filter`) === '2') writeSysctl(`${v4}/rp_filter`, '0');
+      return;
+    }
     writeSysctl(`${v4}/rp_filter`, '1');
     writeSysctl(`${v4}/arp_ignore`, '1');
     writeSysctl(`${v4}/forwarding`, '0');

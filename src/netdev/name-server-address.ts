@@ -9,9 +9,10 @@ import { disableIpv6Of, readSysctl } from './sysctl.js';
  * Where a network's name server answers: link-local addresses of its bridge, which every attachment reaches whatever
  * its subnet is, also when the node has no address of its own.
  *
- *   IPv4   169.254.x.y/32, derived from node and network. A rule sends answers from there back to the bridge, and tells
- *          the reverse-path filter that guests of any subnet are to be expected behind it:
+ *   IPv4   169.254.x.y/32, derived from node and network. Answers leave by the bridge because the sockets are bound to
+ *          it. Where the reverse-path filter is on, a rule tells it that guests of any subnet are to be expected there:
  *            from 169.254.x.y lookup <table> · table <table>: default dev <bridge>
+ *          Only there: the first rule of a host makes Linux walk the rules for each packet of every interface.
  *          A whole 169.254.0.0/16 there would take the way to a cloud's metadata service away.
  *   IPv6   the fe80:: address that the bridge has by itself, from its MAC
  */
@@ -57,8 +58,12 @@ export async function addNameServerAddress(
   await ipAttempts(ruleRemovals(v4));
   await ipBatch([
     `address replace ${v4}/32 dev ${bridge} scope link`,
-    `route replace default dev ${bridge} scope link table ${table}`,
-    `rule add from ${v4} lookup ${table} priority ${RULE_PRIORITY}`,
+    ...(filtersReversePath(bridge)
+      ? [
+          `route replace default dev ${bridge} scope link table ${table}`,
+          `rule add from ${v4} lookup ${table} priority ${RULE_PRIORITY}`,
+        ]
+      : []),
   ]);
   const hasIpv6 = readSysctl(disableIpv6Of(bridge)) === '0';
   return { v4, v6: hasIpv6 ? linkLocalOf(mac) : undefined };
@@ -76,6 +81,14 @@ export async function removeNameServerAddress(
     `route flush table ${String(TABLE_BASE + network)} dev ${bridge}`,
     `address del ${v4}/32 dev ${bridge}`,
   ]);
+}
+
+/** The stricter of the host's and the interface's word counts (ip-sysctl, rp_filter). */
+function filtersReversePath(device: string): boolean {
+  return ['all', device].some((name) => {
+    const filter = readSysctl(`net/ipv4/conf/${name}/rp_filter`);
+    return filter !== undefined && filter !== '0';
+  });
 }
 
 /** A rule is added beside an equal one: those of earlier runs go first. */
