@@ -59,7 +59,7 @@ RxPath::RxPath(Plane& plane, size_t worker, io::TapQueue& tap, Sockets& sockets,
       counters_(counters),
       queue_(queue),
       mac_events_(kMacEventRate),
-      buffer_(new uint8_t[kHeadroom + kManySlots * kSlotStride]),
+      buffer_(new uint8_t[kHeadroom + 2 * kManySlots * kSlotStride]),
       slots_in_use_(kManySlots),
       joiner_({.may_join_tcp = plane.has_offload_header && plane.may_join_tcp,
                .may_join_udp = plane.may_join_udp,
@@ -90,10 +90,10 @@ void RxPath::Drain(io::UdpSocket& socket, uint64_t now_ms) {
     const size_t slots = slots_in_use_;
     size_t datagrams = 0;
     const size_t got = ReceiveBatch(socket, slots, &datagrams);
-    if (got == 0) break;
-    slots_in_use_ = datagrams >= got * 8 ? kFewSlots : kManySlots;
+    if (got != 0) slots_in_use_ = datagrams >= got * 8 ? kFewSlots : kManySlots;
     if (got < slots) break;
   }
+  WriteRun();
   if (const uint32_t lost = socket.TakeOverflows(); lost != 0) {
     counters_.Add(Counter::kRxqOverflow, lost);
   }
@@ -104,6 +104,7 @@ bool RxPath::DrainStrangers(io::UdpSocket& socket, uint64_t now_ms) {
   Begin(socket, now_ms);
   size_t datagrams = 0;
   const size_t got = ReceiveBatch(socket, kManySlots, &datagrams);
+  WriteRun();
   // The queue is short and its pace ours, so this is our rate limit and no loss of traffic.
   if (const uint32_t lost = socket.TakeOverflows(); lost != 0) {
     counters_.Drop(DropReason::kGateRate, lost);
@@ -111,9 +112,13 @@ bool RxPath::DrainStrangers(io::UdpSocket& socket, uint64_t now_ms) {
   return got == kManySlots;
 }
 
+// Where a batch ends within a train, the next goes on with it: it is received into the other half, and by then the train
+// is written.
 size_t RxPath::ReceiveBatch(io::UdpSocket& socket, size_t slots, size_t* datagrams) {
+  holds_run_ = joiner_.is_open();
+  first_slot_ = holds_run_ ? kManySlots - first_slot_ : 0;
   for (size_t i = 0; i < slots; ++i) {
-    trains_[i].data = buffer_.get() + kHeadroom + i * kSlotStride;
+    trains_[i].data = buffer_.get() + kHeadroom + (first_slot_ + i) * kSlotStride;
     trains_[i].size = kSlotSize;
   }
   const int got = socket.Receive(trains_, slots);
@@ -125,7 +130,7 @@ size_t RxPath::ReceiveBatch(io::UdpSocket& socket, size_t slots, size_t* datagra
     bytes += train.size;
     OnTrain(train, datagrams);
   }
-  WriteRun();
+  if (holds_run_) WriteRun();
   counters_.Add(Counter::kUdpRxDatagrams, *datagrams);
   counters_.Add(Counter::kUdpRxBytes, bytes);
   return static_cast<size_t>(got);
@@ -495,6 +500,7 @@ void RxPath::TellMacClaim(MacVerdict verdict, core::Mac mac, const Opened& opene
 
 void RxPath::WriteRun() {
   if (!joiner_.is_open()) return;
+  holds_run_ = false;
   const size_t segments = joiner_.segments();
   io::TapQueue& tap = TapOf(joiner_.network());
   const core::Joiner::Joined joined = joiner_.Finish();

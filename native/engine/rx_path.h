@@ -119,6 +119,8 @@ class RxPath {
   io::InTrain trains_[io::UdpSocket::kMaxBatch];
   size_t slots_in_use_;
   size_t given_way_before_ = 0;  // frames ago
+  size_t first_slot_ = 0;
+  bool holds_run_ = false;  // the open run began in the batch before
   core::Joiner joiner_;
   uint64_t next_join_probe_ms_ = 0;
   core::Reassembler reassembler_;

@@ -56,6 +56,7 @@ class RxPathTest : public testing::Test {
   TestNode a_{net_, 1};
   TestNode b_{net_, 2};
   uint64_t counter_ = 0;
+  std::mt19937_64 rng_{test::TestSeed()};
 };
 
 // --- the outer datagram ---
@@ -727,6 +728,28 @@ TEST_F(RxPathTest, LossInATrainMakesTwoWrites) {
   EXPECT_TRUE(test::SameFrames(test::Delivered(writes), expected));
 }
 
+TEST_F(RxPathTest, TrainsAreWrittenWholeWhereverABatchEnds) {
+  constexpr size_t kSegments = core::kMaxTrain;
+  net_.coalesces = false;
+  for (const size_t before : {0u, 1u, 30u, 62u, 63u}) {
+    std::vector<Bytes> expected;
+    const auto send = [&](size_t payload) {
+      Packet packet;
+      packet.payload = Bytes(payload);
+      for (uint8_t& byte : packet.payload) byte = static_cast<uint8_t>(rng_());
+      a_.SendPartial(Build(packet), 500);
+      a_.DrainTx();
+      for (Bytes& frame : test::NaiveSegments(Build(packet), 500)) expected.push_back(frame);
+    };
+    for (size_t i = 0; i < before; ++i) send(100);
+    for (int train = 0; train < 4; ++train) send(kSegments * 500);
+    b_.DrainRx();
+    const auto writes = b_.tap.Take();
+    EXPECT_EQ(writes.size(), before + 4) << before;
+    EXPECT_TRUE(test::SameFrames(test::Delivered(writes), expected)) << before;
+  }
+}
+
 // --- rekeying ---
 
 class Rekey : public RxPathTest {
@@ -740,7 +763,6 @@ class Rekey : public RxPathTest {
     }
     a_.DrainTx();
   }
-  std::mt19937_64 rng_{test::TestSeed()};
   std::vector<Bytes> sent_;
 };
 

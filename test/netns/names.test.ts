@@ -194,6 +194,13 @@ describe('names for attached namespaces', function () {
     assert.deepEqual(await short(b, `web.${DOMAIN}`), ['192.168.0.2']);
   });
 
+  it('cost other packets no walk through policy rules where nothing filters by reverse path', async () => {
+    const [one, two] = await Promise.all([alice.ip(['rule']), bob.ip(['rule'])]);
+    assert.match(one, /from 169\.254\./u);
+    assert.doesNotMatch(two, /169\.254\./u);
+    assert.deepEqual(await short(b, `web.${DOMAIN}`), ['192.168.0.2']);
+  });
+
   it('are there again when the daemon is back after a crash', async () => {
     await onAlice.crash();
     onAlice = await alice.startDaemon({ args: ['--dns-domain', DOMAIN], peers: [bob.address(4)] });
