@@ -14,7 +14,8 @@ import { disableIpv6Of, readSysctl } from './sysctl.js';
  *            from 169.254.x.y lookup <table> · table <table>: default dev <bridge>
  *          Only there: the first rule of a host makes Linux walk the rules for each packet of every interface.
  *          A whole 169.254.0.0/16 there would take the way to a cloud's metadata service away.
- *   IPv6   the fe80:: address that the bridge has by itself, from its MAC
+ *   IPv6   the fe80:: address that the bridge has by itself, from its MAC. The kernel gives it once it sees a carrier, up
+ *          to a second later; nobody could bind to it until then, so it is given here as well.
  */
 
 export interface BridgeAddresses {
@@ -54,10 +55,12 @@ export async function addNameServerAddress(
   { peer, mac }: { readonly peer: PeerId; readonly mac: Mac },
 ): Promise<BridgeAddresses> {
   const v4 = nameServerAddress(peer, network);
+  const v6 = readSysctl(disableIpv6Of(bridge)) === '0' ? linkLocalOf(mac) : undefined;
   const table = String(TABLE_BASE + network);
   await ipAttempts(ruleRemovals(v4));
   await ipBatch([
     `address replace ${v4}/32 dev ${bridge} scope link`,
+    ...(v6 === undefined ? [] : [`address replace ${v6}/64 dev ${bridge} scope link nodad`]),
     ...(filtersReversePath(bridge)
       ? [
           `route replace default dev ${bridge} scope link table ${table}`,
@@ -65,8 +68,7 @@ export async function addNameServerAddress(
         ]
       : []),
   ]);
-  const hasIpv6 = readSysctl(disableIpv6Of(bridge)) === '0';
-  return { v4, v6: hasIpv6 ? linkLocalOf(mac) : undefined };
+  return { v4, v6 };
 }
 
 /** Also when part of it, or the bridge, is gone. */

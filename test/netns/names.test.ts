@@ -194,6 +194,25 @@ describe('names for attached namespaces', function () {
     assert.deepEqual(await short(b, `web.${DOMAIN}`), ['192.168.0.2']);
   });
 
+  it('have an IPv6 server at once on a bridge that sees no carrier yet', async () => {
+    const module = new URL('../../src/netdev/name-server-address.js', import.meta.url).href;
+    await c.ip(['link', 'add', 'name', 'nocarrier', 'type', 'bridge']);
+    await c.ip(['link', 'add', 'name', 'port', 'type', 'veth', 'peer', 'name', 'other']);
+    await c.ip(['link', 'set', 'dev', 'port', 'up', 'master', 'nocarrier']);
+    await c.ip(['link', 'set', 'dev', 'nocarrier', 'up']);
+    const program = `
+      import { addNameServerAddress } from '${module}';
+      const node = { peer: '${'0'.repeat(32)}', mac: '02:00:00:00:00:01' };
+      const { v6 } = await addNameServerAddress('nocarrier', 9, node);
+      console.log(v6);`;
+    const said = await c.must([process.execPath, '--input-type=module', '-e', program]);
+    assert.equal(said.trim(), 'fe80::0:ff:fe00:1');
+    const had = await c.ip(['-6', 'address', 'show', 'dev', 'nocarrier', '-tentative']);
+    assert.match(had, /inet6 fe80::ff:fe00:1\/64/u);
+    await c.ip(['link', 'delete', 'dev', 'nocarrier']);
+    await c.ip(['link', 'delete', 'dev', 'port']);
+  });
+
   it('cost other packets no walk through policy rules where nothing filters by reverse path', async () => {
     const [one, two] = await Promise.all([alice.ip(['rule']), bob.ip(['rule'])]);
     assert.match(one, /from 169\.254\./u);
