@@ -143,6 +143,8 @@ export class Gossip {
     this.#neighbours = [...peers];
     const now = new Set(peers);
     this.#store.onCompany(peers.length > 0, nowMs);
+    const isFirst = before.size === 0 && peers.length > 0;
+    if (isFirst && this.#news.length > 0) this.#pushAtMs = nowMs + PUSH_DELAY_MS;
     for (const peer of peers) {
       if (before.has(peer)) continue;
       this.#store.noteSession(peer, nowMs, out);
@@ -351,10 +353,12 @@ export class Gossip {
   }
 
   #push(nowMs: number, out: RecordActions): void {
+    this.#pushAtMs = Number.POSITIVE_INFINITY;
+    // What a node says at its start, before it has anybody to say it to, waits for the first.
+    if (this.#neighbours.length === 0) return;
     const news = this.#news;
     this.#pushedMs = nowMs;
     this.#news = [];
-    this.#pushAtMs = Number.POSITIVE_INFINITY;
     for (const peer of this.#pick(PUSH_FANOUT)) {
       const records = news.filter(({ from }) => from !== peer).map(({ record }) => record.bytes);
       for (const group of groupsOf(records)) {

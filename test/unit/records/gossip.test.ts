@@ -217,6 +217,18 @@ describe('gossip', function () {
     assert.ok(net.run(15_000, () => net.isEqual) < 15_000);
   });
 
+  it('tells what a node said while it had no neighbour to the first it gets, however many come with it', () => {
+    const net = mesh(12);
+    net.run(30_000);
+    net.add(20);
+    for (let at = 12; at < 32; at++) net.say(at, `newcomer ${at}`);
+    net.run(1000);
+    for (let at = 12; at < 32; at++) for (let old = 0; old < 12; old++) net.link(at, old);
+    const tookMs = net.run(10_000, () => net.isEqual);
+    assert.ok(net.isEqual);
+    assert.ok(tookMs <= 2000, `${tookMs} ms`);
+  });
+
   it('costs an idle node less than 5 kB/s', () => {
     const net = mesh(60);
     net.run(60_000, () => net.isEqual);
