@@ -7,7 +7,7 @@ import type { RouteInfo } from './ip-json.js';
 import { readRoutes } from './ip-json.js';
 import { deviceOf, foreignRoutes, overlappingRoute } from './pool-overlap.js';
 import { findTool, runTool } from './run.js';
-import { disableIpv6Of, readSysctl } from './sysctl.js';
+import { disableIpv6Of, readSysctl, reversePathFilter } from './sysctl.js';
 
 /*
  * Things on this host that will hurt, each with its cure. Nothing here changes anything, and a tool that is missing
@@ -27,9 +27,7 @@ export async function findHostWarnings(ask: WarningQuestions): Promise<readonly 
   const found = [
     await bridgeFilterWarning(ask.ifName),
     poolOverlapWarning(ask.pool, await foreignRoutes(4)),
-    reversePathWarning(ask.ifName, routes, (device) =>
-      readSysctl(`net/ipv4/conf/${device}/rp_filter`),
-    ),
+    reversePathWarning(ask.ifName, routes),
     probeWarning(ask.canProbe),
     nftWarning(findTool('nft') !== undefined),
     ipv6Warning(ask.ifName, readSysctl(disableIpv6Of(ask.ifName))),
@@ -163,7 +161,7 @@ export function poolOverlapWarning(
 export function reversePathWarning(
   ifName: string,
   routes: readonly RouteInfo[],
-  readFilter: (device: string) => string | undefined,
+  readFilter?: (device: string) => string | undefined,
 ): HostWarning | undefined {
   const defaults = routes.filter(
     (route) => route.destination === '0.0.0.0/0' && route.device !== ifName,
@@ -172,11 +170,7 @@ export function reversePathWarning(
     (device) => device !== '',
   );
   if (uplinks.length < 2) return undefined;
-  // The kernel applies the larger of `all` and the device's own: 2 (loose) wins over 1 (strict).
-  const everywhere = Number(readFilter('all') ?? 0);
-  const strict = uplinks.find(
-    (device) => Math.max(everywhere, Number(readFilter(device) ?? 0)) === 1,
-  );
+  const strict = uplinks.find((device) => reversePathFilter(device, readFilter) === 1);
   if (strict === undefined) return undefined;
   return {
     code: 'reverse-path-filter',

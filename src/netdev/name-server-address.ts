@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { macBytes, type Mac } from '../model/mac.js';
 import type { PeerId } from '../model/peer-id.js';
 import { ipAttempts, ipBatch } from './run.js';
-import { disableIpv6Of, readSysctl } from './sysctl.js';
+import { disableIpv6Of, readSysctl, reversePathFilter } from './sysctl.js';
 
 /*
  * Where a network's name server answers: link-local addresses of its bridge, which every attachment reaches whatever
@@ -61,7 +61,7 @@ export async function addNameServerAddress(
   await ipBatch([
     `address replace ${v4}/32 dev ${bridge} scope link`,
     ...(v6 === undefined ? [] : [`address replace ${v6}/64 dev ${bridge} scope link nodad`]),
-    ...(filtersReversePath(bridge)
+    ...(reversePathFilter(bridge) !== 0
       ? [
           `route replace default dev ${bridge} scope link table ${table}`,
           `rule add from ${v4} lookup ${table} priority ${RULE_PRIORITY}`,
@@ -83,14 +83,6 @@ export async function removeNameServerAddress(
     `route flush table ${String(TABLE_BASE + network)} dev ${bridge}`,
     `address del ${v4}/32 dev ${bridge}`,
   ]);
-}
-
-/** The stricter of the host's and the interface's word counts (ip-sysctl, rp_filter). */
-function filtersReversePath(device: string): boolean {
-  return ['all', device].some((name) => {
-    const filter = readSysctl(`net/ipv4/conf/${name}/rp_filter`);
-    return filter !== undefined && filter !== '0';
-  });
 }
 
 /** A rule is added beside an equal one: those of earlier runs go first. */

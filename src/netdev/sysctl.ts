@@ -22,6 +22,18 @@ export function readSysctl(path: string): string | undefined {
 }
 
 /**
+ * The reverse-path filter in effect on an interface: 0 none, 1 strict, 2 loose. The kernel takes the larger of `all` and
+ * the interface's own, so 2 wins over 1.
+ */
+export function reversePathFilter(
+  device: string,
+  read: (name: string) => string | undefined = (name) =>
+    readSysctl(`net/ipv4/conf/${name}/rp_filter`),
+): number {
+  return Math.max(Number(read('all') ?? 0), Number(read(device) ?? 0));
+}
+
+/**
  * Sets a value unless it is so already; a sysctl that this kernel does not have is left out.
  * @throws OverlayError OVL_IFACE_CONFIG, OVL_NOT_PERMITTED
  */
