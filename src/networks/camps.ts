@@ -80,8 +80,8 @@ export function bare(statement: Statement): NetworkDefinition {
   return { id, name, subnets, mtuBytes, createdMs };
 }
 
-export function orderOf(definition: NetworkDefinition | NetworkStatement): string {
-  const bare = { ...definition, removedMs: 0, isUsed: false, isRemoved: false };
+function orderOf(statement: NetworkStatement): string {
+  const bare = { ...statement, removedMs: 0, isUsed: false, isRemoved: false };
   const bytes = Buffer.from(encodeNetworkRecord(bare));
-  return `${definition.createdMs.toString(16).padStart(12, '0')}${bytes.toString('hex')}`;
+  return `${statement.createdMs.toString(16).padStart(12, '0')}${bytes.toString('hex')}`;
 }

@@ -5,7 +5,6 @@ import {
   bare,
   campsOf,
   latestRemoval,
-  orderOf,
   stated,
   winnerOf,
   type Said,
@@ -44,6 +43,12 @@ export interface CatalogEvent {
   readonly peer: PeerId | undefined;
 }
 
+/** A definition that counts, and its order, which is dear to make out anew with each statement. */
+interface Winner {
+  readonly definition: NetworkDefinition;
+  readonly order: string;
+}
+
 const UNUSED = { isUsed: false, isRemoved: false };
 
 export interface CatalogOptions {
@@ -58,7 +63,7 @@ export class Catalog {
   readonly #own = new Map<NetworkId, Statement>();
   readonly #others = new Map<NetworkId, Map<PeerId, Statement>>();
   readonly #countByPeer = new Map<PeerId, number>();
-  readonly #winners = new Map<NetworkId, NetworkDefinition>();
+  readonly #winners = new Map<NetworkId, Winner>();
   readonly #dirty = new Set<NetworkId>();
   /** In use when this node was stopped: it soon is again, and goes by that until then. */
   readonly #wasUsed = new Set<NetworkId>();
@@ -79,7 +84,8 @@ export class Catalog {
 
   /** By name. */
   get all(): readonly NetworkDefinition[] {
-    return [...this.#winners.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    const definitions = [...this.#winners.values()].map(({ definition }) => definition);
+    return definitions.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   get size(): number {
@@ -87,7 +93,7 @@ export class Catalog {
   }
 
   get(id: NetworkId): NetworkDefinition | undefined {
-    return this.#winners.get(id);
+    return this.#winners.get(id)?.definition;
   }
 
   /** Other nodes that have something on it, in the order of their ids. */
@@ -148,7 +154,7 @@ export class Catalog {
 
   /** Nothing while it is not defined. */
   remove(id: NetworkId): void {
-    const winner = this.#winners.get(id);
+    const winner = this.get(id);
     if (!winner) return;
     const removal = { removedMs: winner.createdMs, isUsed: false, isRemoved: true };
     this.#wasUsed.delete(id);
@@ -159,7 +165,7 @@ export class Catalog {
 
   /** Nothing while it is not defined. */
   setUsed(id: NetworkId, isUsed: boolean): void {
-    const winner = this.#winners.get(id);
+    const winner = this.get(id);
     this.#wasUsed.delete(id);
     if (!winner || (this.#own.get(id)?.isUsed ?? false) === isUsed) return;
     const removedMs = this.#own.get(id)?.removedMs ?? 0;
@@ -268,7 +274,9 @@ export class Catalog {
     else this.#contested.delete(id);
     // The same object as long as it is the same definition.
     if (!winner) this.#winners.delete(id);
-    else if (!before || orderOf(before) !== winner.order) this.#winners.set(id, bare(winner));
+    else if (before?.order !== winner.order) {
+      this.#winners.set(id, { definition: bare(winner), order: winner.order });
+    }
     const own = this.#own.get(id);
     if (!own) return;
     if (own.isRemoved) {
