@@ -1,6 +1,7 @@
 import { formatPathAddress, type PathAddress } from '../model/path-address.js';
 import type { Actions } from './actions.js';
 import type { HandshakeAttempt } from './attempt.js';
+import { INIT_GIVE_UP_MS } from './constants.js';
 import type { DialTarget } from './dial-target.js';
 import type { IndexPool } from './index-pool.js';
 
@@ -56,11 +57,13 @@ export class DialAttempts {
   /** After attempts were abandoned, refused or confirmed. */
   sweep(): void {
     for (const each of this.#byIndex.values()) {
-      if (!each.attempt.isLive) this.#forget(each, each.attempt.startedAtMs);
+      if (each.attempt.isLive) continue;
+      // Whenever it ended, it listened no longer than this: its index rests from then on.
+      this.#forget(each, each.attempt.startedAtMs + INIT_GIVE_UP_MS);
     }
   }
 
-  #forget({ attempt, target }: DialAttempt, nowMs: number): void {
+  #forget({ attempt, target }: DialAttempt, endedMs: number): void {
     const { localIndex } = attempt;
     this.#byIndex.delete(localIndex);
     target.attempts = target.attempts.filter((other) => other !== attempt);
@@ -70,6 +73,6 @@ export class DialAttempts {
     }
     // A confirmed one lives on as the index of its session.
     const isSession = attempt.state === 'confirmed' || attempt.isFinished;
-    if (!isSession) this.#indexes.release(localIndex, nowMs);
+    if (!isSession) this.#indexes.release(localIndex, endedMs);
   }
 }
