@@ -202,7 +202,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
         ),
       onBridgeUp: async () => {
         warnings.push(...(await names.start()));
-        await removeNetworkBridges(config.ifName, bridgesInUse());
+        await removeNetworkBridges(config.ifName, bridgesInUse(), state.identity.id);
         await workloads.start();
         await exposures.start();
         names.writeFiles();
@@ -264,6 +264,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
         warn('Networks of this host are not kept apart by its firewall', { err });
       });
   const networks = new NetworkBridges({
+    names: () => daemon.networks.all.map(({ name }) => name),
     find: (name) => daemon.networks.find(name),
     idOf: (name) => networkIdOf(meshId, name),
     bridgeOf,
@@ -338,7 +339,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
           ? [...daemon.control.status().self.addresses, ...exposures.on(network).addresses]
           : exposures.on(network).addresses,
       otherOwners: (network) =>
-        exposures.on(network).addresses.length > 0 ? [exposureOwner(config.ifName, network)] : [],
+        new Map([[exposureOwner(config.ifName, network), exposures.addressesOn(network)]]),
       onChange: (attached) => {
         names.setAttached(attached);
         sayPorts(attached);
@@ -507,7 +508,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       await networks.stop();
       await daemon.control.reset();
       await bridge.removeEverything();
-      await removeNetworkBridges(config.ifName, new Set());
+      await removeNetworkBridges(config.ifName, new Set(), state.identity.id);
       await guard.set([]);
       await isolation.set([]);
       await askers.set([]);

@@ -5,6 +5,7 @@ import type { IpamActions, Outcome, Refusal } from '../ipam/actions.js';
 import type { Ipam, Want } from '../ipam/ipam.js';
 import { intersect, subtract } from '../ipam/space.js';
 import {
+  canonicalAddress,
   cidrHas,
   cidrsEqual,
   cidrsOverlap,
@@ -18,7 +19,7 @@ import {
 import type { NetworkDefinition } from '../model/network.js';
 import type { PeerId } from '../model/peer-id.js';
 import { NoAddresses } from '../workload/no-addresses.js';
-import type { AddressSource } from '../workload/ports.js';
+import type { AddressSource, OwnedAddresses } from '../workload/ports.js';
 import {
   heldElsewhere,
   inNoPool,
@@ -41,6 +42,9 @@ import { ipamDocument } from './ipam-document.js';
  * error that says who is in the way (address-answers.ts).
  */
 
+/** Addresses without length, canonical, by owner. */
+export type KeptAddresses = ReadonlyMap<string, ReadonlySet<string>>;
+
 /** The machine in the loop. */
 export interface AddressMachine {
   /** Undefined before the start. */
@@ -50,7 +54,7 @@ export interface AddressMachine {
   /** In the loop. Refused before the start; rejects with what `act` throws. */
   run(act: (ipam: Ipam, actions: IpamActions, nowMs: number) => void): Promise<Refusal | undefined>;
   /** As AddressSource says; before the start: at the start. */
-  keep(owners: ReadonlySet<string>): void;
+  keep(owned: KeptAddresses): void;
   release(owner: string, address: IpAddress): void;
 }
 
@@ -124,8 +128,10 @@ export class AddressRequests implements AddressSource {
     if (address) this.#machine.release(owner, address);
   }
 
-  keep(owners: ReadonlySet<string>): void {
-    this.#machine.keep(owners);
+  keep(owned: OwnedAddresses): void {
+    const addressesOf = (cidrs: readonly string[]): ReadonlySet<string> =>
+      new Set(cidrs.flatMap((cidr) => canonicalAddress(cidr.split('/')[0] ?? '') ?? []));
+    this.#machine.keep(new Map([...owned].map(([owner, cidrs]) => [owner, addressesOf(cidrs)])));
   }
 
   // ── for operators ────────────────────────────────────────────────────────────────────────────────────────────────

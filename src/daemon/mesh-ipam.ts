@@ -32,7 +32,7 @@ import { DEFAULT_NETWORK_ID, type NetworkDefinition, type NetworkId } from '../m
 import type { PeerId } from '../model/peer-id.js';
 import { bodyOfRecord } from '../records/signed-record.js';
 import { RECORD_KIND } from '../wire/record.js';
-import type { AddressMachine } from './address-requests.js';
+import type { AddressMachine, KeptAddresses } from './address-requests.js';
 import { ipamCellKey, ipamCellsOf } from './ipam-cells.js';
 import type { MeshRecords } from './mesh-records.js';
 import type { StateStore } from './ports.js';
@@ -82,7 +82,7 @@ export class MeshIpam implements AddressMachine {
   #titles: Title[] = [];
   #nextRequest = 1;
   /** Told before this was started. */
-  #kept: ReadonlySet<string> | undefined;
+  #kept: KeptAddresses | undefined;
   /** Of links and store, when the members were looked at last. */
   #seen = '';
   /** As told last. */
@@ -314,8 +314,8 @@ export class MeshIpam implements AddressMachine {
 
   /**
    * What follows from them is this host's business alone. Whose address it is comes to disk with the attachment that it
-   * is for: one commit. Where that never comes, nobody has the address: at the start it is taken back from owners that
-   * are no attachments.
+   * is for: one commit. Where that never comes, nobody has the address: at the start it is taken back from whoever was
+   * not written down with it.
    */
   #writeLast(cells: readonly (readonly [string, string | undefined])[], nowMs: number): void {
     const prefix = ipamCellKey(ALLOCATION_CELL, this.#network);
@@ -403,20 +403,20 @@ export class MeshIpam implements AddressMachine {
     });
   }
 
-  keep(owners: ReadonlySet<string>): void {
-    this.#kept = owners;
+  keep(owned: KeptAddresses): void {
+    this.#kept = owned;
     this.#components.post((nowMs, out) => {
       this.#releaseOthers(nowMs, out);
     });
   }
 
-  /** Whoever is not among those that `keep` named; once. */
+  /** What is not among that which `keep` named; once. */
   #releaseOthers(nowMs: number, out: Actions): void {
     const kept = this.#kept;
     this.#with(nowMs, out, (ipam, actions) => {
       this.#kept = undefined;
       for (const { owner, address } of kept === undefined ? [] : ipam.used()) {
-        if (kept?.has(owner)) continue;
+        if (kept?.get(owner)?.has(formatAddress(address))) continue;
         ipam.release(owner, address, nowMs, actions);
       }
     });

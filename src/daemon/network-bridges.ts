@@ -22,6 +22,8 @@ import type { HostInterface } from './ports.js';
 const MAX_BRIDGES = 63;
 
 export interface NetworkBridgesComponents {
+  /** Of all networks of the mesh. */
+  readonly names: () => readonly string[];
   /** @throws OVL_NOT_FOUND */
   readonly find: (name: string) => NetworkDefinition;
   readonly idOf: (name: string) => NetworkId;
@@ -63,6 +65,10 @@ export class NetworkBridges implements NetworkHost {
 
   constructor(components: NetworkBridgesComponents) {
     this.#components = components;
+  }
+
+  get names(): readonly string[] {
+    return this.#components.names();
   }
 
   find(name: string): NetworkView {

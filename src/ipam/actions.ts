@@ -96,7 +96,7 @@ export type IpamAction =
   | { readonly kind: 'tell'; readonly to: PeerId; readonly titles: readonly Title[] }
   /**
    * On disk before any later action is done but an answer; undefined: the cell goes. Who has an address may come there
-   * with the attachment that it is for, since the start takes it back from owners that are none.
+   * with the attachment that it is for, since the start takes back what no owner was written down with.
    */
   | { readonly kind: 'persist'; readonly key: string; readonly value: string | undefined }
   | { readonly kind: 'answer'; readonly id: number; readonly outcome: Outcome }

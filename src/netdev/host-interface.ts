@@ -10,6 +10,7 @@ import { shortPeerId, tapMacOfPeer } from '../model/peer-id.js';
 import { canProbe, probeIpv4 } from './address-probe.js';
 import { CAP_NET_ADMIN, ownCapability } from './capabilities.js';
 import { findHostWarnings } from './host-warnings.js';
+import { removeNameServerAddress } from './name-server-address.js';
 import { refuseOverlap } from './pool-overlap.js';
 import type { LinkAlias, LinkInfo } from './ip-json.js';
 import {
@@ -82,21 +83,28 @@ export function networkBridgeName(ifName: string, network: NetworkId): string {
 }
 
 /**
- * Bridges of networks that the daemon of `ifName` does not use any more, with their ports: left by a crash.
+ * Bridges of networks that the daemon of `ifName` does not use any more, with their ports and what `peer`, which it is,
+ * answered names with: left by a crash.
  * @throws OVL_IFACE_CONFIG
  */
 export async function removeNetworkBridges(
   ifName: string,
   used: ReadonlySet<string>,
+  peer: PeerId,
 ): Promise<void> {
   const links = await readLinkAliases();
   const found = links.filter(({ name, alias }) => {
     return parseMark(alias)?.network?.ifName === ifName && !used.has(name);
   });
-  for (const { name } of found) {
+  for (const { name, alias } of found) {
     if (name.endsWith(TAP_SUFFIX) && used.has(name.slice(0, -TAP_SUFFIX.length))) continue;
     for (const port of links) {
       if (port.master === name && parsePortMark(port.alias)) await deleteLink(port.name);
+    }
+    // A rule outlives the interface that it is for.
+    const network = parseMark(alias)?.network;
+    if (network && !name.endsWith(TAP_SUFFIX)) {
+      await removeNameServerAddress(name, network.id, peer);
     }
     await deleteLink(name);
   }

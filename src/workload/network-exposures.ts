@@ -35,6 +35,11 @@ export class NetworkExposures {
     return this.#of(network).exposure;
   }
 
+  /** Cidr texts; of any network, whether or not something was ever exposed there. */
+  addressesOn(network: string): readonly string[] {
+    return this.#exposures.get(network)?.exposure.addresses ?? [];
+  }
+
   /** Networks that something is exposed on. */
   get used(): readonly string[] {
     return [...this.#exposures].flatMap(([network, { exposure }]) =>

@@ -23,6 +23,8 @@ export interface NetworkView {
 
 /** Networks and their bridges on this host: daemon/network-bridges.ts. */
 export interface NetworkHost {
+  /** Of all networks of the mesh that are known here. */
+  readonly names: readonly string[];
   /** @throws OVL_NOT_FOUND */
   find(name: string): NetworkView;
   /** What its bridge is called here, whether or not it is known. */
@@ -117,6 +119,9 @@ export interface ExposureHost {
   checkMasquerade(): Promise<void>;
 }
 
+/** Cidr texts, by owner. */
+export type OwnedAddresses = ReadonlyMap<string, readonly string[]>;
+
 /** Who hands out addresses: the mesh's address management. Owners are attachments' ids and the host itself (derive.ts). */
 export interface AddressSource {
   /**
@@ -127,8 +132,8 @@ export interface AddressSource {
   /** Makes an address the owner's; one of no pool is nobody's business. @throws OVL_ADDRESS_IN_USE, OVL_ADDRESS_UNAVAILABLE */
   claim(owner: string, cidr: string): Promise<void>;
   release(owner: string, cidr: string): void;
-  /** Once at the start: owners that are not among them lose what they had. */
-  keep(owners: ReadonlySet<string>): void;
+  /** Once at the start: these owners' addresses, cidr texts. Whatever else somebody here had is given back. */
+  keep(owned: OwnedAddresses): void;
 }
 
 export interface AlarmClock {

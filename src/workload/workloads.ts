@@ -6,7 +6,7 @@ import { isInSubnetOf, parseAddresses, parseWants, type AddressWant } from './ad
 import { attachmentId } from './derive.js';
 import { Entries } from './entries.js';
 import { DEFAULT_NETWORK, type Attachment } from './model.js';
-import type { AddressSource, AlarmClock } from './ports.js';
+import type { AddressSource, AlarmClock, OwnedAddresses } from './ports.js';
 import { attachmentOf, type WorkloadOptions } from './request.js';
 import { fromStored } from './stored.js';
 import { Turns } from './turns.js';
@@ -29,8 +29,8 @@ export interface WorkloadComponents extends Omit<UpkeepComponents, 'entries'> {
   readonly addresses: (network: string) => AddressSource;
   /** Cidr texts of the node itself on a network, exposed ones too. */
   readonly ownAddresses: (network: string) => readonly string[];
-  /** Who else has addresses of a network: what the host itself exposes there. */
-  readonly otherOwners?: (network: string) => readonly string[];
+  /** What else has addresses of a network: the host itself, of what it exposes there. */
+  readonly otherOwners?: (network: string) => OwnedAddresses;
   /** Told what is attached, whenever that may have changed. */
   readonly onChange?: (attached: readonly Attachment[]) => void;
   /** A target went on sending under others' MACs or addresses: all that was dropped. Once per look. */
@@ -68,14 +68,24 @@ export class Workloads {
   /** The bridge is up. What cannot be attached waits; it never throws for one of them. */
   start(): Promise<void> {
     return this.#inTurn(undefined, async () => {
-      const { addresses, otherOwners } = this.#components;
-      const used = this.#entries.all.map(({ attachment }) => attachment.network);
-      for (const name of new Set([DEFAULT_NETWORK, ...used])) {
-        addresses(name).keep(new Set([...this.#entries.ids, ...(otherOwners?.(name) ?? [])]));
-      }
+      this.#keepAddresses();
       await this.#upkeep.settle(true);
       this.#arm();
     });
+  }
+
+  /**
+   * An address is asked for before it is written down whose it is, and its owner is forgotten before it is given back: what
+   * a crash left in between is nobody's, on whichever network.
+   */
+  #keepAddresses(): void {
+    const { addresses, networks, otherOwners } = this.#components;
+    for (const name of networks.names) {
+      const attached = this.#entries.all
+        .filter(({ attachment }) => attachment.network === name)
+        .map(({ attachment }) => [attachment.id, attachment.addresses] as const);
+      addresses(name).keep(new Map([...attached, ...(otherOwners?.(name) ?? [])]));
+    }
   }
 
   /** The bridge was made anew: what hung on the old one hangs on none. */

@@ -232,11 +232,11 @@ describe('overlayctl and a real daemon', () => {
       used: { network: string }[];
     };
     assert.deepEqual(used.map(({ network }) => network).sort(), ['blue', 'blue', 'free']);
-    a.daemon.addressesOf('free').keep(new Set());
+    a.daemon.addressesOf('free').keep(new Map());
     assert.equal((await ipam('pool', 'remove', '10.81.0.0/24', '--network', 'free')).code, 0);
     assert.match((await ipam('status', '--network', 'free')).out, /no address pool/);
     // A network of that name that is made later knows nothing of it.
-    a.daemon.addressesOf('blue').keep(new Set());
+    a.daemon.addressesOf('blue').keep(new Map());
     await ctl('network', 'remove', 'blue');
     await ctl('network', 'create', 'blue', '--subnet', '10.80.0.0/28');
     await sim.run(100);

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { dirname } from 'node:path';
 
+import { createSystemRng } from '../../src/base/system-rng.js';
+import { sodiumReady } from '../../src/crypto/sodium.js';
+import { openStateStore } from '../../src/daemon/state-store.js';
 import type { TestDaemon } from './lib/daemon.js';
 import { type Host, Topology } from './lib/topology.js';
 import { isAnswered, pingAll } from './lib/traffic.js';
@@ -122,6 +126,32 @@ describe('exposed addresses of a host', function () {
     assert.match(await alice.ip(['address', 'show', 'dev', 'overlay0']), new RegExp(own));
   });
 
+  it('that a crash kept from being written down are nobody’s after the next start, on any network', async () => {
+    const kept = await onAlice.must('expose');
+    await onAlice.must('expose', '10.44.1.9/12');
+    await onAlice.must('network', 'create', 'blue', '--subnet', '10.80.0.0/24');
+    await onAlice.must('expose', '--network', 'blue', '10.80.0.9/24');
+    const used = async () => {
+      const { used: all } = (await onAlice.json('ipam', 'status')) as {
+        used: { address: string }[];
+      };
+      return all.map(({ address }) => address).sort();
+    };
+    const addressOf = (cidr: string) => cidr.split('/')[0] ?? '';
+    assert.deepEqual(await used(), [addressOf(kept), '10.44.1.9', '10.80.0.9'].sort());
+    await onAlice.crash();
+    // As it is when the crash comes between the mesh's answer and the store.
+    await declare(onAlice, 'expose/default', { addresses: [kept], masquerade: true, name: null });
+    await declare(onAlice, 'expose/blue', undefined);
+    await alice.ip(['address', 'del', '10.44.1.9/12', 'dev', 'overlay0']);
+    onAlice = await alice.startDaemon({ peers: [bob.address(4)] });
+    await Promise.all([onAlice.wait('peers=2'), onBob.wait('peers=2')]);
+    assert.deepEqual(await used(), [addressOf(kept)]);
+    await onAlice.must('network', 'remove', 'blue');
+    assert.equal(await onAlice.must('hide'), kept);
+    assert.deepEqual(await used(), []);
+  });
+
   it('keep sources as they are without masquerading', async () => {
     await onAlice.must('expose', '192.168.0.1/24', '--no-masquerade');
     assert.equal(await isAnswered(lan, '192.168.0.2'), false);
@@ -137,6 +167,17 @@ describe('exposed addresses of a host', function () {
     assert.deepEqual(await a.interfaces(), ['lo']);
   });
 });
+
+/** Writes into the state directory of a daemon that is not there. */
+async function declare({ socket }: TestDaemon, key: string, value: object | undefined) {
+  await sodiumReady();
+  const silent = () => undefined;
+  const log = { debug: silent, info: silent, warn: silent, error: silent };
+  const ownUid = process.getuid?.() ?? 0;
+  const store = openStateStore(dirname(socket), { rng: createSystemRng(), log, ownUid });
+  store.writeDeclared(key, value);
+  await store.close();
+}
 
 const SERVER = `
 import socket

@@ -82,7 +82,10 @@ describe('addresses between daemons', () => {
       attached.set(`other-${cycle}`, meanwhile);
       await other.state.writeAttachment(`other-${cycle}`, { address: meanwhile });
       await node.start();
-      node.daemon.addresses.keep(new Set([...node.state.attachments()].map(([id]) => id)));
+      const owned = [...node.state.attachments()].map(
+        ([id, value]) => [id, [(value as { address: string }).address]] as const,
+      );
+      node.daemon.addresses.keep(new Map(owned));
       await sim.until('linked', isLinked, 20_000);
       const inUse = node.daemon.addresses.document().used.map(({ address: used }) => used);
       assert.equal(

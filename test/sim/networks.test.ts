@@ -194,7 +194,7 @@ describe('networks between daemons', () => {
     await sim.run(5000);
     assert.equal(await give(a, 'blue', '1'), held);
     // A network of that name begins anew when it was removed.
-    for (const node of [a, b]) node.daemon.addressesOf('blue').keep(new Set());
+    for (const node of [a, b]) node.daemon.addressesOf('blue').keep(new Map());
     b.daemon.networks.remove('blue', []);
     await sim.until('gone', () => !names(a).includes('blue'), 500);
     b.daemon.networks.create({ name: 'blue', subnets: ['10.90.0.0/24'] });

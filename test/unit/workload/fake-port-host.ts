@@ -6,6 +6,7 @@ import type { PortSpec } from '../../../src/netdev/attachment-host.js';
 import type {
   FoundPort,
   NetworkView,
+  OwnedAddresses,
   PortHost,
   TargetLocation,
 } from '../../../src/workload/ports.js';
@@ -36,7 +37,8 @@ export class FakePortHost implements PortHost {
   /** What the source of addresses was told. */
   readonly owners = new Set<string>();
   readonly released: string[] = [];
-  kept: ReadonlySet<string> | undefined;
+  /** By network. */
+  readonly kept = new Map<string, OwnedAddresses>();
   takenElsewhere = '';
   /** Thrown by the next change. */
   failure: Error | undefined;
@@ -58,9 +60,10 @@ export class FakePortHost implements PortHost {
       },
       release: (_owner, cidr) =>
         this.released.push(network === 'default' ? cidr : `${cidr} of ${network}`),
-      keep: (owners) => (this.kept = owners),
+      keep: (owned) => this.kept.set(network, owned),
     }),
     networks: {
+      names: NETWORKS.map(({ name }) => name),
       find: (name) => {
         const found = NETWORKS.find((network) => network.name === name);
         if (found) return found;

@@ -43,6 +43,8 @@ describe('workloads', () => {
       ...host.components,
       store,
       ownAddresses,
+      otherOwners: (network: string) =>
+        new Map(network === 'default' ? [['host', ['10.32.0.1/12']]] : []),
       ...(onChange && { onChange }),
       ...(onSpoof && { onSpoof }),
     };
@@ -54,6 +56,24 @@ describe('workloads', () => {
   const onlyPort = (): string => [...host.ports.keys()][0] ?? 'none';
   /** Everything that was asked for by now is done. */
   const settle = (workloads: Workloads) => workloads.detach('nothing', []);
+
+  it('says at the start whose addresses are whose, on every network: all else was left by a crash', async () => {
+    host.bridges.add('blue');
+    await attach(make(), 'web', '10.1.0.2/24', '10.1.0.3/24');
+    await make().attach({ target: 'db', network: 'blue', addresses: ['10.80.0.5/16'] });
+    const next = make();
+    const ownerOf = (cidr: string) => [...cells].find(([, text]) => text.includes(cidr))?.[0];
+    await next.start();
+    const kept = Object.fromEntries([...host.kept].map(([name, owned]) => [name, [...owned]]));
+    const exposed = ['host', ['10.32.0.1/12']];
+    assert.deepEqual(kept, {
+      default: [[ownerOf('10.1.0.2'), ['10.1.0.2/24', '10.1.0.3/24']], exposed],
+      blue: [[ownerOf('10.80.0.5'), ['10.80.0.5/16']]],
+      red: [],
+      free: [],
+    });
+    await next.stop();
+  });
 
   it('is the same after asking twice, and adds addresses', async () => {
     const workloads = make();
