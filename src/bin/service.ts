@@ -433,6 +433,7 @@ async function compose(inputs: ServiceInputs, undo: UndoStack): Promise<(state: 
       await workloads.rejoin();
       await exposures.restore();
     },
+    follow: () => names.follow(),
     // Of the others network-bridges.ts tells, whoever asked for them first.
     onRestored: (name) => {
       if (name !== config.ifName) return;

@@ -30,6 +30,8 @@ export interface BridgeWatchComponents {
   /** Puts what is attached and exposed onto the bridges again. May be repeated. */
   readonly rejoin: () => Promise<void>;
   readonly onRestored: (bridge: string) => void;
+  /** What else may have changed on bridges that are there. Must not fail. */
+  readonly follow: () => Promise<void>;
   /** Said once until it works again. */
   readonly onFailure: (bridge: string, error: unknown) => void;
 }
@@ -44,7 +46,10 @@ export class BridgeWatch {
     const { timers, network } = components;
     this.#looking = new HostLook({
       ...{ timers, network },
-      look: () => this.#look(),
+      look: async () => {
+        await this.#look();
+        await components.follow();
+      },
       delayMs: (isTold) => (isTold && this.#failed.size === 0 ? LOOK_MS : LOOK_SOON_MS),
       isUrgent: true,
     });

@@ -22,8 +22,10 @@ import { targetKey } from '../model/target.js';
 import type { Asker, AskerGuard } from '../netdev/asker-guard.js';
 import {
   addNameServerAddress,
+  isFilteringReturns,
   linkLocalOf,
   removeNameServerAddress,
+  setNameServerRule,
 } from '../netdev/name-server-address.js';
 import type { ResolvConfFiles } from '../netdev/resolv-conf-files.js';
 import { bareAddress } from '../workload/address-want.js';
@@ -35,6 +37,7 @@ import { LocalAskers } from './local-askers.js';
 import { MeshNames } from './mesh-names.js';
 import type { OsModule } from './os-port.js';
 import type { HostWarning, StateStore, Timers } from './ports.js';
+import { ReturnRules } from './return-rules.js';
 import { resolvConfOf } from './target-resolv-conf.js';
 
 /*
@@ -108,6 +111,7 @@ export class NameService implements DnsControl {
   readonly #exposed = new Map<string, Pick<OwnName, 'name' | 'addresses'>>();
   /** What has the server's address, and who is to be asked there. */
   readonly #places = new Map<NetworkId, Place>();
+  readonly #returnRules: ReturnRules;
   #writesFiles = false;
   /** Further networks of who asks, by network and address: those for whom the guard is in force. */
   #also: ReadonlyMap<string, readonly NetworkId[]> = new Map();
@@ -118,6 +122,12 @@ export class NameService implements DnsControl {
     const { clock, rng, timers, state, os, warn } = components;
     this.#components = components;
     this.#options = options;
+    const { peer } = options;
+    this.#returnRules = new ReturnRules({
+      isFiltered: isFilteringReturns,
+      set: (bridge, network, isOn) => setNameServerRule(bridge, network, { peer, isOn }),
+      warn,
+    });
     this.#zone = new Zone(options.domain);
     this.#zone.setRanges(DEFAULT_NETWORK_ID, [options.pool]);
     this.names = new MeshNames(
@@ -188,7 +198,8 @@ export class NameService implements DnsControl {
     const bindings: DnsBinding[] = [];
     this.#places.set(network, { bridge, bindings, servers: [] });
     try {
-      const { v4, v6 } = await addNameServerAddress(bridge, network, { peer, mac });
+      const { v4, v6, hasRule } = await addNameServerAddress(bridge, network, { peer, mac });
+      this.#returnRules.open(network, bridge, hasRule);
       const at = { network, port: DNS_PORT, device: bridge };
       bindings.push({ ...at, address: v4 });
       if (v6 !== undefined) bindings.push({ ...at, address: `${v6}%${bridge}` });
@@ -212,8 +223,14 @@ export class NameService implements DnsControl {
     if (network !== DEFAULT_NETWORK_ID) this.#zone.setRanges(network, []);
     if (place === undefined) return;
     this.#places.delete(network);
+    this.#returnRules.close(network);
     for (const binding of place.bindings) await this.#server.close(binding);
     await removeNameServerAddress(place.bridge, network, this.#options.peer);
+  }
+
+  /** Looks at what of the host may have changed under the servers. Does not fail. */
+  follow(): Promise<void> {
+    return this.#returnRules.follow();
   }
 
   /** What is attached is known by now: from here on files of others than those are leftovers. */

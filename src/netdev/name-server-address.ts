@@ -22,6 +22,8 @@ export interface BridgeAddresses {
   readonly v4: string;
   /** Undefined: the host does without IPv6. */
   readonly v6: string | undefined;
+  /** Whether there is a rule, since the bridge filters. */
+  readonly hasRule: boolean;
 }
 
 const RULE_PRIORITY = 6783;
@@ -56,19 +58,31 @@ export async function addNameServerAddress(
 ): Promise<BridgeAddresses> {
   const v4 = nameServerAddress(peer, network);
   const v6 = readSysctl(disableIpv6Of(bridge)) === '0' ? linkLocalOf(mac) : undefined;
-  const table = String(TABLE_BASE + network);
+  const hasRule = isFilteringReturns(bridge) ?? false;
   await ipAttempts(ruleRemovals(v4));
   await ipBatch([
     `address replace ${v4}/32 dev ${bridge} scope link`,
     ...(v6 === undefined ? [] : [`address replace ${v6}/64 dev ${bridge} scope link nodad`]),
-    ...(reversePathFilter(bridge) !== 0
-      ? [
-          `route replace default dev ${bridge} scope link table ${table}`,
-          `rule add from ${v4} lookup ${table} priority ${RULE_PRIORITY}`,
-        ]
-      : []),
+    ...(hasRule ? ruleOf(v4, bridge, network) : []),
   ]);
-  return { v4, v6 };
+  return { v4, v6, hasRule };
+}
+
+/** Whether guests of foreign subnets need the rule; undefined: the bridge is not there. */
+export function isFilteringReturns(bridge: string): boolean | undefined {
+  if (readSysctl(`net/ipv4/conf/${bridge}/rp_filter`) === undefined) return undefined;
+  return reversePathFilter(bridge) !== 0;
+}
+
+/** The rule alone, beside addresses that are there. Safe to repeat. @throws OVL_IFACE_CONFIG */
+export async function setNameServerRule(
+  bridge: string,
+  network: number,
+  { peer, isOn }: { readonly peer: PeerId; readonly isOn: boolean },
+): Promise<void> {
+  const v4 = nameServerAddress(peer, network);
+  await ipAttempts([...ruleRemovals(v4), ...(isOn ? [] : [tableFlush(bridge, network)])]);
+  if (isOn) await ipBatch(ruleOf(v4, bridge, network));
 }
 
 /** Also when part of it, or the bridge, is gone. */
@@ -80,9 +94,21 @@ export async function removeNameServerAddress(
   const v4 = nameServerAddress(peer, network);
   await ipAttempts([
     ...ruleRemovals(v4),
-    `route flush table ${String(TABLE_BASE + network)} dev ${bridge}`,
+    tableFlush(bridge, network),
     `address del ${v4}/32 dev ${bridge}`,
   ]);
+}
+
+function ruleOf(v4: string, bridge: string, network: number): readonly string[] {
+  const table = String(TABLE_BASE + network);
+  return [
+    `route replace default dev ${bridge} scope link table ${table}`,
+    `rule add from ${v4} lookup ${table} priority ${RULE_PRIORITY}`,
+  ];
+}
+
+function tableFlush(bridge: string, network: number): string {
+  return `route flush table ${String(TABLE_BASE + network)} dev ${bridge}`;
 }
 
 /** A rule is added beside an equal one: those of earlier runs go first. */

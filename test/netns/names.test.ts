@@ -93,6 +93,20 @@ describe('names for attached namespaces', function () {
     assert.deepEqual(await short(a, '+tcp', `db.${DOMAIN}`), ['192.168.0.3']);
   });
 
+  it('are answered whatever is done to the reverse-path filter meanwhile, by a rule only where it is on', async () => {
+    const filterIs = async (value: number, hasRule: boolean): Promise<void> => {
+      await alice.must(['sysctl', '-qw', `net.ipv4.conf.all.rp_filter=${String(value)}`]);
+      // The host is looked at when an address changes, else every ten seconds.
+      await alice.ip(['address', value === 0 ? 'add' : 'del', '192.0.2.77/32', 'dev', 'lo']);
+      await waitFor(`filter ${String(value)}`, 15_000, async () => {
+        return /169\.254/.test(await alice.ip(['rule'])) === hasRule;
+      });
+      assert.deepEqual(await short(a, `db.${DOMAIN}`), ['192.168.0.3']);
+    };
+    await filterIs(0, false);
+    await filterIs(1, true);
+  });
+
   it('are found by programs, short', async () => {
     assert.match(await a.must(['getent', 'ahostsv4', 'db']), /^192\.168\.0\.3 /);
     await b.must(['ping', '-c', '1', '-W', '2', 'web']);

@@ -9,6 +9,7 @@ class Scene {
   readonly restored: string[] = [];
   readonly said: string[] = [];
   rejoined = 0;
+  followed = 0;
   armedMs: number | undefined;
   isListening = false;
   #news: () => void = () => undefined;
@@ -53,6 +54,10 @@ class Scene {
         this.rejoined += 1;
         return Promise.resolve();
       },
+      follow: () => {
+        this.followed += 1;
+        return Promise.resolve();
+      },
       onRestored: (name) => this.said.push(`${name} is back`),
       onFailure: (name, error) => this.said.push(`${name}: ${(error as Error).message}`),
     });
@@ -87,6 +92,7 @@ describe('a bridge under a running daemon', () => {
     await scene.news();
     await scene.news();
     assert.deepEqual([scene.restored, scene.rejoined], [['overlay0'], 1]);
+    assert.equal(scene.followed, 3, 'with each look, whether or not something was gone');
     assert.deepEqual(scene.said, ['overlay0 is back']);
   });
 
