@@ -195,6 +195,11 @@ export function respThroughY(resp: Uint8Array): Uint8Array {
   return resp.subarray(0, RESP_CONFIRM);
 }
 
+/** Of RESP and FIN, before anything else of them is looked at; 0: too short. */
+export function receiverIndexOf(bytes: Uint8Array): number {
+  return bytes.length < 12 ? 0 : view(bytes).getUint32(8, true);
+}
+
 export function parseResp(bytes: Uint8Array): Result<Resp, 'malformed'> {
   if (!isFramed(bytes, RESP_TYPE, HANDSHAKE_BYTES)) return fail('malformed');
   const fields = view(bytes);
