@@ -84,6 +84,21 @@ enum class AddressFamily : uint8_t { kRelay = 1, kTcp = 2 };
   return std::memcmp(source.ip.data(), kMappedPrefix, sizeof kMappedPrefix) == 0;
 }
 
+/// What counts as one source: whoever has one of these addresses has them all. IPv4 /32, IPv6 /56; each label and each
+/// connection by itself.
+struct SourceKey {
+  uint64_t high = 0;
+  uint64_t low = 0;
+
+  friend bool operator==(const SourceKey&, const SourceKey&) = default;
+};
+
+[[nodiscard]] inline SourceKey SourceKeyOf(const SourceAddress& source) {
+  const uint64_t high = LoadBe64(source.ip.data());
+  if (IsIpv4(source)) return {high, LoadBe64(source.ip.data() + 8)};
+  return {high & ~uint64_t{0xff}, 0};
+}
+
 /// A range of addresses; an IPv4 one is kept mapped, its length counted from the front of the mapped form.
 struct AddressPrefix {
   std::array<uint8_t, 16> ip{};

@@ -1,22 +1,15 @@
 #include "native/core/source_table.h"
 
-#include "native/core/bytes.h"
-
 namespace overlayd::core {
 
 SourceTable::SourceTable(HashSeed seed) : seed_(seed), places_(kPlaces) {}
 
-SourceTable::Key SourceTable::KeyOf(const SourceAddress& from) {
-  if (IsIpv4(from)) return {LoadBe64(from.ip.data()), LoadBe64(from.ip.data() + 8)};
-  return {LoadBe64(from.ip.data()) & ~uint64_t{0xff}, 0};
-}
-
-SourceTable::Place* SourceTable::SetOf(const Key& key) {
+SourceTable::Place* SourceTable::SetOf(const SourceKey& key) {
   return &places_[HashPair(seed_, key.high, key.low) % kSets * kWays];
 }
 
 SourceBuckets* SourceTable::Find(const SourceAddress& from) {
-  const Key key = KeyOf(from);
+  const SourceKey key = SourceKeyOf(from);
   Place* set = SetOf(key);
   for (size_t way = 0; way < kWays; ++way) {
     if (set[way].is_used && set[way].key == key) return &set[way].buckets;
@@ -26,7 +19,7 @@ SourceBuckets* SourceTable::Find(const SourceAddress& from) {
 
 SourceBuckets& SourceTable::FindOrAdd(const SourceAddress& from, uint64_t now_ms) {
   if (SourceBuckets* found = Find(from)) return *found;
-  const Key key = KeyOf(from);
+  const SourceKey key = SourceKeyOf(from);
   Place* set = SetOf(key);
   Place* chosen = nullptr;
   uint32_t most_tokens = 0;

@@ -10,7 +10,7 @@
 #include "native/core/token_bucket.h"
 
 /*
- * The buckets of each source that recently asked to join: one per IPv4 /32 or IPv6 /56.
+ * The buckets of each source that recently asked to join: one per SourceKey.
  *
  * 4096 places, 512 sets of 8, the set chosen by a hash under a random seed. A source without a
  * place has full buckets, so a place whose buckets are full again may be given away: nothing is
@@ -49,20 +49,13 @@ class SourceTable {
   static constexpr size_t kWays = 8;
   static constexpr size_t kSets = kPlaces / kWays;
 
-  /// Upper 64 bits of the address and, for IPv4, its 32 bits: what counts as one source.
-  struct Key {
-    uint64_t high = 0;
-    uint64_t low = 0;
-    friend bool operator==(const Key&, const Key&) = default;
-  };
   struct Place {
-    Key key;
+    SourceKey key;
     bool is_used = false;
     SourceBuckets buckets;
   };
 
-  static Key KeyOf(const SourceAddress& from);
-  Place* SetOf(const Key& key);
+  Place* SetOf(const SourceKey& key);
 
   HashSeed seed_;
   std::vector<Place> places_;

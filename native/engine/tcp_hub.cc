@@ -25,13 +25,6 @@ constexpr size_t kEventsAtOnce = 64;
 constexpr size_t kReadsAtOnce = 4;
 constexpr uint64_t kAcceptAgainMs = 100;
 
-/// Whoever has one of these addresses has them all: IPv4 /32, IPv6 /56.
-uint64_t SourceOf(const core::SourceAddress& remote) {
-  constexpr uint64_t kIpv4 = uint64_t{1} << 56;
-  if (core::IsIpv4(remote)) return kIpv4 | core::LoadLe32(&remote.ip[12]);
-  return core::LoadLe64(remote.ip.data()) & (kIpv4 - 1);
-}
-
 }  // namespace
 
 /// One connection as the receive path sees it.
@@ -129,7 +122,7 @@ void TcpHub::Add(std::shared_ptr<TcpConnection> connection, Stage stage, uint64_
   const uint32_t number = connection->number();
   {
     const std::lock_guard guard(mutex_);
-    const uint64_t source = SourceOf(connection->remote());
+    const core::SourceKey source = core::SourceKeyOf(connection->remote());
     entries_[number] = {connection, stage, number >= kFirstAccepted, source, now_ms};
   }
   if (!connection->Watch(stage == Stage::kConnecting)) End(number, true);
@@ -172,7 +165,7 @@ void TcpHub::Accept(int listener, uint64_t now_ms) {
 
 // False: nobody is asked to leave for this one.
 bool TcpHub::MakeRoom(const core::SourceAddress& remote, uint64_t now_ms) {
-  const uint64_t source = SourceOf(remote);
+  const core::SourceKey source = core::SourceKeyOf(remote);
   size_t all = 0;
   size_t of_source = 0;
   std::vector<std::pair<uint32_t, Entry>> strangers;  // at most kMaxStrangers
@@ -185,7 +178,7 @@ bool TcpHub::MakeRoom(const core::SourceAddress& remote, uint64_t now_ms) {
       if (each.second.stage != Stage::kMember) strangers.push_back(each);
     }
   }
-  const auto held_by = [&](uint64_t whose) {
+  const auto held_by = [&](const core::SourceKey& whose) {
     return static_cast<size_t>(
         std::count_if(strangers.begin(), strangers.end(),
                       [&](const auto& each) { return each.second.source == whose; }));

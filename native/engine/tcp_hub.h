@@ -81,8 +81,8 @@ class TcpHub final : public io::UdpSocket {
     std::shared_ptr<TcpConnection> connection;
     Stage stage;
     bool is_accepted;
-    uint64_t source;    // whose limits it counts for
-    uint64_t since_ms;  // in this stage; of members: the last authentic datagram
+    core::SourceKey source;  // whose limits it counts for
+    uint64_t since_ms;       // in this stage; of members: the last authentic datagram
   };
 
   std::shared_ptr<TcpConnection> Find(uint32_t number);

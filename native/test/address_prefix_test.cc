@@ -34,6 +34,15 @@ TEST(AddressPrefixTest, TakesLengthsAtTheirEnds) {
   EXPECT_FALSE(PrefixOf(Address("192.0.2.1"), 4'000'000'000).Contains(Address("192.0.2.0")));
 }
 
+TEST(SourceKeyTest, IsOneForTheAddressesOfOneSource) {
+  const auto key = [](const char* text) { return SourceKeyOf(Address(text)); };
+  EXPECT_EQ(key("2001:db8:1:200::1"), key("2001:db8:1:2ff:ffff:ffff:ffff:ffff"));
+  EXPECT_NE(key("2001:db8:1:2ff::1"), key("2001:db8:1:300::1"));
+  EXPECT_NE(key("192.0.2.1"), key("192.0.2.2"));
+  EXPECT_NE(key("192.0.2.1"), key("::1")) << "mapped is no IPv6";
+  EXPECT_NE(SourceKeyOf(SourceFromLabel(1)), SourceKeyOf(SourceFromLabel(0x1000001)));
+}
+
 TEST(PathAddressTest, SurvivesItsEncoding) {
   uint8_t bytes[kEndpointBytes];
   for (const SourceAddress& address :
