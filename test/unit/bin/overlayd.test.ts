@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,24 +8,39 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const OVERLAYD = fileURLToPath(new URL('../../../src/bin/overlayd.js', import.meta.url));
+/** Not ended yet. */
+const running = new Set<ChildProcess>();
 
-function overlayd(
+/**
+ * Runs it to its end, however long that takes: a start loads some hundreds of modules, 0.6 s of CPU time, which a loaded
+ * machine gives it when it can.
+ */
+async function overlayd(
   argv: readonly string[],
   options: { input?: string; env?: NodeJS.ProcessEnv } = {},
 ) {
-  const outcome = spawnSync(process.execPath, [OVERLAYD, ...argv], {
-    encoding: 'utf8',
-    input: options.input ?? '',
-    env: { PATH: process.env['PATH'], ...options.env },
-    timeout: 10_000,
-  });
-  return { status: outcome.status, stdout: outcome.stdout, stderr: outcome.stderr };
+  const env = { PATH: process.env['PATH'], ...options.env };
+  const child = spawn(process.execPath, [OVERLAYD, ...argv], { env });
+  running.add(child);
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  // It may have ended before it read anything.
+  child.stdin.on('error', () => undefined).end(options.input ?? '');
+  const [status] = (await once(child, 'close')) as [number | null];
+  running.delete(child);
+  return { status, stdout, stderr };
 }
 
 describe('overlayd as a process', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
 
-  it('bad usage is one line with code and cure on stderr, and exit code 2', () => {
+  afterEach('leaves none that hangs', () => {
+    for (const child of running) child.kill('SIGKILL');
+    running.clear();
+  });
+
+  it('bad usage is one line with code and cure on stderr, and exit code 2', async () => {
     for (const [argv, line] of [
       [
         ['--password', 'x', '--mtu', '100'],
@@ -40,15 +55,15 @@ describe('overlayd as a process', function () {
         'error: No password is given (OVL_PASSWORD_MISSING). Give --password-file <file>, OVERLAYD_PASSWORD or --password <text>, the same on all nodes of the mesh\n',
       ],
     ] as const) {
-      assert.deepEqual(overlayd(argv), { status: 2, stdout: '', stderr: line });
+      assert.deepEqual(await overlayd(argv), { status: 2, stdout: '', stderr: line });
     }
   });
 
-  it('an empty password from any source is missing', () => {
+  it('an empty password from any source is missing', async () => {
     for (const outcome of [
-      overlayd(['--password', '']),
-      overlayd(['--password-file', '-'], { input: '\n' }),
-      overlayd([], { env: { OVERLAYD_PASSWORD: '' } }),
+      await overlayd(['--password', '']),
+      await overlayd(['--password-file', '-'], { input: '\n' }),
+      await overlayd([], { env: { OVERLAYD_PASSWORD: '' } }),
     ]) {
       assert.equal(outcome.status, 2);
       assert.match(
@@ -58,7 +73,7 @@ describe('overlayd as a process', function () {
     }
   });
 
-  it('a debug setting is refused without OVERLAYD_DEBUG=1, as is one unknown or out of range', () => {
+  it('a debug setting is refused without OVERLAYD_DEBUG=1, as is one unknown or out of range', async () => {
     const debug = { OVERLAYD_DEBUG: '1' };
     for (const [env, line] of [
       [
@@ -86,16 +101,16 @@ describe('overlayd as a process', function () {
         "error: OVERLAYD_DEBUG_PROVIDER cannot be 'none' (OVL_USAGE). Give libsodium\n",
       ],
     ] as const) {
-      const outcome = overlayd(['--password', 'x'], { env });
+      const outcome = await overlayd(['--password', 'x'], { env });
       assert.deepEqual(outcome, { status: 2, stdout: '', stderr: line });
     }
   });
 
-  it('help and version go to stdout with exit code 0', () => {
-    const help = overlayd(['--help']);
+  it('help and version go to stdout with exit code 0', async () => {
+    const help = await overlayd(['--help']);
     assert.equal(help.status, 0);
     assert.match(help.stdout, /Usage: overlayd .*\n/);
-    const version = overlayd(['--version']);
+    const version = await overlayd(['--version']);
     assert.deepEqual([version.status, version.stderr], [0, '']);
     assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/);
   });
