@@ -1,6 +1,9 @@
 #include "native/engine/rx_path.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <thread>
@@ -10,6 +13,16 @@
 #include "native/engine/join_probe.h"
 #include "native/test/neighbour_frames.h"
 #include "native/test/test_node.h"
+
+namespace {
+thread_local size_t times_yielded = 0;
+}  // namespace
+
+// In the place of libc's for this program: counts those who give way, and lets them.
+extern "C" int sched_yield() noexcept {
+  ++times_yielded;
+  return static_cast<int>(::syscall(SYS_sched_yield));
+}
 
 namespace overlayd::engine {
 namespace {
@@ -442,6 +455,42 @@ TEST_F(RefusedTest, EioChangesNothing) {
   b_.tap.FailWrites(0);
   SendTrain();
   CountWrites(1);
+}
+
+// --- giving way to who reads ---
+
+class GivingWayTest : public RefusedTest {};
+
+TEST_F(GivingWayTest, OnceIn64FramesThatAreNotTcp) {
+  const Bytes datagram = Build(Packet{.is_udp = true, .payload = Bytes(50, 4)});
+  const size_t before = times_yielded;
+  for (int i = 0; i < 63; ++i) ArriveFrame(datagram);
+  EXPECT_EQ(times_yielded - before, 0u);
+  ArriveFrame(datagram);
+  EXPECT_EQ(times_yielded - before, 1u);
+  for (int i = 0; i < 64; ++i) ArriveFrame(datagram);
+  EXPECT_EQ(times_yielded - before, 2u);
+  EXPECT_EQ(b_.tap.Take().size(), 128u);
+}
+
+TEST_F(GivingWayTest, NeverForTcp) {
+  const size_t before = times_yielded;
+  for (int i = 0; i < 200; ++i) ArriveFrame(Frame());
+  EXPECT_EQ(times_yielded - before, 0u);
+  EXPECT_EQ(b_.tap.Take().size(), 200u);
+}
+
+// The reader's socket holds datagrams, however few writes brought them.
+TEST_F(GivingWayTest, ByWhatATrainHolds) {
+  size_t yielded = 0;
+  for (int i = 0; i < 22; ++i) {
+    EXPECT_EQ(yielded, 0u) << 3 * i << " datagrams";
+    const size_t before = times_yielded;
+    SendTrain(/*is_udp=*/true);
+    yielded += times_yielded - before;
+  }
+  EXPECT_EQ(yielded, 1u);
+  CountWrites(22);
 }
 
 // --- whose address a frame comes from ---
