@@ -33,6 +33,7 @@ if (!Number.isInteger(seed)) throw new Error('--seed: a whole number');
 
 const START_MS = 30_000;
 const SAMPLE_MS = 5000;
+const SHOWN_EVERY_S = 180;
 /** At the end the paths are whole: this long until all is as it was. */
 const SETTLE_MS = 20_000;
 const INTERRUPTED = 130;
@@ -46,6 +47,17 @@ interface Node {
 async function residentMb(pid: number): Promise<number> {
   const status = await readFile(`/proc/${String(pid)}/status`, 'utf8');
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1000;
+}
+
+/** A leak goes on, what is touched for the first time ends: a slope alone does not tell one from the other. */
+function course(samples: readonly MemorySample[]): string {
+  let nextSeconds = 0;
+  const shown = samples.filter(({ seconds }) => {
+    if (seconds < nextSeconds) return false;
+    nextSeconds += SHOWN_EVERY_S;
+    return true;
+  });
+  return shown.map(({ mb }) => mb.toFixed(1)).join(' ');
 }
 
 /** Frames the kernel could not queue for a daemon that reads too slowly: a full queue like any other, but shown. */
@@ -94,6 +106,7 @@ async function judge(nodes: readonly Node[], seconds: number): Promise<string[]>
       `${host.name.padEnd(6)} ${peak.toFixed(1)} MB at most, ${slope.toFixed(2)} MB/10 min` +
         (isJudged ? '' : ' (too short to judge)'),
     );
+    console.log(`       MB every ${String(SHOWN_EVERY_S / 60)} min: ${course(samples)}`);
     const dropped = counted.map(([reason, count]) => `${reason} ${String(count)}`).join(', ');
     const kernel = `kernel: socket ${String(counters['rxq_overflow'] ?? 0)}, TAP ${String(await tapDropped(host))}`;
     console.log(`       drops: ${dropped || 'none'}; ${kernel}`);

@@ -35,6 +35,7 @@ export const MAX_GROWTH_MB = 1;
 const EXPLAINED: ReadonlySet<string> = new Set([
   // The way is gone, or just coming back.
   ...['no_peer', 'no_session', 'no_path', 'send_error', 'unknown_session', 'key_phase'],
+  'group_nobody',
   // What was under way at its old size when an MTU shrank, and questions for a size.
   'too_big',
   // What overtook something, or came by both ways.
