@@ -43,11 +43,18 @@ export function endpointToBytes(endpoint: Endpoint): Uint8Array {
   return out;
 }
 
+/** Called for each datagram of the control plane, so nothing is made text and parsed again. */
 export function endpointFromBytes(bytes: Uint8Array): Endpoint | undefined {
   if (bytes.length !== ENDPOINT_BYTES) return undefined;
-  const family = bytes[0];
-  if (family !== 4 && family !== 6) return undefined;
-  if (family === 4 && bytes.subarray(5, 17).some((byte) => byte !== 0)) return undefined;
-  const address = ipaddr.fromByteArray([...bytes.subarray(1, family === 4 ? 5 : 17)]).toString();
-  return makeEndpoint(address, (bytes[17] ?? 0) | ((bytes[18] ?? 0) << 8));
+  const port = (bytes[17] ?? 0) | ((bytes[18] ?? 0) << 8);
+  if (bytes[0] === 6) {
+    const address = new ipaddr.IPv6([...bytes.subarray(1, 17)]);
+    if (!address.isIPv4MappedAddress()) {
+      return { family: 6, address: address.toRFC5952String(), port };
+    }
+    return { family: 4, address: address.toIPv4Address().toString(), port };
+  }
+  if (bytes[0] !== 4) return undefined;
+  for (let at = 5; at < 17; at++) if (bytes[at] !== 0) return undefined;
+  return { family: 4, address: bytes.subarray(1, 5).join('.'), port };
 }
