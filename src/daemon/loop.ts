@@ -4,8 +4,8 @@ import type { Timers } from './ports.js';
 /** Longest sleep: timers are 31 bits wide, and a clock that jumped is noticed within this. */
 const LONGEST_WAIT_MS = 60_000;
 /** After a turn, input waits this many times as long as the turn took, but not longer than … */
-const REST_FACTOR = 2;
-const LONGEST_REST_MS = 100;
+const REST_FACTOR = 4;
+const LONGEST_REST_MS = 200;
 
 export interface LoopHandlers<Input> {
   /** One turn: what came in since the last one, and everything that is due. */
