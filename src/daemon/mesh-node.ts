@@ -31,7 +31,7 @@ import type { HostWarning, Logger, Resolver, StateStore } from './ports.js';
 import { TableWriter } from './table-writer.js';
 
 /** PEER_INFO after a link came up: at once, soon again in case it was lost, then every 30 s. */
-const INFO_REPEATS_MS = [1000, 4000] as const;
+const INFO_REPEATS_MS = [3000] as const;
 const ENDPOINTS_KEPT = 8;
 
 /** What arrives in the inbox. */
