@@ -43,7 +43,7 @@ export const PUSH_FANOUT = 3;
 /** News wait this long for more, so that several share a message. */
 export const PUSH_DELAY_MS = 10;
 /** Where there are many neighbours what others said waits so long after a push: each push is a message to three. */
-export const PUSH_AGAIN_MS = 200;
+export const PUSH_AGAIN_MS = 500;
 export const PUSH_AGAIN_FROM = 8;
 export const PUSH_MAX_QUEUED = 256;
 /** An answer that brought more than this is history, not news: nobody is told. */

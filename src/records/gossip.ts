@@ -346,7 +346,7 @@ export class Gossip {
     this.#hasten(nowMs);
     if (this.#news.length >= PUSH_MAX_QUEUED) this.#news.shift();
     this.#news.push(news);
-    // What is ours goes at once; a storm of others' news is passed on a few times a second and not record by record.
+    // What is ours goes at once; a storm of others' news is passed on twice a second and not record by record.
     const isStorm = news.from !== undefined && this.#neighbours.length >= PUSH_AGAIN_FROM;
     const restMs = isStorm ? this.#pushedMs + PUSH_AGAIN_MS : nowMs;
     this.#pushAtMs = Math.min(this.#pushAtMs, Math.max(nowMs + PUSH_DELAY_MS, restMs));
