@@ -24,8 +24,8 @@ import type { MeshRecords } from './mesh-records.js';
 const SAMPLE_MS = 2000;
 /** The first PONG of a new link has come by then, or it takes long. */
 const FIRST_COST_MS = 250;
-/** A peer is in use when frames moved in two samples on end: a broadcast now and then is none. */
-const IN_USE_SAMPLES = 2;
+/** A peer is in use when frames moved in three samples on end: what a kernel says at a start and broadcasts are none. */
+const IN_USE_SAMPLES = 3;
 const IN_USE_KEEP_MS = 60_000;
 
 export interface MeshRelaysComponents {

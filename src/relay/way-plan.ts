@@ -23,6 +23,9 @@ const GRACE_MS = 1000;
 /** … or, where answers take long since machines are short of time, after so many times as long. */
 const GRACE_ANSWERS = 3;
 const GRACE_LATE_TICKS = 3;
+/** … or, where many are dialled at once, so long for each of them: one after the other they are answered. */
+const GRACE_EACH_MS = 100;
+const GRACE_OF_MANY_MS = 4000;
 const LONGEST_GRACE_MS = 10_000;
 const TICK_MS = 500;
 /** The node with the larger id lets the other go first. */
@@ -119,6 +122,8 @@ export class WayPlan {
   /** How late the ticks are: a node that has no time must not take others to be unreachable. Halved by each tick. */
   #lateMs = 0;
   #isSeeking = false;
+  /** Members that are sought and not reached directly. */
+  #soughtCount = 0;
 
   constructor(topology: Topology, self: PeerId) {
     this.#topology = topology;
@@ -228,6 +233,7 @@ export class WayPlan {
     let count = this.#targetOf.size;
     const state = `${this.#topology.revision} ${[...world.relays.keys()].join()}`;
     this.#isSeeking = false;
+    this.#soughtCount = this.#countSought();
     for (const id of this.#open) {
       const plan = this.#plans.get(id);
       if (!plan) continue;
@@ -335,7 +341,17 @@ export class WayPlan {
 
   #graceMs({ answerMs }: WayWorld): number {
     const slowMs = Math.max(GRACE_ANSWERS * answerMs, GRACE_LATE_TICKS * this.#lateMs);
-    return Math.min(LONGEST_GRACE_MS, Math.max(GRACE_MS, slowMs));
+    const manyMs = Math.min(GRACE_OF_MANY_MS, GRACE_EACH_MS * this.#soughtCount);
+    return Math.min(LONGEST_GRACE_MS, Math.max(GRACE_MS, slowMs, manyMs));
+  }
+
+  #countSought(): number {
+    let count = 0;
+    for (const id of this.#open) {
+      const target = this.#plans.get(id)?.target;
+      if (target && !target.isDirect && target.isResting !== true) count += 1;
+    }
+    return count;
   }
 
   #noteFailure(plan: Plan, via: readonly PeerId[], nowMs: number): void {

@@ -74,6 +74,22 @@ describe('the plan of ways', () => {
     assert.deepEqual(bench.freed, []);
   });
 
+  it('waits longer where many are dialled at once, and only while they are', () => {
+    const bench = new Bench();
+    bench.target(false, false);
+    const others = Array.from({ length: 29 }, (_, at) => id(50 + at));
+    for (const other of others) {
+      bench.plan.setTarget({ id: other, isDirect: false, isInUse: false }, bench.nowMs);
+    }
+    bench.run(2500);
+    assert.equal(bench.requests.length, 0, '30 wait for 3 s');
+    for (const other of others) {
+      bench.plan.setTarget({ id: other, isDirect: true, isInUse: false }, bench.nowMs);
+    }
+    bench.run(500);
+    assert.deepEqual(bench.requests, [{ label: 1, via: [B] }]);
+  });
+
   it('says that it seeks who is not reached in time, for a minute, and not who is reached directly', () => {
     const bench = new Bench();
     bench.relays = new Map();
