@@ -56,7 +56,10 @@ export function makeLastingParts(
     appetite: makeAppetite(components.state.identity),
     networks,
     addresses: makeAddresses(components, options, hooks, { networks, keeper }),
-    linksRoom: new LinksRoom(options.relay),
+    linksRoom: new LinksRoom({
+      selfId: () => components.state.identity.id,
+      isRelay: options.relay,
+    }),
   };
 }
 

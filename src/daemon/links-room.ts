@@ -48,6 +48,8 @@ const LISTED_ENOUGH = 6;
 const STANDING_ENOUGH = 0.5;
 /** What an earlier run listed has this long to come back before it is taken from the list. */
 const RETURN_MS = 5000;
+/** So many of those that a newcomer lists say what it lacks: ways through more are not asked for. */
+const HELPERS = 6;
 /** Writes: one in 10 s, a few at once when neighbours come and go. */
 const SAYS_BURST = 4;
 const SAYS_PER_SECOND = 0.1;
@@ -57,9 +59,17 @@ const LEAST_COST_MS = 1;
 const BORDER = 1.25;
 const STEPS_DOWN = 3;
 
+export interface LinksRoomOptions {
+  /** A clone takes another while it runs. */
+  readonly selfId: () => PeerId;
+  /** Carries the traffic of others. */
+  readonly isRelay: boolean;
+}
+
 export class LinksRoom implements RecordRoom {
   readonly kind = RECORD_KIND.LINKS;
   readonly topology = new Topology();
+  readonly #selfId: () => PeerId;
   readonly #isRelay: boolean;
   readonly #says = new TokenBucket(SAYS_BURST, SAYS_PER_SECOND);
   /** As said last, by an earlier run perhaps. */
@@ -77,8 +87,8 @@ export class LinksRoom implements RecordRoom {
   /** Somebody lacks a peer that is reached from here, and cannot know. */
   #isNeeded = false;
 
-  /** @param isRelay Carries the traffic of others. */
-  constructor(isRelay: boolean) {
+  constructor({ selfId, isRelay }: LinksRoomOptions) {
+    this.#selfId = selfId;
     this.#isRelay = isRelay;
   }
 
@@ -187,12 +197,18 @@ export class LinksRoom implements RecordRoom {
     return [...(this.#said?.keys() ?? [])].some((peer) => !this.#costs.has(peer));
   }
 
-  /** Who just said its links, and is linked with us, lacks somebody whose link with us is not said yet. */
+  /**
+   * Who just said its links, and is linked with us, lacks somebody whose link with us is not said yet, and no record
+   * tells of a relay between the two.
+   */
   #noteLacks(owner: PeerId, listed: ReadonlyMap<PeerId, number>): void {
     const sinceMs = this.#changedMs ?? this.#lateMs;
     if (sinceMs === undefined || !this.#isMiddling || !this.#costs.has(owner)) return;
+    if (!helpersOf(owner, listed).includes(this.#selfId())) return;
+    const near = new Set([...this.topology.relaysOf(owner)].map(([relay]) => relay));
     const isLacking = [...this.#costs.keys()].some((peer) => {
-      return peer !== owner && !listed.has(peer) && this.#said?.has(peer) !== true;
+      if (peer === owner || listed.has(peer) || this.#said?.has(peer) === true) return false;
+      return ![...this.topology.relaysOf(peer)].some(([relay]) => near.has(relay));
     });
     if (!isLacking) return;
     this.#isNeeded = true;
@@ -225,6 +241,13 @@ export class LinksRoom implements RecordRoom {
     if (!isOther) return said.size === standing ? 'none' : 'gone';
     return standing === 0 || standing < said.size * STANDING_ENOUGH ? 'news' : 'spare';
   }
+}
+
+/** The first of those it lists, in the order of ids, from its own on: all agree who, and each newcomer has others. */
+function helpersOf(owner: PeerId, listed: ReadonlyMap<PeerId, number>): readonly PeerId[] {
+  const sorted = [...listed.keys()].sort();
+  const from = sorted.findIndex((peer) => peer > owner);
+  return from < 0 ? sorted.slice(0, HELPERS) : [...sorted.slice(from), ...sorted].slice(0, HELPERS);
 }
 
 /**

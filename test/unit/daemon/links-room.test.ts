@@ -21,7 +21,7 @@ const linksTo = (...numbers: readonly number[]): ReadonlyMap<PeerId, number> =>
 
 /** A room on a clock, with how many neighbours each of its records lists, and when it was said. */
 class Bench {
-  readonly room = new LinksRoom(true);
+  readonly room = new LinksRoom({ selfId: () => idOf(0), isRelay: true });
   readonly said: (readonly [number, number])[] = [];
   readonly #costs = new Map<PeerId, number>();
   nowMs = 1000;
@@ -207,6 +207,35 @@ describe('the links record', () => {
     bench.hear(200, 0);
     bench.run(8000);
     assert.deepEqual(bench.said.slice(1), [[11_500, 3]], 'nobody linked with us lacks it');
+  });
+
+  it('waits there though a newcomer lacks somebody, when a relay between the two is known', () => {
+    const bench = settled(20, [1, 2], [2, 3]);
+    bench.meet(3);
+    bench.run(500);
+    bench.hear(4, 1, 3);
+    bench.hear(3, 4);
+    bench.hear(1, 0, 4);
+    bench.run(1000);
+    assert.equal(bench.said.length, 1);
+    bench.hear(4, 1);
+    bench.hear(1, 0, 4);
+    bench.run(1000);
+    assert.equal(bench.said.length, 2, 'that relay has lost its link');
+  });
+
+  it('leaves it there to the first six of those that the newcomer lists', () => {
+    const saysFor = (newcomer: number, ...listed: readonly number[]): number => {
+      const bench = settled(20, [1, 2], [1, 2, 3, newcomer]);
+      bench.meet(newcomer, 3);
+      bench.run(1000);
+      bench.hear(newcomer, 0, ...listed);
+      bench.run(1000);
+      return bench.said.length - 1;
+    };
+    assert.equal(saysFor(14, 10, 11, 12, 13, 15), 1, 'behind the 15th this node is next');
+    assert.equal(saysFor(9, 10, 11, 12, 13, 15), 1, 'the sixth');
+    assert.equal(saysFor(9, 10, 11, 12, 13, 15, 16), 0, 'the seventh');
   });
 
   it('of a node in a large mesh waits for more changes, and longer where links only went', () => {
