@@ -335,7 +335,7 @@ export class WayPlan {
 
   #isSought({ target, sinceMs }: Plan, world: WayWorld, nowMs: number): boolean {
     const forMs = nowMs - sinceMs;
-    if (target.isDirect || target.isResting === true) return false;
+    if (!isMissing(target)) return false;
     return forMs >= this.#graceMs(world) / SOUGHT_BEFORE && forMs < SEEKING_MS;
   }
 
@@ -349,7 +349,7 @@ export class WayPlan {
     let count = 0;
     for (const id of this.#open) {
       const target = this.#plans.get(id)?.target;
-      if (target && !target.isDirect && target.isResting !== true) count += 1;
+      if (target && isMissing(target)) count += 1;
     }
     return count;
   }
@@ -393,6 +393,11 @@ function counted(plan: Plan, nowMs: number): readonly PlannedWay[] {
 
 function isSilent({ silentSinceMs }: PlannedWay, nowMs: number): boolean {
   return silentSinceMs !== undefined && nowMs - silentSinceMs >= SILENT_MS;
+}
+
+/** It is sought, and not reached directly. */
+function isMissing({ isDirect, isResting }: WayTarget): boolean {
+  return !isDirect && isResting !== true;
 }
 
 function wantedOf({ isDirect, isInUse, isResting }: WayTarget): number {
