@@ -3,8 +3,6 @@ import type { SignedRecord } from './signed-record.js';
 
 /** A statement that came, changed or went (tombstone, dead, owner hidden or removed). */
 export interface RecordChange {
-  /** Rises by one with each change. */
-  readonly seq: number;
   /** Who signed. */
   readonly owner: PeerId;
   readonly kind: number;

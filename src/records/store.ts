@@ -1,7 +1,6 @@
 import { parsePeerId, peerIdBytes, shortPeerId, type PeerId } from '../model/peer-id.js';
 import { isSharedKind, RECORD_KIND, signaturePart, signedPart } from '../wire/record.js';
-import type { RecordActions, RecordChange } from './actions.js';
-import { ChangeLog } from './change-log.js';
+import type { RecordActions } from './actions.js';
 import {
   EXPIRY_GRACE_MS,
   LEASE_TICK_MS,
@@ -22,6 +21,7 @@ import type { Offer, Shelf } from './shelf.js';
 import { Shelves } from './shelves.js';
 import {
   bodyOfRecord,
+  keyOfRecord,
   publicKeyOfRecord,
   recordReader,
   signRecord,
@@ -72,7 +72,6 @@ export class RecordStore {
   readonly #removals: Removals;
   readonly #shelves: Shelves;
   readonly #members: Membership;
-  readonly #changes = new ChangeLog();
   #membersRevision = 0;
   #nextTickMs: number;
   #isSettled = false;
@@ -199,16 +198,6 @@ export class RecordStore {
   /** Grows when somebody becomes a member, is hidden, comes back or is removed: not with what members say. */
   get membersRevision(): number {
     return this.#membersRevision;
-  }
-
-  /** Sequence number of the last change. */
-  get seq(): number {
-    return this.#changes.seq;
-  }
-
-  /** Changes after `seq`; undefined when some of them are forgotten: look at everything again. */
-  changesSince(seq: number): readonly RecordChange[] | undefined {
-    return this.#changes.after(seq);
   }
 
   isHidden(peer: PeerId): boolean {
@@ -511,7 +500,8 @@ export class RecordStore {
 
   #tell(about: SignedRecord, record: SignedRecord | undefined, out: RecordActions): void {
     const counting = record && this.#isVisible(record) ? record : undefined;
-    out.changed(this.#changes.add(about, counting));
+    const { owner, kind } = about;
+    out.changed({ owner, kind, key: keyOfRecord(about), record: counting });
   }
 
   /** All of an owner counts again, or no longer. */

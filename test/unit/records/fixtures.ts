@@ -97,10 +97,11 @@ export class Member {
     return all;
   }
 
-  learnFrom(other: Member): void {
+  /** Gives what was done about it. */
+  learnFrom(other: Member): RecordActions['list'] {
     other.flush();
     for (const record of other.allBytes()) this.offer(record);
-    this.flush();
+    return this.flush();
   }
 
   root(): string {
