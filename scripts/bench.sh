@@ -6,9 +6,9 @@
 #        scripts/bench.sh --native   ns per packet of the data plane's parts instead
 #   --quick                2 pairs of 1 s instead of 7 of 3 s: shows that it works, judges nothing
 #   --peers <list>         of veth,vxlan,tinc,n2n,fastd,nebula,openvpn,wireguard-go,wireguard-go-build,weaver; default: all
-#   --scenarios <list>     of tcp,ping,tcp-no-offload,udp64,tcp8,tcp-both,tcp-bbr,ping-loaded,udp512,udp1400,
-#                          udp64-no-offload,tcp-relayed,ping-relayed,tcp-libsodium-chacha,tcp-libsodium-nacl,
-#                          tcp-ciphers,tcp-mtu9000,udp64-mtu9000; default: all
+#   --scenarios <list>     of tcp,ping,tcp-no-offload,udp64,tcp-apart,tcp-apart-no-offload,tcp8,tcp-both,tcp-bbr,
+#                          ping-loaded,udp512,udp1400,udp64-no-offload,tcp-relayed,ping-relayed,tcp-libsodium-chacha,
+#                          tcp-libsodium-nacl,tcp-ciphers,tcp-mtu9000,udp64-mtu9000; default: all
 #   --pairs <n>            of the scenarios with a target; the others take three of them at most
 #   --seconds <n>          that one load lasts
 #   --max-minutes <n>      begin no comparison after that, default 120; says at the start how long it will take

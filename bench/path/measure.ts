@@ -1,4 +1,6 @@
 import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { availableParallelism, cpus } from 'node:os';
+import { must } from '../../test/netns/lib/exec.js';
 import type { Host } from '../../test/netns/lib/topology.js';
 import { waitFor } from '../../test/netns/lib/wait.js';
 import { Background } from './process.js';
@@ -206,6 +208,34 @@ export async function residentMb(running: Running, which: 'now' | 'peak'): Promi
 /** So that the peak is the load's: starting up takes memory of its own (Argon2id does). */
 export async function forgetPeak(running: Running): Promise<void> {
   for (const pid of running.pids) await writeFile(`/proc/${String(pid)}/clear_refs`, '5');
+}
+
+/** Of the load's programs and of the daemons, while they are kept apart. */
+const LOAD_CPU = '0';
+const DAEMON_CPU = '1';
+
+/**
+ * What one CPU carries: the load's programs of both ends on the first, the daemons of both ends on the second, while `body`
+ * runs. Where the scheduler puts them otherwise moves a figure by a third.
+ *
+ * @param body is given the options of iperf3 that keep it on its CPU
+ */
+export async function withDaemonsApart<T>(
+  { pids }: Running,
+  body: (options: readonly string[]) => Promise<T>,
+): Promise<T> {
+  if (availableParallelism() < 2) throw new Error('load and daemons apart: needs two CPUs');
+  await setCpus(pids, DAEMON_CPU);
+  try {
+    return await body(['-A', `${LOAD_CPU},${LOAD_CPU}`]);
+  } finally {
+    await setCpus(pids, `0-${String(cpus().length - 1)}`);
+  }
+}
+
+/** `list` as taskset has it. */
+async function setCpus(pids: readonly number[], list: string): Promise<void> {
+  for (const pid of pids) await must(['taskset', '-a', '-c', '-p', list, String(pid)]);
 }
 
 /** What many clouds look like: no UDP segmentation on the way out, no joining on the way in, while `body` runs. */

@@ -7,7 +7,15 @@ import {
   PLAIN,
   RELAYED,
 } from './grounds.js';
-import { type TcpLoad, loadedPingMs, pingMs, tcp, udpKpps, withoutUdpOffload } from './measure.js';
+import {
+  type TcpLoad,
+  loadedPingMs,
+  pingMs,
+  tcp,
+  udpKpps,
+  withDaemonsApart,
+  withoutUdpOffload,
+} from './measure.js';
 import { median, percentile } from './statistics.js';
 import { type Targets, floor, target, targetAtMost } from './targets.js';
 import type { Pair, Running } from './tunnel.js';
@@ -67,7 +75,7 @@ const switchesOf = (name: string): Figure => ({
 function tcpScenario(
   name: string,
   title: string,
-  load: TcpLoad & { readonly isWithoutUdpOffload?: boolean },
+  load: TcpLoad & { readonly isWithoutUdpOffload?: boolean; readonly isApart?: boolean },
   { ground = PLAIN, pairs = 'few', targets = {} }: Parts = {},
 ): Scenario {
   return {
@@ -77,9 +85,14 @@ function tcpScenario(
     figures: [{ name, title, unit: 'Gb/s', targets }, cpuOf(name), switchesOf(name)],
     readingSeconds: (seconds) => seconds + START_SECONDS,
     measure: async (pair, running, seconds) => {
-      const body = () => tcp(pair, running, seconds, load);
-      const reading = load.isWithoutUdpOffload === true ? withoutUdpOffload(pair, body) : body();
-      const { gbps, cpuSecondsPerGb, switchesPerGb } = await reading;
+      // What lives in the kernel works on the CPU of whoever sends: it cannot be kept apart.
+      if (load.isApart === true && running.pids.length === 0) return [NaN, NaN, NaN];
+      const once = (options: readonly string[] = load.options ?? []) =>
+        tcp(pair, running, seconds, { ...load, options });
+      const onItsCpus = () => (load.isApart === true ? withDaemonsApart(running, once) : once());
+      const { gbps, cpuSecondsPerGb, switchesPerGb } = await (load.isWithoutUdpOffload === true
+        ? withoutUdpOffload(pair, onItsCpus)
+        : onItsCpus());
       return [gbps, cpuSecondsPerGb, switchesPerGb];
     },
   };
@@ -188,6 +201,18 @@ export const SCENARIOS: readonly Scenario[] = [
       'wireguard-go-build': [target(1.6)],
     },
   }),
+  tcpScenario(
+    'tcp-apart',
+    'one TCP stream, CUBIC, iperf3 of both ends on one CPU, all daemons on another',
+    { isApart: true },
+    { pairs: 'full' },
+  ),
+  tcpScenario(
+    'tcp-apart-no-offload',
+    'one TCP stream, CUBIC, iperf3 and daemons on a CPU each, underlay without UDP offload',
+    { isApart: true, isWithoutUdpOffload: true },
+    { pairs: 'full' },
+  ),
   tcpScenario('tcp8', 'eight TCP streams, CUBIC', { options: ['-P', '8'] }),
   tcpScenario('tcp-both', 'one TCP stream each way at once, CUBIC, sum', { options: ['--bidir'] }),
   tcpScenario('tcp-bbr', 'one TCP stream, BBR', { congestion: 'bbr' }),
