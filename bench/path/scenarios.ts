@@ -205,13 +205,23 @@ export const SCENARIOS: readonly Scenario[] = [
     'tcp-apart',
     'one TCP stream, CUBIC, iperf3 of both ends on one CPU, all daemons on another',
     { isApart: true },
-    { pairs: 'full' },
+    {
+      pairs: 'full',
+      targets: {
+        ...againstOthers(11),
+        'wireguard-go': [target(14)],
+        'wireguard-go-build': [target(3)],
+      },
+    },
   ),
   tcpScenario(
     'tcp-apart-no-offload',
     'one TCP stream, CUBIC, iperf3 and daemons on a CPU each, underlay without UDP offload',
     { isApart: true, isWithoutUdpOffload: true },
-    { pairs: 'full' },
+    {
+      pairs: 'full',
+      targets: { 'wireguard-go': [target(6)], 'wireguard-go-build': [target(4)] },
+    },
   ),
   tcpScenario('tcp8', 'eight TCP streams, CUBIC', { options: ['-P', '8'] }),
   tcpScenario('tcp-both', 'one TCP stream each way at once, CUBIC, sum', { options: ['--bidir'] }),
