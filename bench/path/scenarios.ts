@@ -87,12 +87,11 @@ function tcpScenario(
     measure: async (pair, running, seconds) => {
       // What lives in the kernel works on the CPU of whoever sends: it cannot be kept apart.
       if (load.isApart === true && running.pids.length === 0) return [NaN, NaN, NaN];
-      const once = (options: readonly string[] = load.options ?? []) =>
-        tcp(pair, running, seconds, { ...load, options });
-      const onItsCpus = () => (load.isApart === true ? withDaemonsApart(running, once) : once());
-      const { gbps, cpuSecondsPerGb, switchesPerGb } = await (load.isWithoutUdpOffload === true
-        ? withoutUdpOffload(pair, onItsCpus)
-        : onItsCpus());
+      const once = (more: readonly string[] = []) =>
+        tcp(pair, running, seconds, { ...load, options: [...(load.options ?? []), ...more] });
+      const body = () => (load.isApart === true ? withDaemonsApart(running, once) : once());
+      const reading = load.isWithoutUdpOffload === true ? withoutUdpOffload(pair, body) : body();
+      const { gbps, cpuSecondsPerGb, switchesPerGb } = await reading;
       return [gbps, cpuSecondsPerGb, switchesPerGb];
     },
   };
